@@ -1,0 +1,42 @@
+"""The events that consent publishes: what people agreed to, and that they no longer do."""
+
+from typing import Literal
+
+from contracts.envelope import Event
+from contracts.fields import ConsentId, ConsentType, Epoch, Jurisdiction, Timestamp, UserId, Version
+from contracts.participation import ErasureReported, ParticipantJoined
+
+
+class ConsentGranted(Event, type="consent.consent.granted.v1"):
+    """The person agreed to one purpose, having been shown one version of its text."""
+
+    user_id: UserId
+    consent_id: ConsentId
+    consent_type: ConsentType
+    jurisdiction: Jurisdiction
+    consent_text_version: Version
+    epoch: Epoch
+    granted_at: Timestamp
+
+
+class ConsentWithdrawn(Event, type="consent.consent.withdrawn.v1"):
+    """The person no longer agrees; what rested on the consent is closed now and destroyed."""
+
+    user_id: UserId
+    consent_id: ConsentId
+    consent_type: ConsentType
+    jurisdiction: Jurisdiction
+    epoch: Epoch
+    withdrawn_at: Timestamp
+
+
+class ConsentErasureReported(ErasureReported, type="consent.erasure.reported.v1"):
+    """Consent has erased the person's entries; the ledger's commitments stay and lead to nobody."""
+
+    service: Literal["consent"]
+
+
+class ConsentParticipantJoined(ParticipantJoined, type="consent.participant.joined.v1"):
+    """Consent has started and answers for the ledger."""
+
+    service: Literal["consent"]

@@ -1,0 +1,133 @@
+"""The only types a payload may be made of; each says which kind of harmless value it holds.
+
+Invariant: no type here can hold personal data, so an event made of them can't either. `contracts.privacy`
+walks every model and refuses a leaf that carries no `Kind` and is no enumeration.
+"""
+
+from datetime import UTC, date, datetime
+from enum import Enum, StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+_LARGEST_EXACT_INTEGER = 2**53 - 1  # JSON readers that use doubles are exact up to here.
+_UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_UTC_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$"
+
+
+class Kind(Enum):
+    """What a value in a payload is; there is deliberately no kind for free text."""
+
+    ID = "id"
+    TIME = "time"
+    COUNT = "count"
+    VERSION = "version"
+    CODE = "code"
+    DIGEST = "digest"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+_Id = Annotated[UUID, Field(json_schema_extra={"pattern": _UUID_PATTERN}), Kind.ID]
+
+EventId = Annotated[_Id, Field(description="One event; the key of every idempotency check.")]
+UserId = Annotated[_Id, Field(description="The account.")]
+SessionId = Annotated[_Id, Field(description="One signed-in device.")]
+ErasureId = Annotated[_Id, Field(description="One erasure, from the request to the certificate.")]
+ConsentId = Annotated[_Id, Field(description="One entry of the consent ledger.")]
+PhotoId = Annotated[_Id, Field(description="One photo.")]
+ExportId = Annotated[_Id, Field(description="One data export.")]
+
+Timestamp = Annotated[
+    AwareDatetime,
+    AfterValidator(_in_utc),
+    Field(json_schema_extra={"pattern": _UTC_PATTERN}),
+    Kind.TIME,
+]
+Day = Annotated[date, Kind.TIME]
+
+Count = Annotated[int, Field(ge=0, le=_LARGEST_EXACT_INTEGER), Kind.COUNT]
+Epoch = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=_LARGEST_EXACT_INTEGER,
+        description="Raised by every change of that person and kind; readers ignore what is not higher.",
+    ),
+    Kind.COUNT,
+]
+
+Version = Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,32}$"), Kind.VERSION]
+Digest = Annotated[
+    str,
+    Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hex, of public text or of counts."),
+    Kind.DIGEST,
+]
+ServiceName = Annotated[str, Field(pattern="^[a-z]{1,32}$"), Kind.CODE]
+Jurisdiction = Annotated[
+    str,
+    Field(
+        pattern="^[a-z][a-z0-9_-]{1,31}$",
+        description="A code of the jurisdiction table; open, because the table grows.",
+    ),
+    Kind.CODE,
+]
+
+DataKind = Annotated[str, Field(pattern="^[a-z_]{1,40}$"), Kind.CODE]
+ErasedCounts = Annotated[
+    dict[DataKind, Count],
+    Field(
+        description="How many of each kind of data were destroyed; empty when nothing was held.",
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
+
+
+class AuthProvider(StrEnum):
+    """Who vouched for the person when the account was made."""
+
+    EMAIL = "email"
+    APPLE = "apple"
+    GOOGLE = "google"
+
+
+class RevocationReason(StrEnum):
+    """Why a session ended before its time."""
+
+    LOGOUT = "logout"
+    LOGOUT_ALL = "logout_all"
+    ENDED_BY_USER = "ended_by_user"
+    REUSE_DETECTED = "reuse_detected"
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # A reason, not a secret.
+    PASSWORD_CHANGE = "password_change"  # noqa: S105  # A reason, not a secret.
+    SECURITY = "security"
+    DELETION = "deletion"
+
+
+class ConsentType(StrEnum):
+    """What a person can agree to."""
+
+    BIOMETRIC_CAPTURE = "biometric_capture"
+    DATA_PROCESSING = "data_processing"
+    MARKETING = "marketing"
+
+
+class PhotoContentType(StrEnum):
+    """The image types that storage accepts."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    HEIC = "image/heic"
+    WEBP = "image/webp"
+
+
+class PhotoDeletionReason(StrEnum):
+    """Why a photo was destroyed."""
+
+    USER = "user"
+    WITHDRAWAL = "withdrawal"
+    RETENTION = "retention"
+    ERASURE = "erasure"

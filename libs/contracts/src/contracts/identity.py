@@ -1,0 +1,98 @@
+"""The events that identity publishes: accounts, sessions, and the erasures it coordinates."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.envelope import Event, Payload
+from contracts.fields import (
+    AuthProvider,
+    Day,
+    ErasedCounts,
+    ErasureId,
+    RevocationReason,
+    ServiceName,
+    SessionId,
+    Timestamp,
+    UserId,
+)
+from contracts.participation import ErasureReported, ParticipantJoined
+
+
+class UserRegistered(Event, type="identity.user.registered.v1"):
+    """An account was created."""
+
+    user_id: UserId
+    auth_provider: AuthProvider
+    registered_at: Timestamp
+
+
+class UserActive(Event, type="identity.user.active.v1"):
+    """The person signed in or refreshed a session; said at most once a day, it restarts retention clocks."""
+
+    user_id: UserId
+    active_on: Day
+
+
+class SessionRevoked(Event, type="identity.session.revoked.v1"):
+    """A session ended, or all of them when session_id is null; their access tokens are refused at once."""
+
+    user_id: UserId
+    session_id: SessionId | None
+    reason: RevocationReason
+
+
+class UserDeleted(Event, type="identity.user.deleted.v1"):
+    """The person asked to be erased; every participant erases what it holds and reports."""
+
+    user_id: UserId
+    erasure_id: ErasureId
+    requested_at: Timestamp
+    deadline: Timestamp
+
+
+class ParticipantErasure(Payload):
+    """What one participant has destroyed, and when it was done."""
+
+    service: ServiceName
+    completed_at: Timestamp
+    erased: ErasedCounts
+
+
+class ErasureCompleted(Event, type="identity.erasure.completed.v1"):
+    """The last participant has reported; nothing of the person is left."""
+
+    erasure_id: ErasureId
+    requested_at: Timestamp
+    completed_at: Timestamp
+    participants: Annotated[tuple[ParticipantErasure, ...], Field(min_length=1)]
+
+    @property
+    def subject(self) -> str:
+        """The erasure; the person has no id any more."""
+        return f"erasures/{self.erasure_id}"
+
+
+class ErasureOverdue(Event, type="identity.erasure.overdue.v1"):
+    """The deadline of an erasure has passed and participants are still silent; an operator has to look."""
+
+    erasure_id: ErasureId
+    deadline: Timestamp
+    missing_participants: Annotated[tuple[ServiceName, ...], Field(min_length=1)]
+
+    @property
+    def subject(self) -> str:
+        """The erasure that is late."""
+        return f"erasures/{self.erasure_id}"
+
+
+class IdentityErasureReported(ErasureReported, type="identity.erasure.reported.v1"):
+    """Identity has erased the account, its sessions and its credentials."""
+
+    service: Literal["identity"]
+
+
+class IdentityParticipantJoined(ParticipantJoined, type="identity.participant.joined.v1"):
+    """Identity has started and answers for the accounts."""
+
+    service: Literal["identity"]

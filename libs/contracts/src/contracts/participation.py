@@ -1,0 +1,74 @@
+"""What every service says that takes part in erasures, whatever it stores.
+
+Invariant: a service speaks only for itself; each subclass pins `service` to its own name.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from contracts.envelope import Event
+from contracts.fields import Digest, ErasedCounts, ErasureId, ServiceName, Timestamp, Version
+
+Handles = tuple[Literal["erasure", "export"], ...]
+
+
+def erasure_digest(erasure_id: UUID, service: str, erased: dict[str, int]) -> str:
+    """Return the SHA-256, in hex, of the canonical JSON (sorted keys, no spaces) of the three."""
+    said = {"erasure_id": str(erasure_id), "service": service, "erased": erased}
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class ErasureReported(Event):
+    """A participant has erased everything it held of the person, looked again and found nothing."""
+
+    erasure_id: ErasureId
+    service: ServiceName
+    completed_at: Timestamp
+    erased: ErasedCounts
+    digest: Digest
+
+    @classmethod
+    def of(cls, erasure_id: UUID, *, completed_at: datetime, erased: dict[str, int]) -> Self:
+        """Make the report of the service that this class belongs to."""
+        return cls(
+            erasure_id=erasure_id,
+            service=cls.producer,
+            completed_at=completed_at,
+            erased=erased,
+            digest=erasure_digest(erasure_id, cls.producer, erased),
+        )
+
+    @property
+    def subject(self) -> str:
+        """The erasure, not the person: the person's id is about to mean nothing."""
+        return f"erasures/{self.erasure_id}"
+
+    @model_validator(mode="after")
+    def _digest_holds(self) -> Self:
+        if self.digest != erasure_digest(self.erasure_id, self.service, self.erased):
+            raise ValueError("the digest is not that of the counts")
+        return self
+
+
+class ParticipantJoined(Event):
+    """A service has started that answers for what it stores: erasures and exports wait for it from now on."""
+
+    service: ServiceName
+    handles: Annotated[Handles, Field(min_length=1)]
+    version: Version
+
+    @classmethod
+    def of(cls, *, handles: Handles, version: str) -> Self:
+        """Make the announcement of the service that this class belongs to."""
+        return cls(service=cls.producer, handles=handles, version=version)
+
+    @property
+    def subject(self) -> str:
+        """The service that joined."""
+        return f"services/{self.service}"

@@ -1,0 +1,210 @@
+"""Who hears what: exchanges, queues, bindings, policies and rights at the broker, as data.
+
+Invariant: services declare nothing; the bootstrap job replays what stands here, and a consumer whose queue
+is not listed has none. Values and their reasons: a quorum queue that dead-letters at least once must refuse
+publishes when full, and the delivery limit is the last net only (consumers count poison themselves).
+"""
+
+from dataclasses import dataclass
+
+VHOST = "irisvue"
+EXCHANGE = "irisvue.events"
+DEAD_LETTER_EXCHANGE = "irisvue.dead"
+SERVICES = ("identity", "consent", "storage", "gateway")
+
+_CONSUMES_ONLY = ("gateway",)
+_NOTHING = "^$"
+_DELIVERY_LIMIT = 50
+_NEVER = 1_000_000
+_MAX_QUEUE_BYTES = 256 * 1024 * 1024
+_USER_DELETED = "identity.user.deleted.v1"
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """One queue: who reads it and which types it receives."""
+
+    queue: str
+    service: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A durable exchange; `kind` is the AMQP exchange type."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable queue and the arguments it is declared with."""
+
+    name: str
+    arguments: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What leads from an exchange into a queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A broker policy for the queues whose name matches; it can change without declaring a queue anew."""
+
+    name: str
+    pattern: str
+    definition: dict[str, str | int]
+    apply_to: str = "queues"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Regular expressions of the resources that a broker user may configure, write and read."""
+
+    configure: str
+    write: str
+    read: str
+
+
+@dataclass(frozen=True)
+class TopicPermission:
+    """Regular expressions of the routing keys that a broker user may publish with and bind."""
+
+    exchange: str
+    write: str
+    read: str
+
+
+SUBSCRIPTIONS = (
+    Subscription(
+        "identity.collect-erasure-reports",
+        "identity",
+        ("identity.erasure.reported.v1", "consent.erasure.reported.v1", "storage.erasure.reported.v1"),
+    ),
+    Subscription(
+        "identity.register-participants",
+        "identity",
+        ("identity.participant.joined.v1", "consent.participant.joined.v1", "storage.participant.joined.v1"),
+    ),
+    Subscription("identity.erase-user", "identity", (_USER_DELETED,)),
+    Subscription("consent.erase-user", "consent", (_USER_DELETED,)),
+    Subscription("storage.erase-user", "storage", (_USER_DELETED,)),
+    Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
+    Subscription(
+        "storage.follow-consent", "storage", ("consent.consent.granted.v1", "consent.consent.withdrawn.v1")
+    ),
+    Subscription("gateway.deny-sessions", "gateway", ("identity.session.revoked.v1",)),
+)
+
+
+def subscription(queue: str) -> Subscription:
+    """Return the subscription of a queue; raises KeyError for one that is not part of the topology."""
+    for entry in SUBSCRIPTIONS:
+        if entry.queue == queue:
+            return entry
+    raise KeyError(f"{queue} is no queue of contracts.topology.SUBSCRIPTIONS")
+
+
+def subscriptions_of(service: str) -> tuple[Subscription, ...]:
+    """List the queues that a service reads."""
+    return tuple(entry for entry in SUBSCRIPTIONS if entry.service == service)
+
+
+def consumers_of(event_type: str) -> tuple[str, ...]:
+    """List the queues that receive a type."""
+    return tuple(entry.queue for entry in SUBSCRIPTIONS if event_type in entry.types)
+
+
+def heard_by_someone(event_type: str) -> bool:
+    """Tell whether a publish of that type must reach a queue; an unroutable one is an error only then."""
+    return bool(consumers_of(event_type))
+
+
+def erasure_participants() -> tuple[str, ...]:
+    """List the services that erase when a person is deleted."""
+    return tuple(entry.service for entry in SUBSCRIPTIONS if _USER_DELETED in entry.types)
+
+
+def dead_letter_queue(queue: str) -> str:
+    """Name the queue where the messages of a queue end that were delivered too often."""
+    return f"{queue}.dead"
+
+
+def exchanges() -> tuple[Exchange, ...]:
+    """List every exchange."""
+    return (Exchange(EXCHANGE, "topic"), Exchange(DEAD_LETTER_EXCHANGE, "direct"))
+
+
+def queues() -> tuple[Queue, ...]:
+    """List every queue, each followed by its dead letters."""
+    names = (name for entry in SUBSCRIPTIONS for name in (entry.queue, dead_letter_queue(entry.queue)))
+    return tuple(Queue(name, {"x-queue-type": "quorum"}) for name in names)
+
+
+def bindings() -> tuple[Binding, ...]:
+    """List every binding, those of the dead letters too."""
+    live = (Binding(EXCHANGE, entry.queue, key) for entry in SUBSCRIPTIONS for key in entry.types)
+    dead = (
+        Binding(DEAD_LETTER_EXCHANGE, dead_letter_queue(entry.queue), entry.queue) for entry in SUBSCRIPTIONS
+    )
+    return (*live, *dead)
+
+
+def policies() -> tuple[Policy, ...]:
+    """List one policy per queue (each names its dead-letter routing key) and one for all dead letters."""
+    # RabbitMQ 4 gives every quorum queue a delivery limit of 20; a dead letter that an operator looks at
+    # twenty times would be dropped. Older brokers refuse -1, so the limit is one that is never reached.
+    dead = Policy("dead-letters", r"^[a-z]+\.[a-z-]+\.dead$", {"delivery-limit": _NEVER})
+    return (*(_policy_of(entry.queue) for entry in SUBSCRIPTIONS), dead)
+
+
+def _policy_of(queue: str) -> Policy:
+    return Policy(
+        name=queue,
+        pattern=f"^{_literally(queue)}$",
+        definition={
+            "delivery-limit": _DELIVERY_LIMIT,
+            "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+            "dead-letter-routing-key": queue,
+            "dead-letter-strategy": "at-least-once",
+            "overflow": "reject-publish",
+            "max-length-bytes": _MAX_QUEUE_BYTES,
+        },
+    )
+
+
+def permissions(service: str) -> Permissions:
+    """Say what a service's broker user may do: publish, read its own queues, declare nothing."""
+    publishes = service not in _CONSUMES_ONLY
+    return Permissions(
+        configure=_NOTHING,
+        write=f"^{_literally(EXCHANGE)}$" if publishes else _NOTHING,
+        read=rf"^{_known(service)}\.",
+    )
+
+
+def topic_permission(service: str) -> TopicPermission:
+    """Say which routing keys a service's broker user may use: its own, so that none speaks for another."""
+    publishes = service not in _CONSUMES_ONLY
+    return TopicPermission(
+        exchange=EXCHANGE,
+        write=rf"^{_known(service)}\." if publishes else _NOTHING,
+        read=_NOTHING,
+    )
+
+
+def _known(service: str) -> str:
+    if service not in SERVICES:
+        raise KeyError(f"{service} is no service of contracts.topology.SERVICES")
+    return service
+
+
+def _literally(name: str) -> str:
+    return name.replace(".", r"\.")
