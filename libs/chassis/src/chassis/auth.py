@@ -1,0 +1,156 @@
+"""Access tokens: what they must look like and who they speak for (RFC 9068, RFC 8725)."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import jwt
+import structlog
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from jwt import PyJWK, PyJWTError
+
+from chassis.faults import is_transient
+from chassis.problems import ServiceUnavailable, Unauthorized, describe
+
+ALGORITHM = "ES256"
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
+LEEWAY_SECONDS = 30
+JWKS_MAX_AGE_SECONDS = 300.0
+JWKS_COOLDOWN_SECONDS = 5.0
+MAX_TOKEN_LENGTH = 4096
+_REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time"]
+
+log = structlog.get_logger(__name__)
+
+FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The person and the session that an access token speaks for."""
+
+    user_id: UUID
+    session_id: UUID
+    token_id: str
+    issued_at: datetime
+    authenticated_at: datetime
+    expires_at: datetime
+
+
+class KeySet:
+    """The issuer's public keys by `kid`, fetched again when old or when a key is unknown, at a bounded rate."""
+
+    def __init__(self, fetch: FetchKeys) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def find(self, kid: str) -> PyJWK | None:
+        """Return the key named `kid`; raises `ServiceUnavailable` when no key was ever obtained."""
+        if kid in self._keys and time.monotonic() - self._fetched_at < JWKS_MAX_AGE_SECONDS:
+            return self._keys[kid]
+        async with self._lock:
+            now = time.monotonic()
+            stale = now - self._fetched_at >= JWKS_MAX_AGE_SECONDS or kid not in self._keys
+            if stale and now - self._tried_at >= JWKS_COOLDOWN_SECONDS:
+                await self._refresh(now)
+        if not self._keys:
+            raise ServiceUnavailable
+        return self._keys.get(kid)
+
+    async def _refresh(self, now: float) -> None:
+        try:
+            document = await self._fetch()
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, ServiceUnavailable)):
+                raise
+            # Without keys the next caller may try at once; with keys the old ones serve until the cool-down ends.
+            self._tried_at = now if self._keys else float("-inf")
+            log.warning("signing_keys_not_fetched", error=describe(error))
+            return
+        self._tried_at = self._fetched_at = now
+        self._keys = {
+            key["kid"]: PyJWK(key, algorithm=ALGORITHM)
+            for key in document["keys"]
+            if key.get("kty") == "EC" and key.get("crv") == "P-256" and "kid" in key
+        }
+
+
+class AccessTokens:
+    """Verifies access tokens locally; nobody but the issuer can sign them."""
+
+    def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    async def verify(self, token: str) -> Principal:
+        """Return whom `token` speaks for; raises `Unauthorized`, saying nothing about why."""
+        try:
+            header = read_header(token, token_type=ACCESS_TOKEN_TYPE)
+            key = await self._keys.find(header["kid"])
+            if key is None:
+                raise Unauthorized
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": _REQUIRED_CLAIMS},
+            )
+            return _principal(claims)
+        except (PyJWTError, ValueError, KeyError, TypeError, OverflowError):
+            raise Unauthorized from None
+
+
+def read_header(token: str, *, token_type: str) -> dict[str, Any]:
+    """Return the header of a signed token; raises ValueError for anything but our own kind.
+
+    `kid` is only ever a name to look up; headers that point to keys or add rules (`jku`, `jwk`, `x5u`,
+    `crit`, `b64`) make the token unacceptable (RFC 8725 §3.10).
+    """
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise ValueError("token too long")
+    header = jwt.get_unverified_header(token)
+    allowed = {"alg", "typ", "kid"}
+    if set(header) != allowed or header["alg"] != ALGORITHM or header["typ"] != token_type:
+        raise ValueError("not a token of ours")
+    if not isinstance(header["kid"], str):
+        raise ValueError("kid must be a string")  # noqa: TRY004 - the caller treats every malformed token alike
+    return header
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    return Principal(
+        user_id=UUID(claims["sub"]),
+        session_id=UUID(claims["sid"]),
+        token_id=str(claims["jti"]),
+        issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+        authenticated_at=datetime.fromtimestamp(claims["auth_time"], UTC),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
+
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of /auth/login.")
+
+
+async def current_principal(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    """Return whom the request's bearer token speaks for; the verifier is `app.state.access_tokens`."""
+    if credentials is None:
+        raise Unauthorized
+    verifier: AccessTokens = request.app.state.access_tokens
+    return await verifier.verify(credentials.credentials)
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -1,0 +1,177 @@
+"""Consumers: inbox row, effect and announced events in one transaction; then, and only then, the ack.
+
+A fault that passes by itself holds the message and tries again, longer each time. A message that fails five
+times for its own reasons is recorded and rejected into the queue's dead letters, so that it can't block
+the others and isn't lost.
+"""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import structlog
+from faststream.rabbit import RabbitMessage
+from sqlalchemy import insert
+
+from chassis import context
+from chassis.db import Database, UnitOfWork
+from chassis.faults import is_transient
+from chassis.inbox import count_failure, first_delivery
+from chassis.problems import PersonErased, describe
+from contracts.envelope import Envelope, Event, InvalidEvent, parse, parse_head
+
+MAX_ATTEMPTS = 5
+HOLD_SECONDS = (0.5, 30.0)
+HOLD_AT_MOST_SECONDS = 600.0
+RETRY_PAUSE_SECONDS = 0.1
+
+Handler = Callable[[UnitOfWork, Envelope[Any]], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Outcome(Enum):
+    """What becomes of a delivered message."""
+
+    DONE = "ack"
+    PARKED = "reject"
+    HANDED_BACK = "nack"
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A queue of this service and what it does with each event that arrives there."""
+
+    queue: str
+    handlers: Mapping[type[Event], Handler]
+
+
+class UnknownEventType(InvalidEvent):
+    """The queue received a type, or a major version, that this consumer does not know."""
+
+
+class Inbound:
+    """Carries messages from a queue through the inbox to the consumer's handlers."""
+
+    def __init__(self, database: Database, consumer: Consumer) -> None:
+        self._database = database
+        self._consumer = consumer
+        self._by_type = {event.type: (event, handler) for event, handler in consumer.handlers.items()}
+
+    async def receive(self, message: RabbitMessage) -> None:
+        """Process a delivery and acknowledge it according to the outcome."""
+        outcome = await self.process(message.body)
+        if outcome is Outcome.DONE:
+            await message.ack()
+        elif outcome is Outcome.PARKED:
+            await message.reject(requeue=False)
+        else:
+            await message.nack(requeue=True)
+
+    async def process(self, body: bytes) -> Outcome:
+        """Bring one message to its end: done, parked among the dead letters, or handed back to the broker."""
+        try:
+            envelope, handler = self._read(body)
+        except InvalidEvent as error:
+            return await self._park_surely(body, error)
+        trace = context.traceparent.set(context.continued_trace(envelope.traceparent))
+        try:
+            return await self._attempt_until_settled(body, envelope, handler)
+        finally:
+            context.traceparent.reset(trace)
+
+    def _read(self, body: bytes) -> tuple[Envelope[Any], Handler]:
+        event_type = parse_head(body).type
+        if event_type not in self._by_type:
+            raise UnknownEventType("this consumer does not know the event's type or version")
+        event, handler = self._by_type[event_type]
+        return parse(body, event), handler
+
+    async def _attempt_until_settled(self, body: bytes, envelope: Envelope[Any], handler: Handler) -> Outcome:
+        held, pause = 0.0, HOLD_SECONDS[0]
+        while True:
+            try:
+                await self._act(envelope, handler)
+            except Exception as error:  # noqa: BLE001 - each error is either held, counted or parked below
+                if not is_transient(error):
+                    verdict = await self._judge_failure(body, envelope, error)
+                    if verdict is not None:
+                        return verdict
+                    continue
+                if held >= HOLD_AT_MOST_SECONDS:
+                    return Outcome.HANDED_BACK
+                log.warning("message_held", consumer=self._consumer.queue, error=describe(error))
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - spread, not secrecy
+                await asyncio.sleep(wait)
+                held, pause = held + wait, min(pause * 2, HOLD_SECONDS[1])
+            else:
+                return Outcome.DONE
+
+    async def _act(self, envelope: Envelope[Any], handler: Handler) -> None:
+        async with self._database.unit_of_work() as uow:
+            if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
+                log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))
+                return
+            try:
+                async with uow.session.begin_nested():
+                    await handler(uow, envelope)
+            except PersonErased:
+                # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
+                uow.discard_events()
+                log.info(
+                    "event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id)
+                )
+
+    async def _judge_failure(self, body: bytes, envelope: Envelope[Any], error: Exception) -> Outcome | None:
+        """Count the failure; None means another try."""
+        try:
+            async with self._database.unit_of_work() as uow:
+                attempts = await count_failure(uow, consumer=self._consumer.queue, event_id=envelope.id)
+            log.error(
+                "handler_failed",
+                consumer=self._consumer.queue,
+                event_id=str(envelope.id),
+                attempts=attempts,
+                error=describe(error),
+            )
+            if attempts >= MAX_ATTEMPTS:
+                await self._park(body, error, envelope)
+                return Outcome.PARKED
+        except Exception as trouble:
+            if not is_transient(trouble):
+                raise
+            log.warning("failure_not_counted", consumer=self._consumer.queue, error=describe(trouble))
+            await asyncio.sleep(HOLD_SECONDS[0])
+            return None
+        await asyncio.sleep(RETRY_PAUSE_SECONDS * attempts)
+        return None
+
+    async def _park_surely(self, body: bytes, error: InvalidEvent) -> Outcome:
+        log.error("event_unreadable", consumer=self._consumer.queue, error=type(error).__name__)
+        try:
+            await self._park(body, error, None)
+        except Exception as trouble:
+            if not is_transient(trouble):
+                raise
+            log.warning("dead_letter_not_recorded", consumer=self._consumer.queue, error=describe(trouble))
+            await asyncio.sleep(HOLD_SECONDS[0])
+            return Outcome.HANDED_BACK
+        return Outcome.PARKED
+
+    async def _park(self, body: bytes, error: Exception, envelope: Envelope[Any] | None) -> None:
+        event_id: UUID | None = envelope.id if envelope else None
+        async with self._database.unit_of_work() as uow:
+            await uow.session.execute(
+                insert(uow.tables.dead_letters).values(
+                    consumer=self._consumer.queue,
+                    event_id=event_id,
+                    type=envelope.type if envelope else None,
+                    body_digest=hashlib.sha256(body).hexdigest(),
+                    error_class=describe(error)[:200],
+                )
+            )

@@ -1,0 +1,184 @@
+"""Transactions: one unit of work per request or message, with its events in the same commit."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from chassis.clock import Clock, SystemClock
+from chassis.context import traceparent
+from chassis.ids import new_id
+from chassis.problems import PersonErased
+from chassis.tables import ChassisTables, tables_of
+from contracts.envelope import Event, wrap
+
+
+def outbox_channel(schema: str) -> str:
+    """Return the name of the PostgreSQL notification channel that wakes the relay of `schema`."""
+    return f"{schema}_outbox"
+
+
+def make_engine(
+    url: SecretStr, *, application_name: str, pool_size: int = 10, overflow: int = 5
+) -> AsyncEngine:
+    """Return an engine whose errors show no row values and whose waits all end."""
+    return create_async_engine(
+        url.get_secret_value(),
+        pool_size=pool_size,
+        max_overflow=overflow,
+        pool_timeout=2,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        hide_parameters=True,
+        json_serializer=lambda value: json.dumps(value, sort_keys=True, separators=(",", ":")),
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 10,
+            "server_settings": {"application_name": application_name},
+        },
+    )
+
+
+class UnitOfWork:
+    """One transaction and the events that become true with it."""
+
+    def __init__(self, session: AsyncSession, database: "Database") -> None:
+        self.session = session
+        self._database = database
+        self._events: list[Event] = []
+        self._after_commit: list[Callable[[], None]] = []
+
+    def publish(self, event: Event) -> None:
+        """Announce `event` if, and only if, this unit of work commits."""
+        self._events.append(event)
+
+    def discard_events(self) -> None:
+        """Take back every announcement of this unit of work."""
+        self._events.clear()
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call `action` once the transaction is durable; for wake-ups, never for effects that must happen."""
+        self._after_commit.append(action)
+
+    async def about(self, user_id: UUID) -> None:
+        """Declare that this transaction writes about `user_id`.
+
+        Until the transaction ends, no erasure of that person can begin, so nothing written here can
+        outlive it. Raises `PersonErased` when the erasure has begun already.
+        """
+        digest = self._database.person_hash(user_id)
+        lock = _advisory_lock_key(digest)
+        await self.session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": lock})
+        if await self._has_tombstone(digest):
+            raise PersonErased
+
+    async def is_erased(self, user_id: UUID) -> bool:
+        """Tell whether the erasure of `user_id` has begun here."""
+        return await self._has_tombstone(self._database.person_hash(user_id))
+
+    async def bury(self, user_id: UUID) -> None:
+        """Raise the tombstone of `user_id`, after every transaction that writes about them has ended."""
+        digest = self._database.person_hash(user_id)
+        lock = _advisory_lock_key(digest)
+        await self.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
+        if not await self._has_tombstone(digest):
+            await self.session.execute(insert(self.tables.tombstones).values(subject_hash=digest))
+
+    @property
+    def tables(self) -> ChassisTables:
+        """The chassis' tables of this service's schema."""
+        return self._database.tables
+
+    async def flush_events(self) -> None:
+        """Write the announced events into the outbox; called once, right before the commit."""
+        await self.session.flush()
+        if not self._events:
+            return
+        now = self._database.clock.now()
+        rows: list[dict[str, Any]] = []
+        for event in self._events:
+            envelope = wrap(event, event_id=new_id(), time=now, traceparent=traceparent.get())
+            rows.append(
+                {
+                    "event_id": envelope.id,
+                    "type": envelope.type,
+                    "subject": envelope.subject,
+                    "body": envelope.to_json(),
+                }
+            )
+        await self.session.execute(insert(self.tables.outbox), rows)
+        await self.session.execute(
+            text("SELECT pg_notify(:channel, '')"), {"channel": self._database.channel}
+        )
+
+    def run_after_commit(self) -> None:
+        """Run what waits for the commit."""
+        for action in self._after_commit:
+            action()
+
+    async def _has_tombstone(self, digest: str) -> bool:
+        stones = self.tables.tombstones
+        found = await self.session.scalar(
+            select(stones.c.subject_hash).where(stones.c.subject_hash == digest)
+        )
+        return found is not None
+
+
+class Database:
+    """A service's schema: its engine and its units of work."""
+
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        schema: str,
+        tombstone_key: bytes,
+        application_name: str | None = None,
+        pool_size: int = 10,
+        overflow: int = 5,
+        clock: Clock | None = None,
+    ) -> None:
+        self.url = url
+        self.schema = schema
+        self.tables = tables_of(schema)
+        self.channel = outbox_channel(schema)
+        self.clock: Clock = clock or SystemClock()
+        self.engine = make_engine(
+            url, application_name=application_name or schema, pool_size=pool_size, overflow=overflow
+        )
+        self._tombstone_key = tombstone_key
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
+        """Open a transaction; commit it with its events at the end of the block, or roll all of it back."""
+        async with self._sessions() as session:
+            uow = UnitOfWork(session, self)
+            async with session.begin():
+                yield uow
+                await uow.flush_events()
+        uow.run_after_commit()
+
+    def person_hash(self, user_id: UUID) -> str:
+        """Return the keyed hash under which an erased person is remembered: 64 hex digits."""
+        return hmac.new(self._tombstone_key, user_id.bytes, hashlib.sha256).hexdigest()
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life; raises what the driver raises."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def _advisory_lock_key(person_hash: str) -> int:
+    return int.from_bytes(bytes.fromhex(person_hash[:16]), "big", signed=True)

@@ -1,0 +1,40 @@
+"""Which failures pass by themselves, and which will come back however often one tries."""
+
+import asyncio
+
+import aiohttp
+from aio_pika.exceptions import AMQPError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+# Connection failures, shutdowns, resource shortage, deadlocks, serialization failures and lock time-outs of
+# PostgreSQL (appendix A of its manual).
+_TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57", "40", "58")
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+class TransientFault(Exception):
+    """A dependency can't answer now; the same call may succeed later."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether trying the same again later can succeed without anyone changing anything."""
+    if isinstance(error, DBAPIError):
+        return _is_transient_database_error(error)
+    return isinstance(
+        error,
+        TransientFault
+        | PoolTimeoutError
+        | AMQPError
+        | aiohttp.ClientConnectionError
+        | asyncio.TimeoutError
+        | ConnectionError
+        | OSError,
+    )
+
+
+def _is_transient_database_error(error: DBAPIError) -> bool:
+    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    if sqlstate:
+        return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate == _LOCK_NOT_AVAILABLE
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

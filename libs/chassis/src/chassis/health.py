@@ -1,0 +1,71 @@
+"""Health: alive, ready, and each part by name."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from fastapi import APIRouter
+
+from chassis.problems import NotFound, Problem, describe
+
+CHECK_SECONDS = 1.0
+# The public name of each part, as the health answers spell it.
+PARTS = {"db": "database", "redis": "redis", "broker": "broker", "storage": "storage"}
+
+HealthCheck = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class NotHealthy(Problem):
+    """One or more parts do not answer."""
+
+    status = 503
+    slug = "not-healthy"
+    title = "Not ready"
+    detail = "A part of the service is not answering."
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+async def run_check(name: str, check: HealthCheck) -> str:
+    """Return "ok" or "failing" for one part; the log says why."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever a check raises, the part is not healthy
+        log.warning("health_check_failed", part=name, error=describe(error))
+        return "failing"
+    return "ok"
+
+
+def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
+    """Return the /health routes; `checks` are the parts this process needs, by their short names."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health", summary="Whether the process serves")
+    async def health() -> dict[str, str]:
+        return {"status": "healthy", "version": version}
+
+    @router.get("/health/liveness", summary="Whether the process runs; asks nobody else")
+    async def liveness() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/health/readiness", summary="Whether every part that is needed answers")
+    async def readiness() -> dict[str, Any]:
+        states = await asyncio.gather(*(run_check(name, check) for name, check in checks.items()))
+        parts = dict(zip(checks, states, strict=True))
+        failing = [name for name, state in parts.items() if state != "ok"]
+        if failing:
+            raise NotHealthy(f"Not answering: {', '.join(failing)}.", extra=parts)
+        return {"status": "ready", **parts}
+
+    @router.get("/health/{part}", summary="Whether one part answers: db, redis, broker or storage")
+    async def part_health(part: str) -> dict[str, str]:
+        if part not in PARTS or part not in checks:
+            raise NotFound("This process does not use that part.")
+        if await run_check(part, checks[part]) != "ok":
+            raise NotHealthy(f"Not answering: {part}.")
+        return {"status": "healthy", "service": PARTS[part]}
+
+    return router

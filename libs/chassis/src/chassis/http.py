@@ -1,0 +1,84 @@
+"""Questions to other services: with a deadline, a service token and errors that say what to do next."""
+
+from typing import Any, Self
+
+import aiohttp
+
+from chassis import context
+from chassis.faults import TransientFault
+from chassis.service_auth import ServiceTokens
+
+CONNECT_SECONDS = 0.5
+TOTAL_SECONDS = 5.0
+
+
+class NeighbourUnavailable(TransientFault):
+    """The other service did not answer, or answered that it can't now."""
+
+
+class NeighbourRefused(Exception):
+    """The other service understood the question and refused it; `status` says how."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"refused with status {status}")
+        self.status = status
+
+
+class ServiceClient:
+    """Asks one other service; open it once per process with `async with`."""
+
+    def __init__(self, base_url: str, *, audience: str, tokens: ServiceTokens | None) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._audience = audience
+        self._tokens = tokens
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS)
+        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(
+        self, path: str, *, params: dict[str, str] | None = None, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON object at `path`.
+
+        `seconds` replaces the usual deadline of five. Raises `NeighbourUnavailable` when there is no answer
+        or a 5xx or 429 one, `NeighbourRefused` for every other status that isn't 200.
+        """
+        if self._session is None:
+            raise RuntimeError("open the client with `async with` before use")
+        timeout = aiohttp.ClientTimeout(total=seconds or TOTAL_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            async with self._session.get(
+                self._base_url + path,
+                params=params,
+                headers=self._headers(),
+                timeout=timeout,
+                allow_redirects=False,
+            ) as answer:
+                if answer.status >= 500 or answer.status == 429:  # noqa: PLR2004 - HTTP status classes
+                    raise NeighbourUnavailable(f"{self._audience} answered {answer.status}")
+                if answer.status != 200:  # noqa: PLR2004 - HTTP OK
+                    raise NeighbourRefused(answer.status)
+                document = await answer.json()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NeighbourUnavailable(f"{self._audience} did not answer: {type(error).__name__}") from error
+        if not isinstance(document, dict):
+            raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON object")
+        return document
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if self._tokens is not None:
+            headers["Authorization"] = f"Bearer {self._tokens.issue(self._audience)}"
+        if request := context.request_id.get():
+            headers["X-Request-ID"] = request
+        if trace := context.traceparent.get():
+            headers["traceparent"] = trace
+        return headers

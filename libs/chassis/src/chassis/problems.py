@@ -1,0 +1,214 @@
+"""Errors as RFC 9457 problem documents that never echo what was sent."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from chassis.context import request_id
+from chassis.faults import is_transient
+
+PROBLEM_JSON = "application/problem+json"
+PROBLEM_TYPE_PREFIX = "urn:irisvue:problem:"
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):
+    """An answer that says what is wrong; subclasses fix status, slug and title, and the app shows `detail`."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Something went wrong on our side"
+    detail: str = (
+        "The request was not carried out. Try again; if it keeps failing, tell support the request id."
+    )
+    headers: Mapping[str, str] = {}
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        if detail is not None:
+            self.detail = detail
+        if headers is not None:
+            self.headers = {**self.headers, **headers}
+        self.extra: Mapping[str, Any] = extra or {}
+        super().__init__(self.detail)
+
+    def document(self) -> dict[str, Any]:
+        """Return the problem document (RFC 9457 §3.1)."""
+        return {
+            "type": PROBLEM_TYPE_PREFIX + self.slug,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": f"urn:irisvue:request:{request_id.get() or 'unknown'}",
+            **self.extra,
+        }
+
+
+class Unauthorized(Problem):
+    """The caller did not prove who they are."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "Not signed in"
+    detail = "Sign in again: the access token is missing, expired or no longer valid."
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class PersonErased(Problem):
+    """The person asked to be erased; nothing may be written about them any more."""
+
+    status = 401
+    slug = "account-deleted"
+    title = "This account was deleted"
+    detail = "The account was deleted at its owner's request. Register again to start anew."
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    """The caller is known and may not do this."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Not allowed"
+    detail = "This caller may not use this operation."
+
+
+class NotFound(Problem):
+    """Nothing of the caller's is there."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+    detail = "There is nothing at this address, or it is not yours."
+
+
+class ServiceUnavailable(Problem):
+    """A part that the answer needs can't answer now; nothing was changed."""
+
+    status = 503
+    slug = "service-unavailable"
+    title = "Temporarily unavailable"
+    detail = "A part of the service is not answering. Nothing was changed; try again shortly."
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class InvalidRequest(Problem):
+    """The input does not have the form that the API describes."""
+
+    status = 422
+    slug = "invalid-request"
+    title = "The request is not valid"
+    detail = "The request is not valid."
+
+
+class _HttpProblem(Problem):
+    """An error that the web framework raised by itself: unknown path, wrong method, unreadable body."""
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(_HTTP_DETAILS.get(error.status_code, "The request can't be answered."))
+        self._error = error
+        self.headers = error.headers or {}
+
+    def document(self) -> dict[str, Any]:
+        status = self._error.status_code
+        slug, title = _HTTP_KINDS.get(status, ("http-error", "The request can't be answered"))
+        return {**super().document(), "type": PROBLEM_TYPE_PREFIX + slug, "title": title, "status": status}
+
+
+_HTTP_KINDS = {
+    400: ("bad-request", "The request can't be read"),
+    401: ("unauthorized", "Not signed in"),
+    403: ("forbidden", "Not allowed"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    413: ("content-too-large", "The body is too large"),
+}
+_HTTP_DETAILS = {
+    400: "The request can't be read. Check its form and its encoding.",
+    404: NotFound.detail,
+    405: "This address exists but does not take this method; the Allow header says which it takes.",
+    413: "The body is larger than this operation takes.",
+}
+
+
+def problem_response(problem: Problem) -> Response:
+    """Return the HTTP answer that carries `problem`."""
+    document = problem.document()
+    return JSONResponse(
+        document, status_code=document["status"], headers=dict(problem.headers), media_type=PROBLEM_JSON
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this class only
+    return problem_response(error)
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    return problem_response(_HttpProblem(error))
+
+
+async def _on_invalid_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    errors = [
+        {
+            # Only names that our models declare may be repeated: what a client calls its fields is its input.
+            "field": ".".join(str(part) for part in found["loc"][1:] if isinstance(part, str | int)),
+            "message": _message_without_input(found),
+        }
+        for found in error.errors()
+    ]
+    names = ", ".join(sorted({found["field"] for found in errors if found["field"]})) or "the body"
+    problem = InvalidRequest(f"Please check: {names}. {errors[0]['message']}", extra={"errors": errors})
+    return problem_response(problem)
+
+
+def _message_without_input(found: Mapping[str, Any]) -> str:
+    # Messages of our own validators are fixed sentences; those of pydantic name limits and types. Both may
+    # quote the input for enums and unions only through `ctx`, which is not passed on.
+    if found["type"] in {"json_invalid", "enum", "literal_error", "union_tag_invalid"}:
+        return {"json_invalid": "The body is not valid JSON."}.get(
+            found["type"], "This value is not known here."
+        )
+    return str(found["msg"]).removeprefix("Value error, ")
+
+
+def unexpected_error_response(error: Exception) -> Response:
+    """Answer 503 for a fault that passes, else 500; the log gets the error's class, never its message."""
+    if is_transient(error):
+        log.warning("dependency_unavailable", error=type(error).__name__)
+        return problem_response(ServiceUnavailable())
+    log.error("unexpected_error", error=describe(error))
+    return problem_response(Problem())
+
+
+def describe(error: BaseException) -> str:
+    """Return the class and the innermost place of `error`, without its message, which may quote data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return (
+        f"{type(error).__name__} in {code.co_name} ({code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno})"
+    )

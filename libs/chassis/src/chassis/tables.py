@@ -1,0 +1,177 @@
+"""The tables that carry messages and erasures; every service has its own copy in its own schema."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Moment = DateTime(timezone=True)
+
+
+@dataclass(frozen=True)
+class ChassisTables:
+    """The chassis' tables of one schema."""
+
+    outbox: Table
+    inbox: Table
+    failed_attempts: Table
+    dead_letters: Table
+    tombstones: Table
+    erasure_tasks: Table
+
+
+def service_metadata(schema: str) -> MetaData:
+    """Return the metadata of a service's schema, with the chassis' tables already in it."""
+    metadata = MetaData(schema=schema, naming_convention=NAMING_CONVENTION)
+    _define(metadata)
+    return metadata
+
+
+@lru_cache
+def tables_of(schema: str) -> ChassisTables:
+    """Return the chassis' tables of `schema`, for the chassis' own queries."""
+    return _define(MetaData(schema=schema, naming_convention=NAMING_CONVENTION))
+
+
+def on_erase(rule: str) -> dict[str, Any]:
+    """Return the `info` that declares what an erasure does to a column or a table."""
+    return {"on_erase": rule}
+
+
+def _define(metadata: MetaData) -> ChassisTables:
+    return ChassisTables(
+        outbox=_outbox(metadata),
+        inbox=_inbox(metadata),
+        failed_attempts=_failed_attempts(metadata),
+        dead_letters=_dead_letters(metadata),
+        tombstones=_tombstones(metadata),
+        erasure_tasks=_erasure_tasks(metadata),
+    )
+
+
+def _lease_columns() -> list[Column[Any]]:
+    return [
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("next_attempt_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        Column("lease_token", Uuid),
+        Column("lease_until", Moment),
+    ]
+
+
+def _lease_check() -> CheckConstraint:
+    return CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name="lease_is_whole")
+
+
+def _outbox(metadata: MetaData) -> Table:
+    return Table(
+        "outbox",
+        metadata,
+        Column("position", BigInteger, Identity(always=True), primary_key=True),
+        Column("event_id", Uuid, nullable=False, unique=True),
+        Column("type", String(100), nullable=False),
+        Column("subject", String(200), nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        *_lease_columns(),
+        Column("last_error", String(200)),
+        _lease_check(),
+        Index(None, "subject", "position"),
+        info=on_erase("empties itself: a row leaves when the broker has confirmed it"),
+    )
+
+
+def _inbox(metadata: MetaData) -> Table:
+    return Table(
+        "inbox",
+        metadata,
+        Column("consumer", String(100), primary_key=True),
+        Column("event_id", Uuid, primary_key=True),
+        Column("received_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
+        info=on_erase("retain: ids of events, not of people; purged after 30 days"),
+    )
+
+
+def _failed_attempts(metadata: MetaData) -> Table:
+    return Table(
+        "failed_attempts",
+        metadata,
+        Column("consumer", String(100), primary_key=True),
+        Column("event_id", Uuid, primary_key=True),
+        Column("attempts", Integer, nullable=False),
+        Column("last_failed_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        info=on_erase("retain: ids of events, not of people; purged after 30 days"),
+    )
+
+
+def _dead_letters(metadata: MetaData) -> Table:
+    return Table(
+        "dead_letters",
+        metadata,
+        Column("position", BigInteger, Identity(always=True), primary_key=True),
+        Column("consumer", String(100), nullable=False),
+        Column("event_id", Uuid),
+        Column("type", String(100)),
+        Column("body_digest", String(64), nullable=False),
+        Column("error_class", String(200), nullable=False),
+        Column("parked_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        info=on_erase("retain: ids of events and a digest, no payload"),
+    )
+
+
+def _tombstones(metadata: MetaData) -> Table:
+    return Table(
+        "tombstones",
+        metadata,
+        Column("subject_hash", String(64), primary_key=True),
+        Column("erased_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        info=on_erase("retain: a keyed hash that keeps the person from coming back"),
+    )
+
+
+def _erasure_tasks(metadata: MetaData) -> Table:
+    return Table(
+        "erasure_tasks",
+        metadata,
+        Column("erasure_id", Uuid, primary_key=True),
+        Column("user_id", Uuid, info=on_erase("null: emptied when the erasure is reported")),
+        Column("requested_at", Moment, nullable=False),
+        Column("deadline", Moment, nullable=False),
+        Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+        Column("completed_at", Moment),
+        *_lease_columns(),
+        Column("last_error", Text),
+        _lease_check(),
+        CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
+        Index(
+            "ix_erasure_tasks_open",
+            "next_attempt_at",
+            postgresql_where=text("completed_at IS NULL"),
+        ),
+        info=on_erase("null: the person's id is emptied when the erasure is reported"),
+    )

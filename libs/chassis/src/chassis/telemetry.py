@@ -1,0 +1,72 @@
+"""Structured logs: one JSON object a line, in UTC, with the request's id and trace and nothing personal."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from chassis import context
+
+# A field of one of these names would carry personal data or a secret, whoever logs it.
+_NEVER_LOGGED = frozenset(
+    {
+        "email", "password", "token", "access_token", "refresh_token", "authorization", "cookie", "ip",
+        "client_ip", "url", "query", "body", "user_agent", "key", "secret", "username",
+    }
+)  # fmt: skip
+
+
+def configure_logging(*, service: str, level: str) -> None:
+    """Send every log line of this process, ours and the libraries', to standard output as JSON."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_context,
+        _drop_forbidden_fields,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                _keep_only_the_class_of_errors,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if request := context.request_id.get():
+        event["request_id"] = request
+    if trace := context.traceparent.get():
+        event["trace_id"] = trace.split("-")[1]
+    return event
+
+
+def _drop_forbidden_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: value for name, value in event.items() if name not in _NEVER_LOGGED}
+
+
+def _keep_only_the_class_of_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # A driver's message may quote a row ("Key (email)=(…) already exists"), so a library's traceback is
+    # reduced to the error's class.
+    info = event.pop("exc_info", None)
+    if isinstance(info, tuple) and info[0] is not None:
+        event["error"] = info[0].__name__
+        event["event"] = "library_error"
+    return event

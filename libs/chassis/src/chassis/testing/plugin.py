@@ -1,0 +1,81 @@
+"""The pytest plugin of the project: marks by folder, a clock, and the watch over written events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.testing.clock import FrozenClock
+from chassis.testing.events import EventRecorder
+
+LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
+_recorder = pytest.StashKey[EventRecorder]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that a run of the whole suite sets."""
+    parser.addoption(
+        "--require-all-events",
+        action="store_true",
+        help="fail when a declared event was produced by no test of this run",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start watching the outbox."""
+    recorder = EventRecorder()
+    recorder.install()
+    config.stash[_recorder] = recorder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop watching the outbox."""
+    config.stash[_recorder].remove()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the folder that it stands in."""
+    for item in items:
+        for layer in LAYERS:
+            if layer in Path(item.path).parts:
+                item.add_marker(getattr(pytest.mark, layer))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Name the declared events that no test produced."""
+    del exitstatus
+    missing = _missing_events(config)
+    if missing:
+        terminalreporter.section("declared events that no test produced")
+        for event_type in missing:
+            terminalreporter.line(
+                f"{event_type}: write an integration test that makes its service publish it"
+            )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail an otherwise green run of the whole suite when a declared event was produced by no test."""
+    if exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _missing_events(config: pytest.Config) -> list[str]:
+    if not config.getoption("--require-all-events"):
+        return []
+    declared = {path.stem for path in _schema_files()}
+    return sorted(declared - config.stash[_recorder].produced)
+
+
+def _schema_files() -> Iterator[Path]:
+    from chassis.testing.events import SCHEMAS  # noqa: PLC0415 - only a full run needs the files
+
+    return SCHEMAS.glob("*.json")
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """Return a clock that moves only when the test says so."""
+    return FrozenClock()

@@ -1,0 +1,207 @@
+"""The worker of a service: relay, consumers, scheduled work and a health port, supervised together.
+
+Any part that ends takes the process down, and its supervisor starts a fresh one: half a worker that looks
+alive would be worse than none.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+
+from chassis.api import create_app, serve
+from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
+from chassis.consumer import Consumer, Inbound
+from chassis.db import Database
+from chassis.faults import TransientFault, is_transient
+from chassis.health import HealthCheck
+from chassis.inbox import purge_old_records
+from chassis.problems import describe
+from chassis.relay import Relay
+from chassis.settings import StatefulSettings
+from contracts.envelope import Event
+
+CONSUMER_CHECK_SECONDS = 10.0
+CONSUMERS_MISSING_SECONDS = 60.0
+PURGE_SECONDS = 3600.0
+
+Loop = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class ConsumersLost(TransientFault):
+    """The broker delivers to none of our consumers although the connection is up."""
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Work that is done again and again; a passing fault waits for the next turn."""
+
+    name: str
+    seconds: float
+    work: Callable[[], Awaitable[object]]
+
+
+@dataclass
+class Worker:
+    """Everything that a service does beside answering HTTP."""
+
+    settings: StatefulSettings
+    database: Database
+    consumers: Sequence[Consumer]
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+    periodic: Sequence[Periodic] = ()
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    announce: Event | None = None
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then stop consuming, finish what runs, and leave."""
+        broker_url = self.settings.broker_url.get_secret_value()
+        publisher, inbound = EventPublisher(broker_url), BrokerConnection(broker_url)
+        for consumer in self.consumers:
+            consume(inbound.broker, consumer.queue, Inbound(self.database, consumer).receive)
+        relay = Relay(self.database, publisher)
+        stop = _stop_signal()
+        async with self.resources:
+            publisher.connect()
+            inbound.connect()
+            jobs = [
+                asyncio.create_task(_until_stopped(job, stop), name=name)
+                for name, job in self._jobs(relay, publisher, inbound, stop).items()
+            ]
+            try:
+                ended, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await self._wind_down(jobs, inbound, publisher)
+            if not stop.is_set():
+                _report_ended(ended)
+                raise SystemExit(1)
+
+    def _jobs(
+        self, relay: Relay, publisher: EventPublisher, inbound: BrokerConnection, stop: asyncio.Event
+    ) -> dict[str, Awaitable[None]]:
+        checks = {
+            "db": self.database.ping,
+            "broker": lambda: self._check_broker(publisher, inbound),
+            **self.checks,
+        }
+        jobs: dict[str, Awaitable[None]] = {
+            "relay": relay.run(),
+            "health": self._serve_health(checks, stop),
+            "announce": self._announce(),
+            "watch-consumers": self._watch_consumers(inbound),
+            "purge-inbox": _repeat(
+                Periodic("purge-inbox", PURGE_SECONDS, lambda: purge_old_records(self.database))
+            ),
+        }
+        jobs |= {name: loop() for name, loop in self.loops.items()}
+        jobs |= {periodic.name: _repeat(periodic) for periodic in self.periodic}
+        return jobs
+
+    async def _announce(self) -> None:
+        while self.announce is not None:
+            try:
+                async with self.database.unit_of_work() as uow:
+                    uow.publish(self.announce)
+                break
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("announcement_postponed", error=describe(error))
+                await asyncio.sleep(1)
+        await asyncio.Event().wait()
+
+    async def _serve_health(self, checks: Mapping[str, HealthCheck], stop: asyncio.Event) -> None:
+        app = create_app(self.settings, title="Worker health", routers=[], checks=checks)
+        await serve(app, host=self.settings.host, port=self.settings.worker_port).serve()
+        # The server takes the signals while it runs, and ends only because of one.
+        stop.set()
+
+    async def _check_broker(self, publisher: EventPublisher, inbound: BrokerConnection) -> None:
+        await publisher.ping()
+        await inbound.ping()
+        missing = await missing_consumers(inbound, self.consumers)
+        if missing:
+            raise ConsumersLost(f"no consumer on {', '.join(missing)}")
+
+    async def _watch_consumers(self, inbound: BrokerConnection) -> None:
+        loop = asyncio.get_running_loop()
+        healthy_at = loop.time()
+        while True:
+            await asyncio.sleep(CONSUMER_CHECK_SECONDS)
+            try:
+                missing = await missing_consumers(inbound, self.consumers)
+            except BrokerUnavailable:
+                # Without a connection nothing can be said; the connection mends itself.
+                healthy_at = loop.time()
+                continue
+            if not missing:
+                healthy_at = loop.time()
+            elif loop.time() - healthy_at > CONSUMERS_MISSING_SECONDS:
+                raise ConsumersLost(f"no consumer on {', '.join(missing)}")
+
+    async def _wind_down(
+        self,
+        jobs: list["asyncio.Task[None]"],
+        inbound: BrokerConnection,
+        publisher: EventPublisher,
+    ) -> None:
+        await inbound.close()
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await publisher.close()
+        await self.database.close()
+
+
+async def missing_consumers(inbound: BrokerConnection, consumers: Sequence[Consumer]) -> list[str]:
+    """Return the queues that exist and that nobody consumes, or that do not exist.
+
+    Raises `BrokerUnavailable` when the broker can't be asked.
+    """
+    if not await inbound.is_connected():
+        raise BrokerUnavailable
+    return [consumer.queue for consumer in consumers if not await inbound.has_consumer(consumer.queue)]
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_stopped(job: Awaitable[None], stop: asyncio.Event) -> None:
+    running = asyncio.ensure_future(job)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        running.cancel()
+        stopping.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)
+
+
+def _report_ended(ended: set["asyncio.Task[None]"]) -> None:
+    for task in ended:
+        error = task.exception()
+        log.error("worker_part_ended", part=task.get_name(), error=describe(error) if error else "returned")
+
+
+async def _repeat(periodic: Periodic) -> None:
+    while True:
+        try:
+            await periodic.work()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("periodic_work_postponed", work=periodic.name, error=describe(error))
+        await asyncio.sleep(periodic.seconds)
