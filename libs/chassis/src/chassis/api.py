@@ -64,7 +64,7 @@ def create_app(
 
 
 class Edge:
-    """The outermost layer: identifies the request, bounds its body, logs it, and catches what nobody caught."""
+    """The outermost layer: identifies the request, bounds its body, logs it, catches what nobody caught."""
 
     def __init__(self, app: ASGIApp, *, unlimited: Sequence[re.Pattern[str]] = ()) -> None:
         self._app = app

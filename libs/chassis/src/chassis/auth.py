@@ -43,7 +43,7 @@ class Principal:
 
 
 class KeySet:
-    """The issuer's public keys by `kid`, fetched again when old or when a key is unknown, at a bounded rate."""
+    """The issuer's public keys by `kid`; fetched again when old or unknown, at a bounded rate."""
 
     def __init__(self, fetch: FetchKeys) -> None:
         self._fetch = fetch
@@ -71,7 +71,7 @@ class KeySet:
         except Exception as error:
             if not (is_transient(error) or isinstance(error, ServiceUnavailable)):
                 raise
-            # Without keys the next caller may try at once; with keys the old ones serve until the cool-down ends.
+            # Without keys the next caller may try at once; with keys the old ones serve meanwhile.
             self._tried_at = now if self._keys else float("-inf")
             log.warning("signing_keys_not_fetched", error=describe(error))
             return

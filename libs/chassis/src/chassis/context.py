@@ -11,7 +11,7 @@ traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def continued_trace(incoming: str | None) -> str:
-    """Return a traceparent of our own span: in the trace of `incoming` when that is valid, else in a new one."""
+    """Return a traceparent with a span of ours, in the trace of `incoming` when that is valid."""
     span = secrets.token_hex(8)
     if incoming and _TRACEPARENT.match(incoming):
         _, trace, _, flags = incoming.split("-")

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,11 @@ class UnitOfWork:
             await self.session.execute(insert(self.tables.tombstones).values(subject_hash=digest))
 
     @property
+    def channel(self) -> str:
+        """The notification channel of this service's relay."""
+        return self._database.channel
+
+    @property
     def tables(self) -> ChassisTables:
         """The chassis' tables of this service's schema."""
         return self._database.tables
@@ -113,10 +118,7 @@ class UnitOfWork:
                     "body": envelope.to_json(),
                 }
             )
-        await self.session.execute(insert(self.tables.outbox), rows)
-        await self.session.execute(
-            text("SELECT pg_notify(:channel, '')"), {"channel": self._database.channel}
-        )
+        await write_outbox(self, rows)
 
     def run_after_commit(self) -> None:
         """Run what waits for the commit."""
@@ -129,6 +131,12 @@ class UnitOfWork:
             select(stones.c.subject_hash).where(stones.c.subject_hash == digest)
         )
         return found is not None
+
+
+async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert outbox rows in order, and wake the relay when they are durable."""
+    await uow.session.execute(insert(uow.tables.outbox), rows)
+    await uow.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": uow.channel})
 
 
 class Database:

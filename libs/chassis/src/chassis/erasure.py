@@ -171,7 +171,7 @@ class ErasureParticipation:
                 await self._participant.erase(task.user_id)
                 await self._verify(task)
                 await self._report(task, token)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried again
             if not is_transient(error):
                 log.error("erasure_attempt_failed", erasure_id=str(task.erasure_id), error=describe(error))
             else:

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Problem(Exception):
-    """An answer that says what is wrong; subclasses fix status, slug and title, and the app shows `detail`."""
+    """An answer that says what is wrong; subclasses fix status, slug and title, the app shows `detail`."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"

@@ -226,7 +226,9 @@ class _Statements:
             "WHERE lease_token = :token AND position = :position"
         )
         self.state = text(
-            "SELECT count(*) AS waiting, "
-            "coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS oldest_seconds "
-            f"FROM {outbox}"
+            f"""
+            SELECT count(*) AS waiting,
+                   coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS oldest_seconds
+            FROM {outbox}
+            """  # noqa: S608
         )

@@ -1,4 +1,4 @@
-"""Calls between services carry a short-lived token signed for exactly that audience; no network is trusted."""
+"""Calls between services carry a short-lived token signed for one audience; no network is trusted."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

@@ -56,7 +56,7 @@ class ServiceSettings(BaseSettings):
     service_key: PemKey = Field(description="EC P-256 private key that signs calls to other services.")
     service_public_keys: JsonObject = Field(description="Public JWK of each service, by service name.")
 
-    access_token_audience: str = "irisvue-api"
+    access_token_audience: str = "irisvue-api"  # noqa: S105 - a name
 
     @property
     def access_token_issuer(self) -> str:
