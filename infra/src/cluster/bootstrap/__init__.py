@@ -1,0 +1,65 @@
+"""The one job that prepares PostgreSQL, RabbitMQ and S3 for the services; each part works alone too."""
+
+import asyncio
+from collections.abc import Mapping
+
+from cluster.bootstrap.postgres import prepare_postgres, schemas
+from cluster.bootstrap.rabbitmq import prepare_rabbitmq
+from cluster.bootstrap.s3 import prepare_bucket
+from cluster.environment import (
+    ADMIN,
+    BUCKET,
+    DATABASE,
+    KEYRING_DATABASE,
+    REGION,
+    VHOST,
+    Network,
+    role_password,
+)
+from cluster.variables import SERVICES
+
+__all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
+
+
+class Bootstrap:
+    """The job with the addresses of one network and the secrets of one `.env`."""
+
+    def __init__(self, values: Mapping[str, str], network: Network) -> None:
+        self._values = values
+        self._network = network
+
+    async def run(self) -> None:
+        """Prepare all three, side by side."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.postgres())
+            tasks.create_task(self.rabbitmq())
+            tasks.create_task(self.s3())
+
+    async def postgres(self) -> None:
+        """Prepare roles, databases and schemas."""
+        roles = [role for schema in schemas() for role in (schema.owner, schema.app)]
+        password = self._values["POSTGRES_ADMIN_PASSWORD"]
+        await prepare_postgres(
+            f"postgresql://{ADMIN}:{password}@{self._network.postgres}/postgres",
+            {role: role_password(self._values, role) for role in roles},
+            database=DATABASE,
+            keyring_database=KEYRING_DATABASE,
+        )
+
+    async def rabbitmq(self) -> None:
+        """Prepare users, exchanges, queues, bindings and policies."""
+        await prepare_rabbitmq(
+            f"http://{self._network.management}",
+            (ADMIN, self._values["RABBITMQ_ADMIN_PASSWORD"]),
+            {service: self._values[f"{service.upper()}_BROKER_PASSWORD"] for service in SERVICES},
+            vhost=VHOST,
+        )
+
+    async def s3(self) -> None:
+        """Prepare the bucket."""
+        await prepare_bucket(
+            f"http://{self._network.s3}",
+            (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
+            bucket=BUCKET,
+            region=REGION,
+        )

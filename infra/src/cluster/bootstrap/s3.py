@@ -1,0 +1,35 @@
+"""The bucket of sealed photos; harmless when repeated."""
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore.exceptions import ClientError
+
+OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+async def prepare_bucket(
+    endpoint_url: str,
+    admin: tuple[str, str],
+    *,
+    bucket: str = "irisvue-photos",
+    region: str = "us-east-1",
+) -> None:
+    """Create a private bucket without versions: a deleted photo must not live on as an old version.
+
+    `admin` is (access key, secret key) of an identity that may create buckets.
+    """
+    config = AioConfig(connect_timeout=2, read_timeout=10, retries={"max_attempts": 3})
+    client = aioboto3.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=region,
+        aws_access_key_id=admin[0],
+        aws_secret_access_key=admin[1],
+        config=config,
+    )
+    async with client as s3:
+        try:
+            await s3.create_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in OURS:
+                raise

@@ -1,0 +1,142 @@
+"""Writes and reads `.env`."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from cluster import secret_values, variables
+from cluster.errors import ClusterError
+
+HIGHEST_PORT = 65535
+PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]*")
+HEADER = "# IrisVue's variables. The first `make up` writes them to .env, with random secrets."
+
+
+def example() -> str:
+    """Return the text of `.env.example`: every variable with its meaning, secrets left empty."""
+    lines = [HEADER]
+    for group in variables.groups():
+        lines += ["", f"# --- {group.title} ---"]
+        for variable in group.variables:
+            lines.append(f"# {variable.comment}" + (" Generated." if variable.make else ""))
+            lines.append(f"{variable.name}={_quoted(variable.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def ensure(path: Path, *, given: Mapping[str, str] | None = None, port_offset: int = 0) -> list[str]:
+    """Create `path` or append what it lacks; returns the names that were added.
+
+    Values come from `given`, else the process environment, else the variable's default or generator.
+    A line that exists is never changed, except that the public keys follow the private ones.
+    """
+    present = read(path) if path.exists() else {}
+    known = variables.variables()
+    added = {
+        name: _first_value(variable, given or {}, port_offset)
+        for name, variable in known.items()
+        if name not in present
+    }
+    if "PUBLIC_URL" in added and "PUBLIC_URL" not in (given or {}):
+        port = added.get("GATEWAY_PORT") or present["GATEWAY_PORT"]
+        added["PUBLIC_URL"] = os.environ.get("PUBLIC_URL") or f"http://localhost:{port}"
+    merged = {**present, **added}
+    public = secret_values.public_keys({s: merged[f"{s.upper()}_SERVICE_KEY"] for s in variables.SERVICES})
+    if variables.PUBLIC_KEYS in added:
+        added[variables.PUBLIC_KEYS] = public
+    if not present:
+        _write(path, _full_text(added))
+    elif added:
+        _write(
+            path,
+            path.read_text().rstrip("\n") + "\n\n" + _full_text(added, header="# Added by a newer version."),
+        )
+    if present and present.get(variables.PUBLIC_KEYS, public) != public:
+        _replace(path, variables.PUBLIC_KEYS, public)
+    return list(added)
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the values of `path`, taken literally; an unreadable file is a ClusterError."""
+    try:
+        return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
+    except PermissionError as error:
+        raise ClusterError(
+            f"{path} can't be read. It belongs to the user who first ran `make up`."
+        ) from error
+
+
+def load(path: Path) -> dict[str, str]:
+    """Return the values of `path`; what is missing is a ClusterError that says what to do."""
+    if not path.exists():
+        raise ClusterError(f"{path} does not exist yet. Run `make up`, which creates it.")
+    values = read(path)
+    empty = [
+        name
+        for name, variable in variables.variables().items()
+        if not variable.optional and not values.get(name)
+    ]
+    if empty:
+        raise ClusterError(
+            f"{path} gives no value for {', '.join(empty)}. "
+            "Delete these lines and run `make up`, which fills them in."
+        )
+    for name, variable in variables.variables().items():
+        if variable.is_port and not (values[name].isdigit() and 0 < int(values[name]) <= HIGHEST_PORT):
+            raise ClusterError(f"{name} in {path} must be a port number from 1 to 65535.")
+    return values
+
+
+def overlooked(values: Mapping[str, str]) -> list[str]:
+    """Names that the process environment sets differently from `.env`, which decides."""
+    return [name for name in variables.variables() if os.environ.get(name, values[name]) != values[name]]
+
+
+def _first_value(variable: variables.Variable, given: Mapping[str, str], port_offset: int) -> str:
+    if variable.name in given:
+        return given[variable.name]
+    from_environment = os.environ.get(variable.name)
+    if from_environment:
+        return from_environment
+    if variable.make is not None:
+        return variable.make()
+    if variable.is_port:
+        return str(int(variable.default) + port_offset)
+    return variable.default
+
+
+def _full_text(values: Mapping[str, str], header: str = HEADER) -> str:
+    lines = [header]
+    for group in variables.groups():
+        wanted = [variable for variable in group.variables if variable.name in values]
+        if wanted:
+            lines += ["", f"# --- {group.title} ---"]
+        for variable in wanted:
+            lines += [f"# {variable.comment}", f"{variable.name}={_quoted(values[variable.name])}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    if PLAIN.fullmatch(value):
+        return value
+    if "'" in value:
+        raise ClusterError("A value of .env can't contain a single quote.")
+    return f"'{value}'"
+
+
+def _replace(path: Path, name: str, value: str) -> None:
+    lines = path.read_text().splitlines()
+    kept = [f"{name}={_quoted(value)}" if line.startswith(f"{name}=") else line for line in lines]
+    _write(path, "\n".join(kept) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace `path` in one step; only its owner can read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)

@@ -1,0 +1,163 @@
+"""Turns the values of `.env` into the environment of each service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cluster.variables import DATABASE_SERVICES, SERVICES
+
+BUCKET = "irisvue-photos"
+REGION = "us-east-1"
+DATABASE = "irisvue"
+KEYRING_DATABASE = "keyring"
+VHOST = "irisvue"
+ADMIN = "irisvue_admin"
+INSIDE_API_PORT = 8000
+INSIDE_WORKER_PORT = 8001
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where one service listens."""
+
+    host: str
+    port: str
+    worker_port: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """How the parts of a cluster reach each other: `host:port` of every server and API."""
+
+    postgres: str
+    amqp: str
+    management: str
+    redis: str
+    s3: str
+    smtp: str
+    apis: Mapping[str, str]
+    listen: Mapping[str, Listen]
+
+
+def native_network(values: Mapping[str, str]) -> Network:
+    """All on the loopback interface, on the ports of `.env`."""
+
+    def local(name: str) -> str:
+        return f"127.0.0.1:{values[name]}"
+
+    listen = {
+        service: Listen(
+            "127.0.0.1", values[f"{service.upper()}_PORT"], values[f"{service.upper()}_WORKER_PORT"]
+        )
+        for service in DATABASE_SERVICES
+    }
+    listen["gateway"] = Listen(values["GATEWAY_HOST"], values["GATEWAY_PORT"], "")
+    return Network(
+        postgres=local("POSTGRES_PORT"),
+        amqp=local("RABBITMQ_PORT"),
+        management=local("RABBITMQ_MANAGEMENT_PORT"),
+        redis=local("REDIS_PORT"),
+        s3=local("S3_PORT"),
+        smtp=local("SMTP_PORT"),
+        apis={service: local(f"{service.upper()}_PORT") for service in SERVICES},
+        listen=listen,
+    )
+
+
+def compose_network() -> Network:
+    """Container names and the images' own ports, as compose.yaml spells them."""
+    inside = Listen("0.0.0.0", str(INSIDE_API_PORT), str(INSIDE_WORKER_PORT))  # noqa: S104
+    names = {service: f"{service}-api" for service in DATABASE_SERVICES} | {"gateway": "gateway"}
+    return Network(
+        postgres="postgres:5432",
+        amqp="rabbitmq:5672",
+        management="rabbitmq:15672",
+        redis="redis:6379",
+        s3="s3:8333",
+        smtp="mail:1025",
+        apis={service: f"{name}:{INSIDE_API_PORT}" for service, name in names.items()},
+        listen=dict.fromkeys(SERVICES, inside),
+    )
+
+
+def service_environment(
+    values: Mapping[str, str], service: str, network: Network, *, migrates: bool = False
+) -> dict[str, str]:
+    """Return the variables of one service's processes, each with that service's prefix.
+
+    Only the process that migrates learns the passwords of the owner roles.
+    """
+    prefix = service.upper()
+    listen = network.listen[service]
+    environment = {
+        "ENVIRONMENT": values["ENVIRONMENT"],
+        "HOST": listen.host,
+        "PORT": listen.port,
+        "PUBLIC_URL": values["PUBLIC_URL"],
+        "LOG_LEVEL": values["LOG_LEVEL"],
+        "SERVICE_KEY": values[f"{prefix}_SERVICE_KEY"],
+        "SERVICE_PUBLIC_KEYS": values["SERVICE_PUBLIC_KEYS"],
+        "BROKER_URL": f"amqp://{service}:{values[f'{prefix}_BROKER_PASSWORD']}@{network.amqp}/{VHOST}?heartbeat=10",
+    }
+    if service in DATABASE_SERVICES:
+        environment |= _with_database(values, service, network)
+    if service != "identity":
+        environment["IDENTITY_URL"] = f"http://{network.apis['identity']}"
+    environment |= _own(values, service, network)
+    if migrates:
+        environment |= _owner_urls(values, service, network)
+    return {f"{prefix}_{name}": value for name, value in environment.items()}
+
+
+def _with_database(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
+    prefix = service.upper()
+    return {
+        "WORKER_PORT": network.listen[service].worker_port,
+        "DATABASE_URL": database_url(values, f"{service}_app", DATABASE, network),
+        "TOMBSTONE_KEY": values[f"{prefix}_TOMBSTONE_KEY"],
+    }
+
+
+def _owner_urls(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
+    urls = {"OWNER_DATABASE_URL": database_url(values, f"{service}_owner", DATABASE, network)}
+    if service == "storage":
+        urls["KEYRING_OWNER_DATABASE_URL"] = database_url(values, "keyring_owner", KEYRING_DATABASE, network)
+    return urls
+
+
+def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
+    """Return what only this service has."""
+    own: dict[str, dict[str, str]] = {
+        "identity": {
+            "SIGNING_KEY": values["IDENTITY_SIGNING_KEY"],
+            "REFRESH_TOKEN_KEY": values["IDENTITY_REFRESH_TOKEN_KEY"],
+            "SMTP_URL": f"smtp://{network.smtp}",
+        },
+        "consent": {"GEOIP_DB_PATH": values.get("CONSENT_GEOIP_DB_PATH", "")},
+        "storage": {
+            "CONSENT_URL": f"http://{network.apis['consent']}",
+            "S3_ENDPOINT_URL": f"http://{network.s3}",
+            "S3_ACCESS_KEY": values["STORAGE_S3_ACCESS_KEY"],
+            "S3_SECRET_KEY": values["STORAGE_S3_SECRET_KEY"],
+            "S3_BUCKET": BUCKET,
+            "S3_REGION": REGION,
+            "KEYRING_DATABASE_URL": database_url(values, "keyring_app", KEYRING_DATABASE, network),
+            "KEY_ENCRYPTION_KEYS": values["STORAGE_KEY_ENCRYPTION_KEYS"],
+            "LINK_KEY": values["STORAGE_LINK_KEY"],
+        },
+        "gateway": {
+            "CONSENT_URL": f"http://{network.apis['consent']}",
+            "STORAGE_URL": f"http://{network.apis['storage']}",
+            "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
+        },
+    }
+    return own[service]
+
+
+def database_url(values: Mapping[str, str], role: str, database: str, network: Network) -> str:
+    """Return the SQLAlchemy URL of one role."""
+    return f"postgresql+asyncpg://{role}:{role_password(values, role)}@{network.postgres}/{database}"
+
+
+def role_password(values: Mapping[str, str], role: str) -> str:
+    """Return the password of `<schema>_owner` or `<schema>_app`."""
+    return values[f"{role.upper()}_PASSWORD"]

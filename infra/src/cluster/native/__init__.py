@@ -1,0 +1,1 @@
+"""Servers and services as processes of this machine, without containers."""

@@ -1,0 +1,133 @@
+"""RabbitMQ and its Erlang port mapper as processes of our own, apart from any system instance."""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.programs import MARKER, Program
+from cluster.readiness import http_answers
+
+# The wrapper of the same name in /usr/sbin insists on the system's user and paths.
+SERVER_PLACES = (
+    Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),
+    Path("/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server"),
+    Path("/usr/local/opt/rabbitmq/sbin/rabbitmq-server"),
+)
+EPMD_PLACES = ("/opt/homebrew/opt/erlang/bin", "/usr/local/opt/erlang/bin")
+
+
+@dataclass(frozen=True)
+class RabbitPorts:
+    """Every port of one broker."""
+
+    amqp: int
+    management: int
+    prometheus: int
+    distribution: int
+    epmd: int
+
+
+@dataclass(frozen=True)
+class RabbitServer:
+    """One broker node on the loopback interface; `admin` may do everything."""
+
+    directory: Path
+    ports: RabbitPorts
+    admin: str
+    password: str = field(repr=False)
+
+    name = "rabbitmq"
+
+    @property
+    def management_url(self) -> str:
+        """The management API, without credentials."""
+        return f"http://127.0.0.1:{self.ports.management}"
+
+    def prepare(self) -> None:
+        """Write the configuration."""
+        for folder in ("home", "conf", "mnesia", "log", "schema"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        conf = self.directory / "conf"
+        (conf / "env.conf").write_text("")
+        (conf / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
+        settings = {
+            "listeners.tcp.1": f"127.0.0.1:{self.ports.amqp}",
+            "management.tcp.ip": "127.0.0.1",
+            "management.tcp.port": str(self.ports.management),
+            "prometheus.tcp.ip": "127.0.0.1",
+            "prometheus.tcp.port": str(self.ports.prometheus),
+            "default_user": self.admin,
+            "default_pass": self.password,
+            "log.console": "true",
+            "log.file": "false",
+            "vm_memory_high_watermark.absolute": "512MiB",
+            "disk_free_limit.absolute": "200MB",
+        }
+        file = conf / "rabbitmq.conf"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+
+    def programs(self, mark: str) -> tuple[Program, ...]:
+        """Return the port mapper first: one that the broker starts by itself would outlive it."""
+        base = self.directory
+        shared = {
+            MARKER: mark,
+            "HOME": str(base / "home"),
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        node = {
+            "RABBITMQ_CONF_ENV_FILE": str(base / "conf" / "env.conf"),
+            "RABBITMQ_NODENAME": "irisvue@localhost",
+            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(base / "log"),
+            "RABBITMQ_SCHEMA_DIR": str(base / "schema"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(base / "schema"),
+            "RABBITMQ_PID_FILE": str(base / "rabbit.pid"),
+            "RABBITMQ_CONFIG_FILE": str(base / "conf" / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "conf" / "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_LOG": "info,-color",
+            # Without this the distribution port listens on every address.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        return (
+            Program(
+                name="epmd",
+                command=(find_epmd() or "epmd", "-address", "127.0.0.1"),
+                directory=base,
+                environment=shared,
+                ports={"EPMD_PORT": self.ports.epmd},
+            ),
+            Program(
+                name=self.name,
+                command=(find_server() or "rabbitmq-server",),
+                directory=base,
+                environment=shared | node,
+                stop_seconds=20,
+                ports={
+                    "RABBITMQ_PORT": self.ports.amqp,
+                    "RABBITMQ_MANAGEMENT_PORT": self.ports.management,
+                    "RABBITMQ_PROMETHEUS_PORT": self.ports.prometheus,
+                    "RABBITMQ_DISTRIBUTION_PORT": self.ports.distribution,
+                },
+            ),
+        )
+
+    async def check(self) -> None:
+        """Pass when the node runs without an alarm."""
+        url = f"{self.management_url}/api/health/checks/local-alarms"
+        await http_answers(url, login=(self.admin, self.password))
+
+
+def find_server() -> str | None:
+    """Return the plain start script, or None when RabbitMQ is not installed."""
+    return next((str(place) for place in SERVER_PLACES if os.access(place, os.X_OK)), None)
+
+
+def find_epmd() -> str | None:
+    """Return the Erlang port mapper, or None."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/bin", *EPMD_PLACES])
+    return shutil.which("epmd", path=path)

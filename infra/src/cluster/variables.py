@@ -1,0 +1,209 @@
+"""Every variable of `.env`: what it means and what it is at first start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cluster import secret_values as secret
+
+SERVICES = ("identity", "consent", "storage", "gateway")
+DATABASE_SERVICES = ("identity", "consent", "storage")
+SCHEMAS = (*DATABASE_SERVICES, "keyring")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One line of `.env`; a secret has a maker instead of a default."""
+
+    name: str
+    comment: str
+    default: str = ""
+    make: Callable[[], str] | None = None
+    optional: bool = False
+
+    @property
+    def is_port(self) -> bool:
+        """Whether `--port-offset` moves it."""
+        return self.name.endswith("_PORT")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variables that belong together, under one heading."""
+
+    title: str
+    variables: tuple[Variable, ...]
+
+
+PUBLIC_KEYS = "SERVICE_PUBLIC_KEYS"
+
+
+def _general() -> Group:
+    return Group(
+        "Cluster",
+        (
+            Variable(
+                "COMPOSE_PROJECT_NAME",
+                "Name of the containers, network and volumes in Docker mode.",
+                "irisvue",
+            ),
+            Variable(
+                "ENVIRONMENT", "development or production; production refuses weak secrets.", "development"
+            ),
+            Variable(
+                "PUBLIC_URL",
+                "How the app reaches the gateway; issuer of tokens, base of links.",
+                "http://localhost:8000",
+            ),
+            Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
+            Variable(
+                "GATEWAY_HOST",
+                "Address the gateway listens on; everything else listens on 127.0.0.1.",
+                "0.0.0.0",  # noqa: S104 - phones on the same network are the point of a gateway
+            ),
+            Variable(
+                "CONSENT_GEOIP_DB_PATH",
+                "MaxMind-format country database for the address hint; empty switches the hint off.",
+                optional=True,
+            ),
+        ),
+    )
+
+
+def _ports() -> Group:
+    ports = [Variable("GATEWAY_PORT", "The only door.", "8000")]
+    for position, service in enumerate(DATABASE_SERVICES, start=1):
+        ports.append(Variable(f"{service.upper()}_PORT", f"API of {service}.", str(18100 + position)))
+        ports.append(
+            Variable(
+                f"{service.upper()}_WORKER_PORT", f"Health of {service}'s worker.", str(18110 + position)
+            )
+        )
+    ports += [
+        Variable("POSTGRES_PORT", "PostgreSQL.", "18432"),
+        Variable("RABBITMQ_PORT", "RabbitMQ, AMQP.", "18672"),
+        Variable("RABBITMQ_MANAGEMENT_PORT", "RabbitMQ, management pages and API.", "18673"),
+        Variable("RABBITMQ_PROMETHEUS_PORT", "RabbitMQ, metrics.", "18674"),
+        Variable("RABBITMQ_DISTRIBUTION_PORT", "RabbitMQ, Erlang distribution (native mode).", "18675"),
+        Variable("EPMD_PORT", "Erlang port mapper (native mode).", "18369"),
+        Variable("REDIS_PORT", "Redis.", "18379"),
+        Variable("S3_PORT", "SeaweedFS, S3 API.", "18333"),
+        Variable("S3_MASTER_PORT", "SeaweedFS, master (native mode).", "18334"),
+        Variable("S3_VOLUME_PORT", "SeaweedFS, volumes (native mode).", "18335"),
+        Variable("S3_FILER_PORT", "SeaweedFS, filer (native mode).", "18336"),
+        Variable("S3_ADMIN_PORT", "SeaweedFS, admin (native mode).", "18337"),
+        Variable("SMTP_PORT", "Development mailbox, SMTP.", "18025"),
+        Variable("MAIL_UI_PORT", "Development mailbox, pages (Docker mode).", "18026"),
+    ]
+    return Group("Ports", tuple(ports))
+
+
+def _server_secrets() -> Group:
+    variables = [
+        Variable(
+            "POSTGRES_ADMIN_PASSWORD",
+            "Superuser irisvue_admin; only the bootstrap job uses it.",
+            make=secret.password,
+        )
+    ]
+    for schema in SCHEMAS:
+        prefix = schema.upper()
+        variables.append(
+            Variable(
+                f"{prefix}_OWNER_PASSWORD", f"Role {schema}_owner, which migrates.", make=secret.password
+            )
+        )
+        variables.append(
+            Variable(
+                f"{prefix}_APP_PASSWORD",
+                f"Role {schema}_app, which reads and writes rows.",
+                make=secret.password,
+            )
+        )
+    variables.append(
+        Variable(
+            "RABBITMQ_ADMIN_PASSWORD",
+            "User irisvue_admin; only the bootstrap job uses it.",
+            make=secret.password,
+        )
+    )
+    variables.append(
+        Variable("RABBITMQ_ERLANG_COOKIE", "Shared secret of broker nodes.", make=secret.password)
+    )
+    variables += [
+        Variable(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.", make=secret.password)
+        for service in SERVICES
+    ]
+    variables += [
+        Variable("REDIS_PASSWORD", "Redis.", make=secret.password),
+        Variable(
+            "S3_ADMIN_ACCESS_KEY",
+            "S3 identity that creates the bucket; only the bootstrap job uses it.",
+            make=secret.access_key,
+        ),
+        Variable("S3_ADMIN_SECRET_KEY", "Its secret.", make=secret.password),
+        Variable(
+            "STORAGE_S3_ACCESS_KEY",
+            "S3 identity of storage: its own bucket and nothing else.",
+            make=secret.access_key,
+        ),
+        Variable("STORAGE_S3_SECRET_KEY", "Its secret.", make=secret.password),
+        Variable(
+            "S3_ENCRYPTION_KEY",
+            "Key of the store's server-side encryption; without it objects are unreadable.",
+            make=secret.key_256,
+        ),
+        Variable(
+            "S3_FILER_KEY",
+            "Signs writes to the filer; without it the filer's port would be open.",
+            make=secret.key_256,
+        ),
+        Variable("S3_FILER_READ_KEY", "Signs reads from the filer.", make=secret.key_256),
+    ]
+    return Group("Secrets of the servers", tuple(variables))
+
+
+def _service_secrets() -> Group:
+    variables = [
+        Variable(
+            f"{service.upper()}_SERVICE_KEY",
+            f"EC P-256 private key with which {service} signs its calls.",
+            make=secret.signing_key,
+        )
+        for service in SERVICES
+    ]
+    variables.append(
+        Variable(
+            PUBLIC_KEYS, "Their public halves by service; rewritten when they no longer match.", make=str
+        )
+    )
+    variables += [
+        Variable(
+            f"{service.upper()}_TOMBSTONE_KEY",
+            f"Keyed hash of erased people in {service}; must outlive every backup.",
+            make=secret.key_256,
+        )
+        for service in DATABASE_SERVICES
+    ]
+    variables += [
+        Variable(
+            "IDENTITY_SIGNING_KEY", "EC P-256 private key that signs access tokens.", make=secret.signing_key
+        ),
+        Variable("IDENTITY_REFRESH_TOKEN_KEY", "Keyed hash of refresh tokens.", make=secret.key_256),
+        Variable(
+            "STORAGE_KEY_ENCRYPTION_KEYS",
+            "Keys that wrap the data key of each person; lost keys mean lost photos.",
+            make=secret.key_encryption_keys,
+        ),
+        Variable("STORAGE_LINK_KEY", "Signs upload and download links.", make=secret.key_256),
+    ]
+    return Group("Secrets of the services", tuple(variables))
+
+
+def groups() -> tuple[Group, ...]:
+    """All variables, in the order in which `.env` lists them."""
+    return (_general(), _ports(), _server_secrets(), _service_secrets())
+
+
+def variables() -> dict[str, Variable]:
+    """All variables by name."""
+    return {variable.name: variable for group in groups() for variable in group.variables}
