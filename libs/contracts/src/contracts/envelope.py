@@ -18,7 +18,7 @@ TYPE_PATTERN = "^[a-z]+[.][a-z]+[.][a-z]+[.]v[1-9][0-9]*$"
 _TRACEPARENT_PATTERN = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 
-class InvalidEvent(ValueError):  # noqa: N818  # It says what is wrong, as the problems do.
+class InvalidEvent(ValueError):
     """A body is not the event it should be; the message names places and rules, never a received value."""
 
 
@@ -57,7 +57,7 @@ class Event(Payload):
 
     @property
     def subject(self) -> str:
-        """What the event is about, `<plural>/<id>`; events with the same subject leave in order."""
+        """What the event is about, `<plural>/<id>`."""
         return f"users/{vars(self)['user_id']}"
 
 

@@ -28,7 +28,11 @@ class Kind(Enum):
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # Pydantic turns only a ValueError into a refusal of the value.
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
 
 
 _Id = Annotated[UUID, Field(json_schema_extra={"pattern": _UUID_PATTERN}), Kind.ID]

@@ -1,0 +1,70 @@
+"""Command line: freeze the schemas, write the page of the events, or check that both fit the models."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from contracts import documentation, frozen, history
+from contracts.catalogue import EVENTS
+
+_NEW_VERSION = (
+    "Only optional fields may be added to a published event. Put the old model back and publish a .v2"
+    " beside it (libs/contracts/README.md, 'Change an event')."
+)
+_FREEZE = "Run `make schemas`, look at the difference, and commit it."
+
+
+def main(arguments: list[str] | None = None, library: Path = frozen.LIBRARY) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "schemas":
+        return _report(frozen.write(library), _NEW_VERSION)
+    if options.command == "docs":
+        documentation.page_path(library).write_text(documentation.page())
+        return 0
+    try:
+        return _check(library, options.against)
+    except LookupError as error:
+        return _report(
+            [str(error)], "Name a revision that this checkout has: git fetch, or another --against."
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m contracts")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("schemas", help="freeze the schemas of all events; refuses a breaking change")
+    commands.add_parser("docs", help=f"write {documentation.PAGE}")
+    check = commands.add_parser("check", help="fail when the schemas or the page differ from the models")
+    check.add_argument(
+        "--against", metavar="REVISION", help="also compare with the schemas of a git revision"
+    )
+    return parser
+
+
+def _check(library: Path, revision: str | None) -> int:
+    promises = [frozen.frozen_schemas(library), history.schemas_at(revision, library) if revision else {}]
+    broken = {
+        change: None
+        for promised in promises
+        for event in EVENTS
+        if event.type in promised
+        for change in frozen.breaks(promised[event.type], event)
+    }
+    if broken:
+        return _report(list(broken), _NEW_VERSION)
+    page = documentation.page_path(library)
+    current = page.is_file() and page.read_text() == documentation.page()
+    stale = [] if current else [f"{documentation.PAGE} is not what the models say"]
+    return _report([*frozen.drift(library), *stale], _FREEZE)
+
+
+def _report(complaints: list[str], remedy: str) -> int:
+    if not complaints:
+        return 0
+    sys.stderr.write("\n".join([*complaints, remedy]) + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

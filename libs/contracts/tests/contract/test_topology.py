@@ -1,0 +1,130 @@
+import re
+from collections import Counter
+
+import pytest
+
+from contracts import topology
+from contracts.catalogue import EVENTS, by_type
+from contracts.topology import SERVICES, SUBSCRIPTIONS
+
+every_queue = pytest.mark.parametrize("entry", SUBSCRIPTIONS, ids=lambda entry: entry.queue)
+
+
+@every_queue
+def test_a_queue_receives_only_types_that_somebody_publishes(entry):
+    assert entry.types
+    assert all(by_type(event_type) for event_type in entry.types)
+
+
+@every_queue
+def test_a_queue_belongs_to_a_service_and_carries_its_name(entry):
+    assert entry.service in SERVICES
+    assert re.fullmatch(rf"{entry.service}\.[a-z]+(-[a-z]+)*", entry.queue)
+
+
+def test_no_queue_is_declared_twice():
+    names = [queue.name for queue in topology.queues()]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_every_queue_and_its_dead_letters_are_quorum_queues():
+    assert {queue.name for queue in topology.queues()} == {
+        name for entry in SUBSCRIPTIONS for name in (entry.queue, f"{entry.queue}.dead")
+    }
+    assert all(queue.arguments == {"x-queue-type": "quorum"} for queue in topology.queues())
+
+
+def test_every_subscribed_type_and_every_dead_letter_is_bound():
+    bound = {(it.exchange, it.routing_key, it.queue) for it in topology.bindings()}
+    assert bound == {
+        *(
+            ("irisvue.events", event_type, entry.queue)
+            for entry in SUBSCRIPTIONS
+            for event_type in entry.types
+        ),
+        *(("irisvue.dead", entry.queue, f"{entry.queue}.dead") for entry in SUBSCRIPTIONS),
+    }
+    assert {it.exchange for it in topology.bindings()} == {it.name for it in topology.exchanges()}
+
+
+@every_queue
+def test_a_queue_has_exactly_one_policy_which_loses_nothing(entry):
+    (policy,) = (it for it in topology.policies() if re.search(it.pattern, entry.queue))
+    assert policy.name == entry.queue
+    assert policy.definition == {
+        "delivery-limit": 50,
+        "dead-letter-exchange": "irisvue.dead",
+        "dead-letter-routing-key": entry.queue,
+        "dead-letter-strategy": "at-least-once",
+        "overflow": "reject-publish",
+        "max-length-bytes": 268435456,
+    }
+
+
+@every_queue
+def test_dead_letters_are_never_dropped(entry):
+    dead = topology.dead_letter_queue(entry.queue)
+    (policy,) = (it for it in topology.policies() if re.search(it.pattern, dead))
+    assert policy.definition == {"delivery-limit": 1_000_000}
+
+
+def test_every_service_that_must_erase_is_told():
+    assert topology.erasure_participants() == ("identity", "consent", "storage")
+
+
+def test_a_report_and_an_announcement_of_every_participant_reach_identity():
+    for service in topology.erasure_participants():
+        assert topology.consumers_of(f"{service}.erasure.reported.v1") == (
+            "identity.collect-erasure-reports",
+        )
+        assert topology.consumers_of(f"{service}.participant.joined.v1") == (
+            "identity.register-participants",
+        )
+
+
+def test_it_is_known_which_types_nobody_hears():
+    assert topology.heard_by_someone("identity.user.deleted.v1")
+    assert not topology.heard_by_someone("storage.photo.deleted.v1")
+
+
+def test_a_subscription_is_found_by_its_queue():
+    assert topology.subscription("storage.open-keys").types == ("identity.user.registered.v1",)
+    with pytest.raises(KeyError, match="SUBSCRIPTIONS"):
+        topology.subscription("storage.close-keys")
+
+
+def test_the_queues_of_a_service_are_found_by_its_name():
+    assert [entry.queue for entry in topology.subscriptions_of("gateway")] == ["gateway.deny-sessions"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_reads_all_of_its_queues_and_no_other(service):
+    readable = {
+        queue.name for queue in topology.queues() if re.search(topology.permissions(service).read, queue.name)
+    }
+    own = {entry.queue for entry in topology.subscriptions_of(service)}
+    assert readable == own | {topology.dead_letter_queue(queue) for queue in own}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_can_publish_all_of_its_types_and_no_other(service):
+    rule = topology.topic_permission(service)
+    assert rule.exchange == "irisvue.events"
+    allowed = {event.type for event in EVENTS if re.search(rule.write, event.type)}
+    assert allowed == {event.type for event in EVENTS if event.producer == service}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_service_can_declare_anything_or_write_past_the_exchange(service):
+    rights = topology.permissions(service)
+    names = ["irisvue.events", "irisvue.dead", "amq.default", *(queue.name for queue in topology.queues())]
+    assert not any(re.search(rights.configure, name) for name in names)
+    writable = [name for name in names if re.search(rights.write, name)]
+    assert writable == ([] if service == "gateway" else ["irisvue.events"])
+
+
+def test_an_unknown_service_has_no_rights():
+    with pytest.raises(KeyError, match="SERVICES"):
+        topology.permissions("billing")
+    with pytest.raises(KeyError, match="SERVICES"):
+        topology.topic_permission("billing")
