@@ -1,0 +1,79 @@
+"""The command line of a service: `api`, `worker` and `migrate`, alike everywhere."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from chassis.api import serve
+from chassis.migrations import upgrade
+from chassis.settings import StatefulSettings
+from chassis.telemetry import configure_logging
+from chassis.worker import Worker
+
+S = TypeVar("S", bound=StatefulSettings)
+
+
+def run_service(
+    service: str,
+    settings_class: type[S],
+    *,
+    create_api: Callable[[S], FastAPI],
+    create_worker: Callable[[S], Awaitable[Worker]],
+    migrate: Callable[[S], None] | None = None,
+) -> None:
+    """Run the process that the command line names.
+
+    `migrate` replaces the usual migration of one schema from the service's `migrations/` folder.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {service}")
+    parser.add_argument("process", choices=["api", "worker", "migrate"])
+    process = parser.parse_args().process
+    settings = load_settings(settings_class)
+    configure_logging(service=service, level=settings.log_level)
+    if process == "api":
+        asyncio.run(serve(create_api(settings), host=settings.host, port=settings.port).serve())
+    elif process == "worker":
+        asyncio.run(_work(create_worker, settings))
+    elif migrate is not None:
+        migrate(settings)
+    else:
+        upgrade(migrations_of(service), owner_url(settings))
+
+
+def load_settings(settings_class: type[S]) -> S:
+    """Return the settings from the environment, or end the process saying which variables are wrong."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        prefix = str(settings_class.model_config.get("env_prefix", ""))
+        for found in error.errors(include_input=False, include_url=False):
+            name = prefix + "_".join(str(part) for part in found["loc"]).upper()
+            sys.stderr.write(f"{name}: {found['msg']}\n")
+        sys.stderr.write("`make env` writes a complete .env; .env.example describes every variable.\n")
+        raise SystemExit(2) from None
+
+
+def migrations_of(service: str, folder: str = "migrations") -> Path:
+    """Return the migrations folder of a service, which stands beside its `src/`."""
+    module = sys.modules["__main__"].__spec__
+    if module is None or module.origin is None:
+        raise SystemExit(f"run this as `python -m {service} migrate`")
+    return Path(module.origin).resolve().parents[2] / folder
+
+
+def owner_url(settings: StatefulSettings) -> str:
+    """Return the address with the schema owner's rights; only migrations have it."""
+    if settings.owner_database_url is None:
+        raise SystemExit("OWNER_DATABASE_URL is not set; migrations run with the owner's rights")
+    return settings.owner_database_url.get_secret_value()
+
+
+async def _work(create_worker: Callable[[S], Awaitable[Worker]], settings: S) -> None:
+    worker = await create_worker(settings)
+    await worker.run()

@@ -1,0 +1,59 @@
+"""What identity does when it hears of something."""
+
+from typing import Any
+
+from chassis.consumer import Consumer
+from chassis.db import UnitOfWork
+from chassis.erasure import ErasureParticipation, OpenErasure
+from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
+from contracts.envelope import Envelope
+from contracts.identity import IdentityErasureReported, IdentityParticipantJoined, UserDeleted
+from contracts.storage import StorageErasureReported, StorageParticipantJoined
+from identity.repositories import Participants
+from identity.use_cases.collect_report import collect_report
+from identity.wiring import Service
+
+
+def consumers(service: Service, participation: ErasureParticipation) -> list[Consumer]:
+    """Return identity's queues and their handlers."""
+
+    async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
+        event = envelope.data
+        await participation.accept(
+            uow,
+            OpenErasure(
+                erasure_id=event.erasure_id,
+                user_id=event.user_id,
+                requested_at=event.requested_at,
+                deadline=event.deadline,
+            ),
+        )
+
+    async def on_erasure_reported(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
+        await collect_report(uow, envelope.data, now=service.clock.now())
+
+    async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
+        event = envelope.data
+        await Participants(uow.session).register(
+            service=event.service,
+            handles=list(event.handles),
+            version=event.version,
+            now=service.clock.now(),
+        )
+
+    return [
+        Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
+        Consumer(
+            "identity.collect-erasure-reports",
+            dict.fromkeys(
+                (IdentityErasureReported, ConsentErasureReported, StorageErasureReported), on_erasure_reported
+            ),
+        ),
+        Consumer(
+            "identity.register-participants",
+            dict.fromkeys(
+                (IdentityParticipantJoined, ConsentParticipantJoined, StorageParticipantJoined),
+                on_participant_joined,
+            ),
+        ),
+    ]

@@ -1,0 +1,110 @@
+"""Composition root: builds the API and the worker of identity; nothing runs at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI
+
+from chassis.api import create_app
+from chassis.auth import AccessTokens, KeySet
+from chassis.erasure import ErasureParticipation, OpenErasure
+from chassis.worker import Periodic, Worker
+from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
+from identity.api import internal, public, root
+from identity.consumers import consumers
+from identity.repositories import Erasures, Sessions
+from identity.settings import IdentitySettings
+from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.remind_participants import remind_participants
+from identity.wiring import Service, open_service
+
+RECONCILE_LIMIT = 500
+FORGET_REVOCATIONS_SECONDS = 300.0
+
+
+def create_api(settings: IdentitySettings) -> FastAPI:
+    """Return the HTTP side; its collaborators open with the application's lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_service(settings) as service:
+            install(app, service)
+            yield
+
+    async def check_database() -> None:
+        await app.state.service.database.ping()
+
+    app = create_app(
+        settings,
+        title="IrisVue identity",
+        routers=[public, root, internal],
+        checks={"db": check_database},
+        lifespan=lifespan,
+    )
+    return app
+
+
+def install(app: FastAPI, service: Service) -> None:
+    """Give the application its collaborators."""
+
+    async def own_keys() -> dict[str, Any]:
+        return service.tokens.jwks()
+
+    app.state.service = service
+    app.state.service_tokens = service.service_tokens
+    app.state.access_tokens = AccessTokens(
+        KeySet(own_keys),
+        issuer=service.settings.access_token_issuer,
+        audience=service.settings.access_token_audience,
+    )
+
+
+async def create_worker(settings: IdentitySettings) -> Worker:
+    """Return the worker: relay, consumers, identity's own erasures, reminders and house-keeping."""
+    resources = AsyncExitStack()
+    service = await resources.enter_async_context(open_service(settings))
+    participation = ErasureParticipation(
+        service.database, IdentityHoldings(service.database), reported=IdentityErasureReported
+    )
+    return Worker(
+        settings=settings,
+        database=service.database,
+        consumers=consumers(service, participation),
+        loops={"erasures": participation.run},
+        periodic=_periodic_work(service, participation),
+        announce=IdentityParticipantJoined.of(handles=("erasure",), version=settings.version),
+        resources=resources,
+    )
+
+
+def _periodic_work(service: Service, participation: ErasureParticipation) -> list[Periodic]:
+    settings = service.settings
+
+    async def own_open_erasures() -> list[OpenErasure]:
+        async with service.unit_of_work() as uow:
+            waiting = await Erasures(uow.session).waiting_for("identity", after=None, limit=RECONCILE_LIMIT)
+        return [
+            OpenErasure(row.id, row.user_id, row.requested_at, row.deadline) for row in waiting if row.user_id
+        ]
+
+    async def remind() -> None:
+        async with service.unit_of_work() as uow:
+            await remind_participants(
+                uow, now=service.clock.now(), base_pause=timedelta(seconds=settings.reminder_seconds)
+            )
+
+    async def forget_revocations() -> None:
+        async with service.unit_of_work() as uow:
+            await Sessions(uow.session).forget_revocations(now=service.clock.now())
+
+    return [
+        Periodic(
+            "reconcile-erasures",
+            settings.reconcile_seconds,
+            lambda: participation.reconcile(own_open_erasures),
+        ),
+        Periodic("remind-participants", settings.reminder_seconds, remind),
+        Periodic("forget-revocations", FORGET_REVOCATIONS_SECONDS, forget_revocations),
+    ]

@@ -1,0 +1,103 @@
+"""Identity's rules, without database or network."""
+
+import unicodedata
+from datetime import datetime, timedelta
+from enum import Enum
+
+from email_validator import EmailNotValidError, validate_email
+
+from chassis.problems import Problem, Unauthorized
+
+PASSWORD_MAX_LENGTH = 128
+EMAIL_MAX_LENGTH = 320
+REMINDER_MULTIPLES = (1, 5, 30, 120)
+
+
+class EmailTaken(Problem):
+    """The address belongs to an account."""
+
+    status = 409
+    slug = "email-taken"
+    title = "This address has an account"
+    detail = "There is an account with this e-mail address. Sign in, or reset the password."
+
+
+class InvalidCredentials(Unauthorized):
+    """Address or password is wrong; which of them is not said."""
+
+    slug = "invalid-credentials"
+    title = "Sign-in failed"
+    detail = "The e-mail address or the password is not right."
+
+
+class InvalidRefreshToken(Unauthorized):
+    """The refresh token is not good any more."""
+
+    slug = "invalid-refresh-token"
+    title = "The session has ended"
+    detail = "Sign in again: this session has ended."
+
+
+class ConfirmationMissing(Problem):
+    """The deletion was not confirmed."""
+
+    status = 400
+    slug = "confirmation-missing"
+    title = "Deletion needs a confirmation"
+    detail = 'Send {"confirm": true} to delete the account and everything in it. This can\'t be undone.'
+
+
+class Refresh(Enum):
+    """What a presented refresh token leads to."""
+
+    ROTATE = "rotate"
+    REPEAT = "repeat"
+    REUSED = "reused"
+
+
+def checked_email(typed: str) -> str:
+    """Return the address as typed, without surrounding blanks; raises ValueError with a fixed message."""
+    address = typed.strip()
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        raise ValueError("This is not an e-mail address.") from None
+    return address
+
+
+def email_key(address: str) -> str:
+    """Return what decides whether two addresses are the same account: normalised, case-folded."""
+    return unicodedata.normalize("NFKC", address).strip().casefold()
+
+
+def normalised_password(password: str) -> str:
+    """Return the form that is hashed, alike for composed and decomposed input (NIST SP 800-63B-4 §3.1.1.2)."""
+    return unicodedata.normalize("NFC", password)
+
+
+def judge_refresh(
+    *, presented: int, current: int, rotated_at: datetime, now: datetime, repeat_for: timedelta
+) -> Refresh:
+    """Decide about a genuine refresh token of generation `presented`.
+
+    The previous token yields the current one again while that is unused, because a phone that lost the
+    answer has nothing else; it is unused exactly as long as it is the current one. Anything older was
+    replaced by a token that has been used, so somebody holds a copy (RFC 9700 §4.14.2).
+    """
+    if presented == current:
+        return Refresh.ROTATE
+    if presented == current - 1 and now - rotated_at <= repeat_for:
+        return Refresh.REPEAT
+    return Refresh.REUSED
+
+
+def session_expired(
+    *, created_at: datetime, last_used_at: datetime, now: datetime, idle: timedelta, absolute: timedelta
+) -> bool:
+    """Tell whether a session is over by age or by idleness."""
+    return now - created_at > absolute or now - last_used_at > idle
+
+
+def reminder_pause(times_asked: int, base: timedelta) -> timedelta:
+    """Return how long to wait before a silent participant is asked again; the last step repeats."""
+    return base * REMINDER_MULTIPLES[min(times_asked, len(REMINDER_MULTIPLES)) - 1]

@@ -1,0 +1,134 @@
+"""What identity's API takes and gives."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, checked_email
+
+TypedEmail = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), AfterValidator(checked_email)]
+
+
+class RequestBody(BaseModel):
+    """Base of what comes in: unknown fields are ignored, values never shown in errors."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class Registration(RequestBody):
+    """A new account."""
+
+    email: TypedEmail
+    password: Annotated[SecretStr, Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)]
+
+
+class Credentials(RequestBody):
+    """What signs a person in."""
+
+    email: Annotated[str, Field(max_length=EMAIL_MAX_LENGTH)]
+    password: Annotated[SecretStr, Field(max_length=1024)]
+
+
+class RefreshRequest(RequestBody):
+    """A refresh token to exchange."""
+
+    refresh_token: Annotated[SecretStr, Field(max_length=512)]
+
+
+class LogoutRequest(RequestBody):
+    """Which session to end; without a token it is the caller's."""
+
+    refresh_token: Annotated[SecretStr, Field(max_length=512)] | None = None
+
+
+class DeletionRequest(RequestBody):
+    """The confirmation of a deletion."""
+
+    confirm: bool = False
+
+
+class UserRead(BaseModel):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    is_active: bool
+    is_verified: bool
+    created_at: datetime
+    auth_provider: str
+    updated_at: datetime
+
+
+class TokenResponse(BaseModel):
+    """A signed-in session."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the token's type, by RFC 6750
+    expires_in: int = Field(description="Seconds until the access token expires.")
+
+
+class MessageResponse(BaseModel):
+    """A sentence for the person."""
+
+    message: str
+
+
+class DeletionResponse(MessageResponse):
+    """The receipt of a deletion; the token is the only way to its status once the account is gone."""
+
+    deleted_at: datetime
+    erasure_id: UUID
+    status_url: str
+    status_token: str
+
+
+class ErasureParticipantRead(BaseModel):
+    """One participant's part in an erasure."""
+
+    service: str
+    status: Literal["waiting", "completed"]
+    completed_at: datetime | None
+    erased: dict[str, int]
+
+
+class ErasureRead(BaseModel):
+    """How far an erasure is."""
+
+    status: Literal["in_progress", "completed", "overdue"]
+    requested_at: datetime
+    deadline: datetime
+    completed_at: datetime | None
+    participants: list[ErasureParticipantRead]
+
+
+class OpenErasureRead(BaseModel):
+    """An erasure that the asking participant has not reported."""
+
+    erasure_id: UUID
+    user_id: UUID
+    requested_at: datetime
+    deadline: datetime
+
+
+class OpenErasurePage(BaseModel):
+    """A page of open erasures; `next` continues it and is empty on the last page."""
+
+    items: list[OpenErasureRead]
+    next: str
+
+
+class RevocationRead(BaseModel):
+    """A session whose access tokens are to be refused."""
+
+    session_id: UUID
+    revoked_at: datetime
+
+
+class RevocationPage(BaseModel):
+    """Revocations after the asked position, oldest first."""
+
+    position: int
+    revocations: list[RevocationRead]

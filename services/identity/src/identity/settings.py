@@ -1,0 +1,62 @@
+"""Identity's settings, prefix IDENTITY_."""
+
+from datetime import timedelta
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import HexKey, PemKey, StatefulSettings
+
+
+class IdentitySettings(StatefulSettings):
+    """What identity needs beside what every service needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IDENTITY_", extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    port: int = 18101
+    worker_port: int = 18111
+
+    signing_key: PemKey = Field(description="EC P-256 private key that signs access tokens.")
+    refresh_token_key: HexKey = Field(description="Keys the derivation of refresh tokens.")
+
+    access_token_minutes: int = Field(default=30, ge=1, le=60)
+    refresh_idle_days: int = Field(default=30, ge=1)
+    refresh_absolute_days: int = Field(default=90, ge=1)
+    refresh_repeat_hours: int = Field(
+        default=24,
+        ge=0,
+        description="How long the previous refresh token yields the same, still unused, successor.",
+    )
+
+    argon2_memory_kib: int = Field(default=19456, ge=19456)
+    argon2_iterations: int = Field(default=2, ge=2)
+    argon2_parallelism: int = Field(default=1, ge=1)
+    argon2_threads: int = Field(default=2, ge=1, description="Hashes computed at the same time, per process.")
+    argon2_queue: int = Field(default=64, ge=1, description="Hashes that may wait; more are answered 503.")
+
+    erasure_deadline_days: int = Field(default=30, ge=1, le=45)
+    reminder_seconds: float = Field(
+        default=60.0, gt=0, description="Pause before a silent participant is asked again."
+    )
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long an access token is good for."""
+        return timedelta(minutes=self.access_token_minutes)
+
+    @property
+    def refresh_idle(self) -> timedelta:
+        """How long an unused session lives."""
+        return timedelta(days=self.refresh_idle_days)
+
+    @property
+    def refresh_absolute(self) -> timedelta:
+        """How long any session lives."""
+        return timedelta(days=self.refresh_absolute_days)
+
+    @property
+    def refresh_repeat(self) -> timedelta:
+        """How long the previous refresh token yields its successor again."""
+        return timedelta(hours=self.refresh_repeat_hours)

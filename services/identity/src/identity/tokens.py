@@ -1,0 +1,113 @@
+"""Identity's tokens: signed access tokens, derived refresh tokens, random capabilities."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import ECAlgorithm
+
+from chassis.auth import ACCESS_TOKEN_TYPE, ALGORITHM
+from chassis.ids import new_id
+from chassis.settings import key_bytes
+from identity.models import Session
+from identity.settings import IdentitySettings
+
+_REFRESH_BYTES = 16 + 4 + 32
+
+
+class UnreadableRefreshToken(ValueError):
+    """This is no refresh token that identity made."""
+
+
+@dataclass(frozen=True)
+class RefreshClaim:
+    """What a genuine refresh token says: a session and a generation."""
+
+    session_id: UUID
+    generation: int
+
+
+class TokenIssuer:
+    """Signs access tokens and derives refresh tokens."""
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        key = load_pem_private_key(settings.signing_key.get_secret_value().encode(), password=None)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise TypeError("IDENTITY_SIGNING_KEY must be an EC P-256 key; `make env` generates one")
+        self._key = key
+        self._jwk = public_jwk(key)
+        self._refresh_key = key_bytes(settings.refresh_token_key)
+        self._issuer = settings.access_token_issuer
+        self._audience = settings.access_token_audience
+        self._lifetime = settings.access_token_lifetime
+
+    @property
+    def lifetime_seconds(self) -> int:
+        """How long a fresh access token is good for."""
+        return int(self._lifetime.total_seconds())
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys (RFC 7517 §5)."""
+        return {"keys": [self._jwk]}
+
+    def access_token(self, session: Session, *, now: datetime) -> str:
+        """Return an access token of `session` (RFC 9068)."""
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(session.user_id),
+            "sid": str(session.id),
+            "jti": str(new_id()),
+            # With fractions: a sign-in in the second of a revocation must not look older than it.
+            "iat": now.timestamp(),
+            "exp": int((now + self._lifetime).timestamp()),
+            "auth_time": int(session.authenticated_at.timestamp()),
+        }
+        headers = {"typ": ACCESS_TOKEN_TYPE, "kid": self._jwk["kid"]}
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=headers)
+
+    def refresh_token(self, session: Session) -> str:
+        """Return the refresh token of the session's current generation; the same each time it is asked."""
+        head = session.id.bytes + session.generation.to_bytes(4, "big")
+        return base64.urlsafe_b64encode(head + self._tag(head)).rstrip(b"=").decode()
+
+    def read_refresh_token(self, token: str) -> RefreshClaim:
+        """Return what a genuine token says; raises `UnreadableRefreshToken` for any other string."""
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raise UnreadableRefreshToken from None
+        if len(raw) != _REFRESH_BYTES or not hmac.compare_digest(raw[20:], self._tag(raw[:20])):
+            raise UnreadableRefreshToken
+        return RefreshClaim(session_id=UUID(bytes=raw[:16]), generation=int.from_bytes(raw[16:20], "big"))
+
+    def _tag(self, head: bytes) -> bytes:
+        return hmac.new(self._refresh_key, b"refresh\x00" + head, hashlib.sha256).digest()
+
+
+def public_jwk(key: EllipticCurvePrivateKey) -> dict[str, Any]:
+    """Return the public JWK of `key`; its `kid` is the RFC 7638 thumbprint."""
+    jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
+    return {**members, "kid": thumbprint, "alg": ALGORITHM, "use": "sig"}
+
+
+def new_capability() -> str:
+    """Return a fresh secret of 256 bits that carries a right."""
+    return secrets.token_urlsafe(32)
+
+
+def capability_hash(capability: str) -> str:
+    """Return the form in which a capability is stored: 64 hex digits."""
+    return hashlib.sha256(capability.encode()).hexdigest()

@@ -1,0 +1,59 @@
+"""Sign in with address and password."""
+
+from datetime import datetime
+
+from chassis.clock import Clock
+from chassis.db import Database, UnitOfWork
+from chassis.ids import new_id
+from contracts.identity import UserActive
+from identity.models import Session, User
+from identity.passwords import PasswordHasher
+from identity.policy import InvalidCredentials, email_key
+from identity.repositories import Sessions, Users
+
+
+async def log_in(
+    database: Database, *, hasher: PasswordHasher, clock: Clock, email: str, password: str
+) -> Session:
+    """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
+
+    The hash is computed between two transactions, so that no connection waits for it, and the same work is
+    done when there is no such account.
+    """
+    async with database.unit_of_work() as uow:
+        user = await Users(uow.session).with_email(email_key(email))
+    stored = user.password_hash if user is not None else None
+    fits, better_hash = await hasher.verify(password, stored)
+    if user is None or not fits:
+        raise InvalidCredentials
+    async with database.unit_of_work() as uow:
+        current = await Users(uow.session).lock(user.id)
+        # A password that was changed, or an account that was deleted, while the hash was computed wins.
+        if current is None or not current.is_active or current.password_hash != stored:
+            raise InvalidCredentials
+        if better_hash is not None:
+            current.password_hash = better_hash
+        return open_session(uow, current, now=clock.now())
+
+
+def open_session(uow: UnitOfWork, user: User, *, now: datetime) -> Session:
+    """Start a session of `user`, whose row the caller has locked."""
+    session = Session(
+        id=new_id(),
+        user_id=user.id,
+        generation=1,
+        rotated_at=now,
+        authenticated_at=now,
+        created_at=now,
+        last_used_at=now,
+    )
+    Sessions(uow.session).add(session)
+    note_activity(uow, user, now=now)
+    return session
+
+
+def note_activity(uow: UnitOfWork, user: User, *, now: datetime) -> None:
+    """Announce, at most once a day, that the person was here: it restarts retention clocks elsewhere."""
+    if user.active_on != now.date():
+        user.active_on = now.date()
+        uow.publish(UserActive(user_id=user.id, active_on=now.date()))

@@ -1,0 +1,26 @@
+"""End sessions at their owner's request."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.problems import Unauthorized
+from contracts.fields import RevocationReason
+from contracts.identity import SessionRevoked
+from identity.repositories import Sessions, Users
+
+
+async def log_out(
+    uow: UnitOfWork, *, user_id: UUID, session_id: UUID, now: datetime, token_lifetime: timedelta
+) -> None:
+    """End one session of the person; harmless when it has ended, or is not theirs."""
+    if await Users(uow.session).lock(user_id) is None:
+        raise Unauthorized
+    sessions = Sessions(uow.session)
+    session = await sessions.lock(session_id)
+    if session is None or session.user_id != user_id or session.ended_at is not None:
+        return
+    await sessions.end(
+        [session], reason=RevocationReason.LOGOUT.value, now=now, token_lifetime=token_lifetime
+    )
+    uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=RevocationReason.LOGOUT))

@@ -1,0 +1,89 @@
+"""Exchange a refresh token for a new pair."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from chassis.db import Database, UnitOfWork
+from contracts.fields import RevocationReason
+from contracts.identity import SessionRevoked
+from identity.models import Session
+from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
+from identity.repositories import Sessions, Users
+from identity.tokens import RefreshClaim
+from identity.use_cases.log_in import note_activity
+
+EXPIRED = "expired"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionLifetimes:
+    """How long sessions and their tokens live."""
+
+    idle: timedelta
+    absolute: timedelta
+    repeat: timedelta
+    access_token: timedelta
+
+
+async def refresh_session(
+    database: Database, *, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
+) -> Session:
+    """Rotate the session's refresh token; raises `InvalidRefreshToken`.
+
+    A replaced token that comes back after its successor was used ends the session, because two parties hold
+    tokens of it and only one of them can be its owner (RFC 9700 §4.14.2).
+    """
+    async with database.unit_of_work() as uow:
+        session = await _exchange(uow, claim, lifetimes, now)
+    # Raised only here: the end of a session must commit, and an error inside the block would undo it.
+    if session is None:
+        raise InvalidRefreshToken
+    return session
+
+
+async def _exchange(
+    uow: UnitOfWork, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
+) -> Session | None:
+    # Account before session: everything that locks both does it in this order, so none waits in a circle.
+    user = await Users(uow.session).lock_owner_of(claim.session_id)
+    session = await Sessions(uow.session).lock(claim.session_id)
+    if user is None or session is None or not user.is_active or session.ended_at is not None:
+        return None
+    if session_expired(
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        now=now,
+        idle=lifetimes.idle,
+        absolute=lifetimes.absolute,
+    ):
+        # Its access tokens expired long before: nothing is left to refuse or to announce.
+        session.ended_at, session.end_reason = now, EXPIRED
+        return None
+    verdict = judge_refresh(
+        presented=claim.generation,
+        current=session.generation,
+        rotated_at=session.rotated_at,
+        now=now,
+        repeat_for=lifetimes.repeat,
+    )
+    if verdict is Refresh.REUSED:
+        await _end_reused(uow, session, lifetimes, now)
+        return None
+    if verdict is Refresh.ROTATE:
+        session.generation, session.rotated_at = session.generation + 1, now
+    session.last_used_at = now
+    note_activity(uow, user, now=now)
+    return session
+
+
+async def _end_reused(uow: UnitOfWork, session: Session, lifetimes: SessionLifetimes, now: datetime) -> None:
+    log.warning("refresh_token_reused", session_id=str(session.id))
+    reason = RevocationReason.REUSE_DETECTED
+    await Sessions(uow.session).end(
+        [session], reason=reason.value, now=now, token_lifetime=lifetimes.access_token
+    )
+    uow.publish(SessionRevoked(user_id=session.user_id, session_id=session.id, reason=reason))

@@ -1,0 +1,63 @@
+"""What a request or a message of identity may use."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from chassis.clock import Clock, SystemClock
+from chassis.db import Database, UnitOfWork
+from chassis.service_auth import ServiceTokens
+from chassis.settings import key_bytes
+from identity.models import SCHEMA
+from identity.passwords import Argon2Pool, PasswordHasher
+from identity.settings import IdentitySettings
+from identity.tokens import TokenIssuer
+
+
+@dataclass(frozen=True)
+class Service:
+    """Identity's collaborators, built once per process."""
+
+    settings: IdentitySettings
+    database: Database
+    clock: Clock
+    hasher: PasswordHasher
+    tokens: TokenIssuer
+    service_tokens: ServiceTokens
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a transaction; see `chassis.db`."""
+        return self.database.unit_of_work()
+
+
+@asynccontextmanager
+async def open_service(settings: IdentitySettings, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """Build the collaborators, and close what they hold at the end."""
+    clock = clock or SystemClock()
+    database = Database(
+        settings.database_url,
+        schema=SCHEMA,
+        tombstone_key=key_bytes(settings.tombstone_key),
+        pool_size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        clock=clock,
+    )
+    hasher = Argon2Pool(
+        memory_kib=settings.argon2_memory_kib,
+        iterations=settings.argon2_iterations,
+        parallelism=settings.argon2_parallelism,
+        threads=settings.argon2_threads,
+        queue=settings.argon2_queue,
+    )
+    try:
+        yield Service(
+            settings=settings,
+            database=database,
+            clock=clock,
+            hasher=hasher,
+            tokens=TokenIssuer(settings),
+            service_tokens=ServiceTokens.of("identity", settings),
+        )
+    finally:
+        hasher.close()
+        await database.close()
