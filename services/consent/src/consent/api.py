@@ -1,0 +1,166 @@
+"""The HTTP routes of the consent service; what they take and give is `schemas`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+
+from chassis.auth import CurrentPrincipal
+from chassis.problems import NotFound, Unauthorized
+from chassis.service_auth import require_service
+from consent.policy import utc_day
+from consent.schemas import (
+    BiometricStatus,
+    ConsentAnswer,
+    ConsentList,
+    ConsentRead,
+    ConsentTextsRead,
+    GrantRequest,
+    JurisdictionRead,
+    RetentionOfJurisdiction,
+    RetentionSchedule,
+    canonical_json,
+)
+from consent.use_cases.answer_consent_question import answer_consent_question
+from consent.use_cases.check_biometric_consent import check_biometric_consent
+from consent.use_cases.grant_consent import grant_consent
+from consent.use_cases.list_consents import list_consents
+from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
+from consent.use_cases.withdraw_consent import withdraw_consent
+from consent.wiring import Service
+from contracts.fields import ConsentType
+
+MAX_CODE_LENGTH = 64
+
+router = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
+internal = APIRouter(prefix="/internal", tags=["internal"])
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceParts = Annotated[Service, Depends(_service)]
+
+
+def client_address(
+    request: Request,
+    service: ServiceParts,
+    x_service_token: Annotated[str | None, Header(include_in_schema=False)] = None,
+    x_forwarded_for: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> str | None:
+    """Return the client's address: the forwarded one if the gateway proves itself, else the peer's."""
+    peer = request.client.host if request.client else None
+    if x_service_token is None or x_forwarded_for is None:
+        return peer
+    try:
+        caller = service.service_tokens.verify(x_service_token)
+    except Unauthorized:
+        return peer
+    return x_forwarded_for.strip() if caller == "gateway" else peer
+
+
+ClientAddress = Annotated[str | None, Depends(client_address)]
+Code = Annotated[str | None, Query(max_length=MAX_CODE_LENGTH)]
+
+
+@router.get("/jurisdiction", summary="Which laws hold for the caller, and what they ask for")
+async def get_jurisdiction(
+    service: ServiceParts, address: ClientAddress, country_code: Code = None, state_code: Code = None
+) -> JurisdictionRead:
+    """Resolve from ISO 3166 codes, read case-insensitively, else from the network address, else strictly."""
+    resolution, needed = resolve_jurisdiction(
+        service.rulebook,
+        country=country_code,
+        region=state_code,
+        network=service.geography.locate(address),
+        now=service.clock.now(),
+    )
+    return JurisdictionRead.resolved(resolution, needed)
+
+
+@router.get("/consent", summary="Every consent of the caller, newest first, withdrawn ones too")
+async def get_consents(service: ServiceParts, principal: CurrentPrincipal) -> ConsentList:
+    """List the caller's consents as they stand now."""
+    async with service.unit_of_work() as uow:
+        consents = await list_consents(uow, user_id=principal.user_id)
+    now = service.clock.now()
+    return ConsentList(consents=[ConsentRead.of(consent, service.rulebook, now) for consent in consents])
+
+
+@router.post("/consent", status_code=201, summary="Agree to one purpose under its current text")
+async def post_consent(body: GrantRequest, service: ServiceParts, principal: CurrentPrincipal) -> ConsentRead:
+    """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
+    async with service.unit_of_work() as uow:
+        consent = await grant_consent(
+            uow,
+            user_id=principal.user_id,
+            consent_type=body.consent_type,
+            jurisdiction=body.jurisdiction,
+            consent_text_version=body.consent_text_version,
+            details=None if body.metadata is None else canonical_json(body.metadata),
+            rulebook=service.rulebook,
+            clock=service.clock,
+        )
+    return ConsentRead.of(consent, service.rulebook, service.clock.now())
+
+
+@router.get("/consent/biometric-status", summary="Whether pictures may be taken now")
+async def get_biometric_status(service: ServiceParts, principal: CurrentPrincipal) -> BiometricStatus:
+    """Answer from the ledger."""
+    now = service.clock.now()
+    async with service.unit_of_work() as uow:
+        consent = await check_biometric_consent(
+            uow, user_id=principal.user_id, rulebook=service.rulebook, now=now
+        )
+    record = None if consent is None else ConsentRead.of(consent, service.rulebook, now)
+    return BiometricStatus(has_consent=record is not None, consent_record=record)
+
+
+@router.post("/consent/{consent_id}/withdraw", summary="No longer agree; no reason is asked for")
+async def post_withdrawal(
+    consent_id: UUID, service: ServiceParts, principal: CurrentPrincipal
+) -> ConsentRead:
+    """Withdraw; the gate is closed before the answer leaves, and repeating it changes nothing."""
+    async with service.unit_of_work() as uow:
+        consent = await withdraw_consent(
+            uow, user_id=principal.user_id, consent_id=consent_id, clock=service.clock
+        )
+    return ConsentRead.of(consent, service.rulebook, service.clock.now())
+
+
+@router.get("/consent-texts/{jurisdiction}/{consent_type}", summary="The texts people agree to")
+async def get_consent_texts(
+    jurisdiction: str, consent_type: ConsentType, service: ServiceParts
+) -> ConsentTextsRead:
+    """Show the current and the earlier texts with their versions and digests."""
+    regime = service.rulebook.regimes.get(jurisdiction.lower())
+    if regime is None:
+        raise NotFound("There is no such jurisdiction. GET /privacy/retention-schedule lists them all.")
+    return ConsentTextsRead.of(regime, consent_type, utc_day(service.clock.now()))
+
+
+@router.get("/retention-schedule", summary="How long what is kept, and how it is destroyed")
+async def get_retention_schedule(service: ServiceParts) -> RetentionSchedule:
+    """Show the schedule that is applied, per jurisdiction."""
+    day = utc_day(service.clock.now())
+    regimes = sorted(service.rulebook.regimes.values(), key=lambda regime: regime.code)
+    return RetentionSchedule(jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes])
+
+
+@internal.get(
+    "/consents/{user_id}/{consent_type}",
+    dependencies=[Depends(require_service("storage", "gateway"))],
+    summary="Whether a person's consent is live at this moment",
+)
+async def get_answer(user_id: UUID, consent_type: ConsentType, service: ServiceParts) -> ConsentAnswer:
+    """Answer from the ledger itself; never cached, here or on the way."""
+    async with service.unit_of_work() as uow:
+        return await answer_consent_question(
+            uow,
+            user_id=user_id,
+            consent_type=consent_type,
+            rulebook=service.rulebook,
+            now=service.clock.now(),
+        )
