@@ -54,7 +54,9 @@ def test_an_example_is_valid_for_schema_and_model_and_survives_the_round_trip(ex
     body = json.loads(example.body)
     validator(example.type).validate(body)
     envelope = parse(example.body, by_type(example.type))
-    assert json.loads(envelope.to_json()) == body
+    assert json.loads(envelope.model_dump_json(exclude_unset=True)) == body
+    assert parse(envelope.to_json(), by_type(example.type)) == envelope
+    validator(example.type).validate(json.loads(envelope.to_json()))
     assert envelope.subject == envelope.data.subject
 
 
@@ -68,9 +70,9 @@ def test_a_reader_ignores_a_field_of_tomorrow(example):
 
 
 @every_example
-def test_schema_and_model_both_insist_on_every_field_of_the_data(example):
+def test_schema_and_model_both_insist_on_every_required_field_of_the_data(example):
     event = by_type(example.type)
-    for field in event.model_fields:
+    for field in (name for name, field in event.model_fields.items() if field.is_required()):
         body = json.loads(example.body)
         del body["data"][field]
         assert not validator(example.type).is_valid(body)

@@ -84,7 +84,7 @@ def test_a_report_and_an_announcement_of_every_participant_reach_identity():
 
 def test_it_is_known_which_types_nobody_hears():
     assert topology.heard_by_someone("identity.user.deleted.v1")
-    assert not topology.heard_by_someone("storage.photo.deleted.v1")
+    assert not topology.heard_by_someone("storage.photo.admired.v1")
 
 
 def test_a_subscription_is_found_by_its_queue():
