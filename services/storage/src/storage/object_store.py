@@ -1,0 +1,276 @@
+"""The bucket of sealed objects, over any S3: every write is encrypted by the store, every delete is complete.
+
+A prefix counts as empty only when no version, no delete marker and no unfinished multipart upload is left
+under it; DeleteObjects answers 200 even when it deleted nothing, so its `Errors` are failures here.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import aioboto3
+import aiohttp
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chassis.faults import TransientFault
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+
+SERVER_SIDE_ENCRYPTION: Final = "AES256"
+PRESIGNED_SECONDS: Final = 3600
+_MOST_KEYS_PER_PAGE: Final = 1000
+_MOST_ROUNDS: Final = 10_000
+_SERVER_ERROR: Final = 500
+_TRANSIENT_CODES: Final = frozenset(
+    [
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "ServiceUnavailable",
+        "InternalError",
+        "OperationAborted",
+    ]
+)
+_MISSING_CODES: Final = frozenset(["NoSuchKey", "404", "NotFound"])
+_MISSING_BUCKET_CODES: Final = frozenset(["NoSuchBucket"])
+
+
+class ObjectStoreError(Exception):
+    """The object store did not do what was asked; messages carry no key and no content."""
+
+
+class ObjectStoreUnavailable(ObjectStoreError, TransientFault):
+    """The store can't be reached, is too slow or is overloaded: the same call may work later."""
+
+
+class ObjectStoreRefused(ObjectStoreError):
+    """The store understood the call and said no: credentials, permissions or configuration are wrong."""
+
+
+class ObjectNotFound(ObjectStoreError):
+    """There is no object under this key."""
+
+
+class BucketNotFound(ObjectStoreError):
+    """The bucket does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStoreSettings:
+    """Where the bucket is and how long a call may take; seconds, and tries per call."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    bucket: str
+    region: str = "us-east-1"
+    connect_seconds: float = 2
+    read_seconds: float = 10
+    tries: int = 3
+    page_size: int = _MOST_KEYS_PER_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is under a prefix: current objects, all versions with delete markers, unfinished uploads."""
+
+    objects: int
+    versions: int
+    uploads: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is left."""
+        return not (self.objects or self.versions or self.uploads)
+
+    @property
+    def total(self) -> int:
+        """Everything that would have to be deleted; a current object is one of the versions."""
+        return max(self.objects, self.versions) + self.uploads
+
+
+@asynccontextmanager
+async def open_object_store(settings: ObjectStoreSettings) -> AsyncIterator["ObjectStore"]:
+    """Open the one S3 client of a process (a client per call costs 64 ms); it connects at its first call."""
+    # Plain `client` is the only part of aioboto3 in use, so that a change of library is one line.
+    async with aioboto3.Session().client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        aws_access_key_id=settings.access_key,
+        aws_secret_access_key=settings.secret_key,
+        region_name=settings.region,
+        config=AioConfig(
+            connect_timeout=settings.connect_seconds,
+            read_timeout=settings.read_seconds,
+            retries={"total_max_attempts": settings.tries, "mode": "standard"},
+            max_pool_connections=32,
+            s3={"addressing_style": "path"},
+            signature_version="s3v4",
+        ),
+    ) as client:
+        yield ObjectStore(client, settings)
+
+
+class ObjectStore:
+    """Calls on one bucket; each raises ObjectStoreUnavailable when it may work later."""
+
+    def __init__(self, client: "S3Client", settings: ObjectStoreSettings) -> None:
+        self._client = client
+        self._bucket = settings.bucket
+        self._page_size = min(settings.page_size, _MOST_KEYS_PER_PAGE)
+
+    async def check(self) -> None:
+        """Prove that the bucket answers; BucketNotFound when it is missing."""
+        with _translated():
+            try:
+                await self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if _status(error) == 404:  # noqa: PLR2004  HEAD has no body, so the status is all there is.
+                    raise BucketNotFound("The bucket does not exist; run the bootstrap job.") from error
+                raise
+
+    async def ensure_bucket(self) -> None:
+        """Create the bucket when it is missing."""
+        try:
+            await self.check()
+        except BucketNotFound:
+            with _translated():
+                await self._client.create_bucket(Bucket=self._bucket)
+
+    async def upload(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Write one object, encrypted by the store; a store that does not confirm that is refused."""
+        with _translated():
+            answer = await self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                ServerSideEncryption=SERVER_SIDE_ENCRYPTION,
+            )
+        if answer.get("ServerSideEncryption") != SERVER_SIDE_ENCRYPTION:
+            await self.delete_everything(key)
+            raise ObjectStoreRefused(
+                "The store did not confirm server-side encryption; the object was removed."
+            )
+
+    async def download(self, key: str, *, most_bytes: int) -> bytes:
+        """Read one object; one that is larger than `most_bytes` is refused before it is read."""
+        with _translated():
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+            async with answer["Body"] as body:
+                if answer["ContentLength"] > most_bytes:
+                    raise ObjectStoreRefused("The object is larger than anything this service writes.")
+                return bytes(await body.read())
+
+    async def presigned_url(self, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
+        """Return a link that reads this object, sealed as it is, for so many seconds."""
+        with _translated():
+            url = await self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
+            )
+        return str(url)
+
+    async def delete(self, key: str) -> None:
+        """Remove the current version of one object; a missing one is no error."""
+        with _translated():
+            await self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    async def delete_everything(self, prefix: str) -> None:
+        """Remove every version, delete marker and unfinished upload under a prefix, which must not be empty.
+
+        Returns only when the store lists nothing any more.
+        """
+        if not prefix:
+            raise ObjectStoreRefused("An empty prefix would delete the whole bucket.")
+        for _ in range(_MOST_ROUNDS):
+            with _translated():
+                versions = await self._first_versions(prefix)
+                uploads = await self._first_uploads(prefix)
+                if not versions and not uploads:
+                    return
+                await self._delete_versions(versions)
+                for upload in uploads:
+                    await self._abort(upload["Key"], upload["UploadId"])
+        raise ObjectStoreUnavailable("The store keeps listing what it was told to delete.")
+
+    async def inventory(self, prefix: str) -> Inventory:
+        """Count what is left under a prefix, page by page."""
+        with _translated():
+            return Inventory(
+                objects=await self._count("list_objects_v2", prefix, "Contents"),
+                versions=await self._count("list_object_versions", prefix, "Versions", "DeleteMarkers"),
+                uploads=await self._count("list_multipart_uploads", prefix, "Uploads"),
+            )
+
+    async def _first_versions(self, prefix: str) -> list[dict[str, str]]:
+        page = await self._client.list_object_versions(
+            Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_size
+        )
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+
+    async def _first_uploads(self, prefix: str) -> list[dict[str, str]]:
+        page = await self._client.list_multipart_uploads(
+            Bucket=self._bucket, Prefix=prefix, MaxUploads=self._page_size
+        )
+        return [{"Key": upload["Key"], "UploadId": upload["UploadId"]} for upload in page.get("Uploads", [])]
+
+    async def _delete_versions(self, versions: list[dict[str, str]]) -> None:
+        if not versions:
+            return
+        batch: Any = {"Objects": versions, "Quiet": True}
+        answer = await self._client.delete_objects(Bucket=self._bucket, Delete=batch)
+        if errors := answer.get("Errors"):
+            codes = sorted({error.get("Code", "unknown") for error in errors})
+            raise ObjectStoreUnavailable(
+                f"The store did not delete {len(errors)} objects: {', '.join(codes)}."
+            )
+
+    async def _abort(self, key: str, upload_id: str) -> None:
+        try:
+            await self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            # Somebody else has finished or aborted it since it was listed; the next round looks again.
+            if _code(error) != "NoSuchUpload":
+                raise
+
+    async def _count(self, operation: Any, prefix: str, *kinds: str) -> int:
+        pages = self._client.get_paginator(operation).paginate(
+            Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page_size}
+        )
+        return sum([len(page.get(kind, [])) async for page in pages for kind in kinds])
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the client library's errors into this module's, without its messages, which name keys."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translation(error) from error
+    except (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ObjectStoreUnavailable(
+            f"The object store can't be reached ({type(error).__name__})."
+        ) from error
+
+
+def _translation(error: ClientError) -> ObjectStoreError:
+    code = _code(error)
+    if code in _MISSING_CODES:
+        return ObjectNotFound("There is no such object.")
+    if code in _MISSING_BUCKET_CODES:
+        return BucketNotFound("The bucket does not exist; run the bootstrap job.")
+    if code in _TRANSIENT_CODES or _status(error) >= _SERVER_ERROR:
+        return ObjectStoreUnavailable(f"The object store failed for now ({code}).")
+    return ObjectStoreRefused(f"The object store refused the call ({code}).")
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,110 @@
+"""Pictures for the tests of storage: honest ones that carry metadata, and builders of dishonest ones."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+CANARIES = (b"CanaryCamera", b"canary-xmp", b"canary-comment", b"canary-behind-the-end")
+XMP = b"http://ns.adobe.com/xap/1.0/\x00<x:xmpmeta>canary-xmp</x:xmpmeta>"
+BEHIND = b"PK\x03\x04canary-behind-the-end"
+DATA = Path(__file__).parent / "data"
+
+
+class Pictures:
+    """Builds files; every metadata that it writes contains a canary."""
+
+    canaries = CANARIES
+
+    def gradient(self, width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
+        flat = Image.linear_gradient("L").resize((width, height))
+        return Image.merge("RGB", (flat, flat.rotate(90), flat.rotate(180))).convert(mode)
+
+    def exif(self, orientation: int = 1) -> bytes:
+        exif = Image.Exif()
+        exif[0x010F] = "CanaryCamera"
+        exif[0x0112] = orientation
+        gps = exif.get_ifd(0x8825)
+        gps[1], gps[2], gps[3], gps[4] = "N", (52.0, 31.0, 12.0), "E", (13.0, 24.0, 18.0)
+        return exif.tobytes()
+
+    def jpeg(self, width: int = 64, height: int = 48, *, orientation: int = 1, **options: object) -> bytes:
+        """A JPEG with EXIF, GPS, XMP, IPTC, a comment, an ICC profile, and a ZIP behind its end."""
+        target = io.BytesIO()
+        self.gradient(width, height).save(
+            target,
+            "JPEG",
+            exif=self.exif(orientation),
+            comment=b"canary-comment",
+            icc_profile=b"harmless profile" * 8,
+            **options,
+        )
+        data = target.getvalue()
+        extra = b"".join(
+            bytes([0xFF, marker]) + (len(payload) + 2).to_bytes(2) + payload
+            for marker, payload in ((0xE1, XMP), (0xED, b"Photoshop 3.0\x00canary-comment"))
+        )
+        return data[:2] + extra + data[2:] + BEHIND
+
+    def plain_jpeg(self, width: int = 64, height: int = 48) -> bytes:
+        target = io.BytesIO()
+        self.gradient(width, height).save(target, "JPEG", quality=90)
+        return target.getvalue()
+
+    def png(self, *, orientation: int = 1, mode: str = "RGB") -> bytes:
+        target = io.BytesIO()
+        info = PngInfo()
+        info.add_text("Comment", "canary-comment")
+        info.add_text("XML:com.adobe.xmp", "canary-xmp", zip=True)
+        info.add_itxt("Author", "CanaryCamera")
+        self.gradient(mode=mode).save(target, "PNG", pnginfo=info, exif=self.exif(orientation))
+        data = target.getvalue()
+        extra = self.png_chunk(b"gAMA", struct.pack(">I", 45455)) + self.png_chunk(b"tIME", bytes(7))
+        return data[:33] + extra + data[33:] + BEHIND
+
+    def webp(self, *, orientation: int = 1, lossless: bool = True) -> bytes:
+        target = io.BytesIO()
+        self.gradient().save(
+            target, "WEBP", lossless=lossless, exif=self.exif(orientation), xmp=b"<x>canary-xmp</x>"
+        )
+        return target.getvalue() + BEHIND
+
+    def heic(self) -> bytes:
+        return (DATA / "iris.heic").read_bytes()
+
+    def gif(self) -> bytes:
+        target = io.BytesIO()
+        self.gradient(mode="P").save(target, "GIF")
+        return target.getvalue()
+
+    def png_chunk(self, kind: bytes, payload: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+        )
+
+    def png_bomb(self, width: int, height: int) -> bytes:
+        """A PNG of a few kilobytes that announces so many pixels and really has all of them."""
+        header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+        packer = zlib.compressobj(9)
+        rows = b"".join(packer.compress(bytes(width + 1)) for _ in range(height)) + packer.flush()
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            self.png_chunk(kind, payload)
+            for kind, payload in ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+        )
+
+    def pixels(self, data: bytes) -> bytes:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGBA").tobytes()
+
+    def size(self, data: bytes) -> tuple[int, int]:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    return Pictures()

@@ -1,0 +1,241 @@
+"""The sandbox: honest pictures come back stripped and measured, hostile ones are refused within bounds."""
+
+import asyncio
+import contextlib
+import io
+import os
+import struct
+import time
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+from PIL import Image
+
+from storage.imaging import (
+    DecodingSandbox,
+    ImageTooLarge,
+    ImagingError,
+    SandboxLimits,
+    SandboxUnavailable,
+    UnsupportedImage,
+)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[DecodingSandbox]:
+    async with DecodingSandbox(SandboxLimits(processes=1)) as opened:
+        yield opened
+
+
+def open_image(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+async def test_a_picture_comes_back_stripped_measured_and_with_a_thumbnail(
+    sandbox: DecodingSandbox, pictures, kind: str
+) -> None:
+    original = getattr(pictures, kind)()
+    picture = await sandbox.examine(original, f"image/{kind}")
+    assert (picture.content_type, picture.width, picture.height) == (f"image/{kind}", 64, 48)
+    assert pictures.pixels(picture.original) == pictures.pixels(original)
+    assert not any(canary in picture.original + picture.thumbnail for canary in pictures.canaries)
+    with open_image(picture.thumbnail) as thumbnail:
+        assert thumbnail.format == "JPEG"
+        assert not thumbnail.getexif()
+
+
+async def test_a_heic_picture_becomes_a_jpeg_without_metadata(sandbox: DecodingSandbox, pictures) -> None:
+    original = pictures.heic()
+    assert b"CanaryCamera" in original
+    assert b"canary-xmp" in original
+    picture = await sandbox.examine(original, "image/heic")
+    assert (picture.content_type, picture.width, picture.height) == ("image/jpeg", 320, 240)
+    with open_image(picture.original) as image:
+        assert (image.format, image.size) == ("JPEG", (320, 240))
+        assert not image.getexif()
+    assert not any(canary in picture.original + picture.thumbnail for canary in pictures.canaries)
+
+
+async def test_a_thumbnail_is_small_and_stands_upright(sandbox: DecodingSandbox, pictures) -> None:
+    picture = await sandbox.examine(pictures.jpeg(2000, 1000, orientation=6), "image/jpeg")
+    assert (picture.width, picture.height) == (2000, 1000)
+    with open_image(picture.thumbnail) as thumbnail:
+        assert thumbnail.size == (256, 512)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+async def test_a_thumbnail_is_made_of_every_colour_mode(sandbox: DecodingSandbox, mode: str) -> None:
+    target = io.BytesIO()
+    Image.new(mode, (700, 300)).save(target, "PNG")
+    picture = await sandbox.examine(target.getvalue(), "image/png")
+    with open_image(picture.thumbnail) as thumbnail:
+        assert thumbnail.size == (512, 219)
+
+
+async def test_what_is_transparent_is_white_in_the_thumbnail(sandbox: DecodingSandbox) -> None:
+    target = io.BytesIO()
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(target, "PNG")
+    picture = await sandbox.examine(target.getvalue(), "image/png")
+    with open_image(picture.thumbnail) as thumbnail:
+        assert thumbnail.getpixel((10, 10)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("declared", ["image/png", "image/webp", "image/heic", "image/gif", "text/html", ""])
+async def test_a_jpeg_declared_as_something_else_is_refused(
+    sandbox: DecodingSandbox, pictures, declared: str
+) -> None:
+    with pytest.raises(UnsupportedImage):
+        await sandbox.examine(pictures.plain_jpeg(), declared)
+
+
+def hostile_files(pictures) -> dict[str, tuple[str, bytes]]:
+    jpeg, png, webp, heic = pictures.jpeg(), pictures.png(), pictures.webp(), pictures.heic()
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    tiff = io.BytesIO()
+    pictures.gradient().save(tiff, "TIFF")
+    files = {
+        "empty": ("image/jpeg", b""),
+        "one byte": ("image/jpeg", b"\xff"),
+        "svg": ("image/png", svg),
+        "svg behind a jpeg start": ("image/jpeg", b"\xff\xd8\xff" + svg),
+        "gif": ("image/png", pictures.gif()),
+        "gif as jpeg": ("image/jpeg", pictures.gif()),
+        "tiff": ("image/jpeg", tiff.getvalue()),
+        "html": ("image/jpeg", b"<html>"),
+        "zip": ("image/jpeg", b"PK\x03\x04" + bytes(100)),
+        "random": ("image/jpeg", b"\xff\xd8\xff" + os.urandom(5000)),
+        "random png": ("image/png", b"\x89PNG\r\n\x1a\n" + os.urandom(5000)),
+        "avif brand": ("image/heic", b"\x00\x00\x00\x20ftypavif" + bytes(100)),
+        "mp4": ("image/heic", b"\x00\x00\x00\x20ftypmp42" + bytes(100)),
+        "png without pixels": ("image/png", png[:33] + pictures.png_chunk(b"IEND", b"")),
+        "png of size zero": ("image/png", png_with_header(pictures, 0, 5)),
+        "webp without chunks": ("image/webp", b"RIFF\x04\x00\x00\x00WEBP"),
+        "webp of random": ("image/webp", webp_of(b"VP8 ", os.urandom(500))),
+        "jpeg with damaged scan header": ("image/jpeg", jpeg.replace(b"\xff\xda", b"\xff\xda\x00", 1)),
+        "jpeg of a coding that nobody has": ("image/jpeg", jpeg.replace(b"\xff\xc0", b"\xff\xc5", 1)),
+    }
+    for name, whole in {
+        "jpeg": jpeg[: jpeg.index(b"PK\x03\x04")],
+        "png": png,
+        "webp": webp,
+        "heic": heic,
+    }.items():
+        for part in (0.2, 0.5, 0.9):
+            files[f"{name} cut at {part}"] = (f"image/{name}", whole[: int(len(whole) * part)])
+    return files
+
+
+def png_with_header(pictures, width: int, height: int, pixels: bytes = b"") -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pictures.png_chunk(*chunk) for chunk in chunks)
+
+
+def webp_of(kind: bytes, payload: bytes) -> bytes:
+    chunk = kind + struct.pack("<I", len(payload)) + payload
+    return b"RIFF" + struct.pack("<I", len(chunk) + 4) + b"WEBP" + chunk
+
+
+async def test_every_hostile_file_is_refused_and_the_next_picture_is_served(
+    sandbox: DecodingSandbox, pictures
+) -> None:
+    accepted = []
+    for name, (declared, data) in hostile_files(pictures).items():
+        with contextlib.suppress(UnsupportedImage):
+            await sandbox.examine(data, declared)
+            accepted.append(name)
+    assert accepted == []
+    assert (await sandbox.examine(pictures.jpeg(), "image/jpeg")).width == 64
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (40_001, 1_000), (8_000, 5_001)])
+async def test_a_pixel_bomb_is_refused_before_it_is_decoded(
+    sandbox: DecodingSandbox, pictures, width: int, height: int
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(ImageTooLarge):
+        await sandbox.examine(png_with_header(pictures, width, height), "image/png")
+    assert time.monotonic() - started < 3
+
+
+async def test_a_jpeg_that_announces_too_many_pixels_is_refused(sandbox: DecodingSandbox, pictures) -> None:
+    data = bytearray(pictures.plain_jpeg())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 65_000, 65_000)
+    with pytest.raises(ImageTooLarge):
+        await sandbox.examine(bytes(data), "image/jpeg")
+
+
+async def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_one_is_served(pictures) -> None:
+    limits = SandboxLimits(processes=1, memory_bytes=160 * 1024 * 1024)
+    async with DecodingSandbox(limits) as small:
+        with pytest.raises(ImageTooLarge):
+            await small.examine(png_with_header(pictures, 6_000, 6_000, bytes(1_000_000)), "image/png")
+        assert (await small.examine(pictures.jpeg(), "image/jpeg")).width == 64
+
+
+async def test_a_picture_that_takes_too_much_processor_time_is_refused(pictures) -> None:
+    limits = SandboxLimits(processes=1, cpu_seconds=1)
+    plain = pictures.jpeg(4_000, 4_000, progressive=True)
+    start, end = plain.rindex(b"\xff\xda"), plain.index(b"\xff\xd9", plain.rindex(b"\xff\xda"))
+    many_scans = plain[:start] + plain[start:end] * 400 + b"\xff\xd9"
+    async with DecodingSandbox(limits) as slow:
+        started = time.monotonic()
+        with pytest.raises(UnsupportedImage):
+            await slow.examine(many_scans, "image/jpeg")
+        assert time.monotonic() - started < 10
+        assert (await slow.examine(pictures.jpeg(), "image/jpeg")).width == 64
+
+
+async def test_a_sandbox_that_does_not_answer_in_time_is_replaced(pictures) -> None:
+    async with DecodingSandbox(SandboxLimits(processes=1, wall_seconds=0.001)) as impatient:
+        with pytest.raises(SandboxUnavailable):
+            await impatient.examine(pictures.jpeg(), "image/jpeg")
+        impatient._limits = SandboxLimits(processes=1)
+        assert (await impatient.examine(pictures.jpeg(), "image/jpeg")).width == 64
+
+
+async def test_a_killed_sandbox_process_is_replaced(sandbox: DecodingSandbox, pictures) -> None:
+    await sandbox.examine(pictures.jpeg(), "image/jpeg")
+    process = sandbox._idle[0]
+    process.kill()
+    await process.wait()
+    assert (await sandbox.examine(pictures.jpeg(), "image/jpeg")).width == 64
+
+
+async def test_more_pictures_than_processes_wait_for_their_turn(pictures) -> None:
+    async with DecodingSandbox(SandboxLimits(processes=2)) as pool:
+        answers = await asyncio.gather(*(pool.examine(pictures.jpeg(), "image/jpeg") for _ in range(12)))
+        assert len(answers) == 12
+        assert len(pool._idle) == 2
+
+
+async def test_an_abandoned_examination_leaves_no_process(sandbox: DecodingSandbox, pictures) -> None:
+    started = await started_process(sandbox, pictures)
+    task = asyncio.create_task(sandbox.examine(pictures.jpeg(3_000, 3_000), "image/jpeg"))
+    while sandbox._idle:
+        await asyncio.wait([task], timeout=0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sandbox._idle == []
+    assert started.returncode is not None
+
+
+async def test_no_process_is_left_when_the_sandbox_closes(pictures) -> None:
+    async with DecodingSandbox() as pool:
+        started = await started_process(pool, pictures)
+        assert started.returncode is None
+    assert started.returncode is not None
+
+
+async def started_process(sandbox: DecodingSandbox, pictures) -> asyncio.subprocess.Process:
+    await sandbox.examine(pictures.jpeg(), "image/jpeg")
+    return sandbox._idle[0]
+
+
+async def test_errors_are_of_one_family() -> None:
+    for error in (UnsupportedImage, ImageTooLarge, SandboxUnavailable):
+        assert issubclass(error, ImagingError)

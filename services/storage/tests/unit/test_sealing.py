@@ -1,0 +1,158 @@
+"""Envelope encryption: only the right key, owner, object, version and class open a sealed object."""
+
+import json
+import os
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from storage.sealing import (
+    SEAL_OVERHEAD,
+    InvalidKeyring,
+    LocalKeyring,
+    ObjectLabel,
+    SealBroken,
+    UnknownKeyEncryptionKey,
+    UnwrapFailed,
+    WrappedKey,
+    new_data_key,
+    seal,
+    unseal,
+)
+
+PICTURE = os.urandom(1000)
+
+
+def keyring(active: str = "k1", *names: str) -> LocalKeyring:
+    return LocalKeyring(active, {name: os.urandom(32) for name in (active, *names)})
+
+
+def label() -> ObjectLabel:
+    return ObjectLabel(owner=uuid4(), object_id=f"{uuid4()}/original", version=1)
+
+
+def test_a_sealed_object_opens_to_the_same_bytes() -> None:
+    key, what = new_data_key(), label()
+    sealed = seal(PICTURE, data_key=key, label=what)
+    assert unseal(sealed, data_key=key, label=what) == PICTURE
+    assert len(sealed) == len(PICTURE) + SEAL_OVERHEAD
+    assert PICTURE[:16] not in sealed
+
+
+def test_sealing_the_same_bytes_twice_gives_different_bytes() -> None:
+    key, what = new_data_key(), label()
+    assert seal(PICTURE, data_key=key, label=what) != seal(PICTURE, data_key=key, label=what)
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    key, what = new_data_key(), label()
+    sealed = seal(PICTURE[:40], data_key=key, label=what)
+    for position in range(len(sealed) * 8):
+        broken = bytearray(sealed)
+        broken[position // 8] ^= 1 << position % 8
+        with pytest.raises(SealBroken):
+            unseal(bytes(broken), data_key=key, label=what)
+
+
+def test_every_cut_is_noticed() -> None:
+    key, what = new_data_key(), label()
+    sealed = seal(PICTURE[:40], data_key=key, label=what)
+    for length in range(len(sealed)):
+        with pytest.raises(SealBroken):
+            unseal(sealed[:length], data_key=key, label=what)
+    with pytest.raises(SealBroken):
+        unseal(sealed + b"\x00", data_key=key, label=what)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"owner": uuid4()}, {"object_id": "another/original"}, {"version": 2}, {"data_class": "export"}],
+    ids=["owner", "object", "version", "class"],
+)
+def test_an_object_under_another_label_does_not_open(change: dict[str, object]) -> None:
+    key, what = new_data_key(), label()
+    sealed = seal(PICTURE, data_key=key, label=what)
+    with pytest.raises(SealBroken):
+        unseal(sealed, data_key=key, label=replace(what, **change))
+
+
+def test_labels_whose_parts_only_join_to_the_same_text_are_different() -> None:
+    owner = uuid4()
+    first = ObjectLabel(owner, "a", 1, "1b")
+    second = ObjectLabel(owner, "a1", 1, "b")
+    assert first.associated_data() != second.associated_data()
+    assert first.key_info() != second.key_info()
+
+
+def test_another_persons_data_key_does_not_open_it() -> None:
+    what = label()
+    sealed = seal(PICTURE, data_key=new_data_key(), label=what)
+    with pytest.raises(SealBroken):
+        unseal(sealed, data_key=new_data_key(), label=what)
+
+
+async def test_a_wrapped_key_unwraps_for_its_owner_only() -> None:
+    ring, owner, key = keyring(), uuid4(), new_data_key()
+    wrapped = await ring.wrap(key, owner=owner)
+    assert await ring.unwrap(wrapped, owner=owner) == key
+    assert key not in wrapped.blob
+    with pytest.raises(UnwrapFailed):
+        await ring.unwrap(wrapped, owner=uuid4())
+
+
+async def test_every_flipped_bit_of_a_wrapped_key_is_noticed() -> None:
+    ring, owner = keyring(), uuid4()
+    wrapped = await ring.wrap(new_data_key(), owner=owner)
+    for position in range(len(wrapped.blob) * 8):
+        blob = bytearray(wrapped.blob)
+        blob[position // 8] ^= 1 << position % 8
+        with pytest.raises(UnwrapFailed):
+            await ring.unwrap(replace(wrapped, blob=bytes(blob)), owner=owner)
+    for length in range(len(wrapped.blob)):
+        with pytest.raises(UnwrapFailed):
+            await ring.unwrap(replace(wrapped, blob=wrapped.blob[:length]), owner=owner)
+
+
+async def test_a_key_wrapped_under_an_older_key_still_unwraps_after_rotation() -> None:
+    owner, key = uuid4(), new_data_key()
+    old, new = os.urandom(32), os.urandom(32)
+    wrapped = await LocalKeyring("k1", {"k1": old}).wrap(key, owner=owner)
+    rotated = LocalKeyring("k2", {"k1": old, "k2": new})
+    assert await rotated.unwrap(wrapped, owner=owner) == key
+    assert (await rotated.wrap(key, owner=owner)).key_id == "k2"
+
+
+async def test_a_wrapped_key_renamed_to_another_key_encryption_key_is_refused() -> None:
+    ring, owner = keyring("k1", "k2"), uuid4()
+    wrapped = await ring.wrap(new_data_key(), owner=owner)
+    with pytest.raises(UnwrapFailed):
+        await ring.unwrap(WrappedKey("k2", wrapped.blob), owner=owner)
+    with pytest.raises(UnknownKeyEncryptionKey, match="k9"):
+        await ring.unwrap(WrappedKey("k9", wrapped.blob), owner=owner)
+
+
+async def test_the_keyring_setting_is_read() -> None:
+    ring = LocalKeyring.parse(json.dumps({"active": "k1", "keys": {"k1": os.urandom(32).hex()}}))
+    assert (await ring.wrap(new_data_key(), owner=uuid4())).key_id == "k1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json, secret",
+        "[]",
+        "{}",
+        '{"active":"k1","keys":{}}',
+        '{"active":"k1","keys":{"k1":"secret"}}',
+        '{"active":"k1","keys":{"k1":"00ff"}}',
+        '{"active":"k2","keys":{"k1":"' + "ab" * 32 + '"}}',
+        '{"active":"k1","keys":"secret"}',
+        '{"active":"k1","keys":{"k1":7}}',
+    ],
+)
+def test_a_keyring_setting_that_is_not_right_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(InvalidKeyring) as refusal:
+        LocalKeyring.parse(text)
+    assert "secret" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
