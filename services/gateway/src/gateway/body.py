@@ -1,0 +1,74 @@
+"""The body of a request on its way through: counted, never collected."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive, Scope
+
+from chassis.problems import Problem
+from gateway.headers import header
+from gateway.problems import BadRequest, ContentTooLarge
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its answer was complete."""
+
+
+class RequestBody:
+    """Hands on the chunks of one request's body and knows how it ended."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, limit: int) -> None:
+        """Refuse at once (`ContentTooLarge`) what declares more than `limit` bytes."""
+        self._receive = receive
+        self._limit = limit
+        self.declared = _declared_length(scope)
+        self.expected = self.declared != 0
+        self.failure: Problem | ClientGone | None = None
+        self._complete = asyncio.Event()
+        if self.declared is not None and self.declared > limit:
+            raise ContentTooLarge(limit)
+        if not self.expected:
+            self._complete.set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything has arrived."""
+        return self._complete.is_set()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; the reader's pace is the client's pace."""
+        received = 0
+        while not self.complete:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.failure = ClientGone()
+                raise self.failure
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received > self._limit:
+                self.failure = ContentTooLarge(self._limit)
+                raise self.failure
+            if not message.get("more_body", False):
+                self._complete.set()
+            if chunk:
+                yield chunk
+
+    async def client_gone(self) -> None:
+        """Return when the client closes the connection after its request was complete."""
+        await self._complete.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            # The end of an empty body arrives as a message of its own.
+            continue
+
+
+def _declared_length(scope: Scope) -> int | None:
+    """Return Content-Length; 0 without any body, None for a chunked one."""
+    headers = scope["headers"]
+    if header(headers, b"transfer-encoding") is not None:
+        return None
+    length = header(headers, b"content-length")
+    if length is None:
+        return 0
+    if not (length.isascii() and length.isdigit()):
+        raise BadRequest
+    return int(length)

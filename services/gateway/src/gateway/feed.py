@@ -1,0 +1,116 @@
+"""What identity says about ended sessions, pulled continuously: the gateway's knowledge without a broker."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from chassis.clock import Clock
+from chassis.faults import TransientFault
+from chassis.http import NeighbourRefused, NeighbourUnavailable, ServiceClient
+from chassis.problems import describe
+from gateway.denylist import DenyList
+
+PATH = "/internal/session-revocations"
+WAIT_SECONDS = 5
+"""How long identity may hold the question open; well below the time after which silence means blindness."""
+ANSWER_MARGIN_SECONDS = 2.0
+RETRY_SECONDS = 0.5
+STALE_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Revocation(BaseModel):
+    """One ended session, or all sessions of a person until then."""
+
+    user_id: UUID
+    session_id: UUID | None
+    revoked_at: AwareDatetime
+
+
+class Page(BaseModel):
+    """The revocations after a position, and the position to ask from next."""
+
+    position: int
+    revocations: list[Revocation]
+
+
+class FeedStale(TransientFault):
+    """Identity has not answered for so long that ended sessions may be unknown here."""
+
+
+class RevocationFeed:
+    """Follows identity's list of revocations by long polling."""
+
+    def __init__(
+        self,
+        identity: ServiceClient,
+        denylist: DenyList,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._identity = identity
+        self._denylist = denylist
+        self._clock = clock
+        self._monotonic = monotonic
+        self._position = 0
+        self._known_until = float("-inf")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether everything revoked more than ten seconds ago is known here."""
+        return self._monotonic() - self._known_until <= STALE_SECONDS
+
+    async def check(self) -> None:
+        """Raise `FeedStale` unless the feed is fresh; the health check."""
+        if not self.fresh:
+            raise FeedStale("identity does not answer about ended sessions")
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                await self._pull()
+            except (NeighbourUnavailable, NeighbourRefused, ValidationError) as error:
+                log.warning("revocations_not_heard", error=describe(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _pull(self) -> None:
+        # Whoever is behind must not wait for news: until the feed has caught up nobody is let in.
+        wait = WAIT_SECONDS if self.fresh else 0
+        document = await self._identity.get(
+            PATH,
+            params={"after": str(self._position), "wait": str(wait)},
+            seconds=wait + ANSWER_MARGIN_SECONDS,
+        )
+        page = Page.model_validate(document)
+        for revocation in page.revocations:
+            apply(self._denylist, revocation.user_id, revocation.session_id, revocation.revoked_at)
+        if page.position < self._position:
+            # Identity was restored from a backup and counts anew: everything it knows is heard again.
+            log.warning("revocations_restarted", position=page.position)
+            self._position = 0
+            return
+        self._position = page.position
+        self._known_until = self._monotonic() - self._age_of_knowledge(page)
+
+    def _age_of_knowledge(self, page: Page) -> float:
+        """Return for how many seconds nothing is known; a page may be only the beginning of a backlog."""
+        if not page.revocations:
+            return 0.0
+        newest = max(revocation.revoked_at for revocation in page.revocations)
+        return max(0.0, (self._clock.now() - newest).total_seconds())
+
+
+def apply(denylist: DenyList, user_id: UUID, session_id: UUID | None, revoked_at: datetime) -> None:
+    """Deny one session, or every session that the person had when it was revoked."""
+    if session_id is None:
+        denylist.deny_person(user_id, revoked_at)
+    else:
+        denylist.deny_session(session_id, revoked_at)

@@ -1,0 +1,80 @@
+"""Who may pass: the token, the deny list and the limits, in this order."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from starlette.types import Scope
+
+from chassis.auth import LEEWAY_SECONDS, AccessTokens, Principal
+from chassis.clock import Clock
+from chassis.problems import Unauthorized
+from gateway.denylist import DenyList
+from gateway.doorway import answer_headers
+from gateway.feed import RevocationFeed
+from gateway.headers import header
+from gateway.limits import Limits
+from gateway.problems import RevocationsUnknown
+from gateway.routes import Access, Ends, RateClass, Route
+
+log = structlog.get_logger(__name__)
+
+
+class Gate:
+    """Admits a request or raises the Problem that refuses it."""
+
+    def __init__(
+        self, tokens: AccessTokens, denylist: DenyList, feed: RevocationFeed, limits: Limits, clock: Clock
+    ) -> None:
+        self._tokens = tokens
+        self._denylist = denylist
+        self._feed = feed
+        self._limits = limits
+        self._clock = clock
+
+    async def admit(self, route: Route, scope: Scope, address: str) -> Principal | None:
+        """Return who calls, None on open routes; counts the request against the caller's limit."""
+        if route.access is Access.OPEN:
+            self._tell(scope, await self._limits.spend(route.rate, address))
+            return None
+        try:
+            principal = await self._identified(scope)
+        except Unauthorized:
+            # Guessing tokens costs a signature check each, so refusals are counted too.
+            self._tell(scope, await self._limits.spend(RateClass.REFUSED, address))
+            raise
+        self._tell(scope, await self._limits.spend(route.rate, str(principal.user_id)))
+        return principal
+
+    def forget(self, principal: Principal, ends: Ends) -> None:
+        """Refuse the caller's session, or all tokens of the caller, from now on."""
+        # The caller's own token must be covered even when identity's clock is ahead of ours.
+        revoked_at = max(self._clock.now(), principal.issued_at)
+        self._denylist.deny_session(principal.session_id, revoked_at)
+        if ends is Ends.ALL_SESSIONS:
+            self._denylist.deny_person(principal.user_id, revoked_at)
+
+    async def _identified(self, scope: Scope) -> Principal:
+        principal = await self._tokens.verify(_bearer_token(scope))
+        if principal.expires_at - principal.issued_at > self._denylist.keep - timedelta(
+            seconds=LEEWAY_SECONDS
+        ):
+            # The deny list would forget its session before the token expires.
+            log.error("token_lives_too_long", keep_seconds=self._denylist.keep.total_seconds())
+            raise Unauthorized
+        if not self._feed.fresh:
+            raise RevocationsUnknown
+        if self._denylist.denies(principal):
+            raise Unauthorized("This session has ended. Sign in again.")
+        return principal
+
+    @staticmethod
+    def _tell(scope: Scope, headers: Mapping[str, str]) -> None:
+        answer_headers(scope).update(headers)
+
+
+def _bearer_token(scope: Scope) -> str:
+    scheme, _, token = (header(scope["headers"], b"authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized
+    return token.strip()

@@ -1,0 +1,134 @@
+"""Which headers cross the gateway, and which it replaces by what it knows itself."""
+
+import ipaddress
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+RawHeaders = Collection[tuple[bytes, bytes]]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# RFC 9110 §7.6.1, and the older names that still occur.
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# Claims about the client that only the gateway may make, and what concerns this connection alone.
+_NOT_FROM_CLIENTS = frozenset(
+    {
+        b"host",
+        b"expect",
+        b"content-length",
+        b"forwarded",
+        b"x-real-ip",
+        b"x-request-id",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-http-method-override",
+        b"x-service-token",
+        b"traceparent",
+    }
+)
+# The gateway answers with its own.
+_NOT_FROM_SERVICES = frozenset(
+    {b"server", b"date", b"x-request-id", b"traceparent", b"x-content-type-options", b"referrer-policy"}
+)
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+def header(headers: RawHeaders, name: bytes) -> str | None:
+    """Return the first header called `name` (lower case), or None."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value.decode("utf-8", "replace")
+    return None
+
+
+def _connection_scoped(headers: RawHeaders) -> frozenset[bytes]:
+    """Return hop-by-hop names, with those that a Connection header adds."""
+    named = {
+        token.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for token in value.split(b",")
+    }
+    return _HOP_BY_HOP | named
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWord:
+    """What the gateway says about a request, in place of whatever the client said."""
+
+    client: str
+    scheme: str
+    request_id: str
+    traceparent: str
+    service_token: str
+    """Proves to the service that it is the gateway who says so."""
+
+
+def forwarded_request_headers(headers: RawHeaders, own: OwnWord) -> list[tuple[str, str]]:
+    """Return what the service gets: the client's end-to-end headers, and the gateway's own word."""
+    dropped = _connection_scoped(headers) | _NOT_FROM_CLIENTS
+    passed = [
+        (name.decode("ascii"), value.decode("utf-8", "replace"))
+        for name, value in headers
+        if name.lower() not in dropped and not name.lower().startswith(b"x-forwarded")
+    ]
+    return [
+        *passed,
+        ("X-Forwarded-For", own.client),
+        ("X-Forwarded-Proto", own.scheme),
+        ("X-Request-ID", own.request_id),
+        ("traceparent", own.traceparent),
+        ("X-Service-Token", own.service_token),
+    ]
+
+
+def forwarded_answer_headers(headers: RawHeaders, *, status: int) -> list[tuple[bytes, bytes]]:
+    """Return what the client gets of a service's headers."""
+    dropped = _connection_scoped(headers) | _NOT_FROM_SERVICES
+    if status in _WITHOUT_BODY:
+        dropped |= {b"content-length"}
+    return [(name.lower(), value) for name, value in headers if name.lower() not in dropped]
+
+
+def client_address(peer: str, headers: RawHeaders, trusted: Sequence[Network]) -> str:
+    """Return the client's address: the peer, or what trusted proxies before us say about it.
+
+    Proxies append to X-Forwarded-For, so it is read from the right, for as long as we trust who wrote.
+    """
+    written = [
+        part.strip()
+        for name, value in headers
+        if name.lower() == b"x-forwarded-for"
+        for part in value.decode("utf-8", "replace").split(",")
+    ]
+    address = peer
+    while written and _is_trusted(address, trusted):
+        claim = written.pop()
+        if _parsed(claim) is None:
+            break
+        address = claim
+    return address
+
+
+def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in trusted)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        # Not an address: whoever wrote it is not to be believed.
+        return None

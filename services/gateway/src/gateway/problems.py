@@ -1,0 +1,102 @@
+"""What the gateway itself may answer instead of a service."""
+
+from collections.abc import Iterable, Mapping
+
+from chassis.problems import Problem
+
+
+class BadRequest(Problem):
+    """The request line or a header can't be forwarded."""
+
+    status = 400
+    slug = "bad-request"
+    title = "The request can't be read"
+    detail = "The request can't be read. Check its address and its headers."
+
+
+class MethodNotAllowed(Problem):
+    """The address exists, for other methods."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+    detail = "This address exists but does not take this method; the Allow header says which it takes."
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
+
+
+class RequestTimeout(Problem):
+    """The client did not deliver its body in time."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "The request took too long to arrive"
+    detail = "The body did not arrive in time. Send it again over a better connection."
+
+
+class ContentTooLarge(Problem):
+    """The body is larger than the route takes."""
+
+    status = 413
+    slug = "content-too-large"
+    title = "The body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})
+
+
+class QuotaExceeded(Problem):
+    """The caller used up what it may do in this time."""
+
+    status = 429
+    slug = "quota-exceeded"
+    title = "Too many requests"
+
+    def __init__(self, policy: str, retry_after: int, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            f"Too many requests in a short time. Try again in {retry_after} seconds.",
+            headers={**headers, "Retry-After": str(retry_after), "Cache-Control": "no-store"},
+            extra={"violated-policies": [policy]},
+        )
+
+
+class UpstreamBroken(Problem):
+    """A service answered something that is not HTTP."""
+
+    status = 502
+    slug = "bad-gateway"
+    title = "A part of the service answered wrongly"
+    detail = "A part of the service gave an unusable answer. Whether the request took effect is unknown."
+
+
+class Overloaded(Problem):
+    """The gateway carries as many requests as it may."""
+
+    status = 503
+    slug = "overloaded"
+    title = "Too busy"
+    detail = "There are too many requests at once. Nothing was changed; try again shortly."
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+
+class RevocationsUnknown(Problem):
+    """Which sessions have ended is not known now, so nobody can be let in."""
+
+    status = 503
+    slug = "sessions-unverifiable"
+    title = "Sign-in can't be checked now"
+    detail = (
+        "Whether your session is still valid can't be checked now. Nothing was changed; try again shortly."
+    )
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class UpstreamTimeout(Problem):
+    """A service did not answer within the route's deadline."""
+
+    status = 504
+    slug = "gateway-timeout"
+    title = "No answer in time"
+    detail = "A part of the service did not answer in time. Whether the request took effect is unknown."
+    headers: Mapping[str, str] = {"Retry-After": "5"}

@@ -1,0 +1,190 @@
+"""The way through: bytes in, bytes out, nothing collected, every deadline kept."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+import structlog
+from aiohttp import ClientResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from chassis import context
+from chassis.auth import Principal
+from chassis.problems import Problem, ServiceUnavailable
+from gateway.body import ClientGone, RequestBody
+from gateway.gate import Gate
+from gateway.headers import (
+    Network,
+    OwnWord,
+    client_address,
+    forwarded_answer_headers,
+    forwarded_request_headers,
+)
+from gateway.problems import (
+    BadRequest,
+    Overloaded,
+    RequestTimeout,
+    UpstreamBroken,
+    UpstreamTimeout,
+)
+from gateway.routes import Route, RoutingTable
+from gateway.upstreams import UpstreamGone, Upstreams
+
+log = structlog.get_logger(__name__)
+
+_SUCCESS = range(200, 300)
+
+
+class Proxy:
+    """An ASGI application that answers every public route by asking the service that owns it."""
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        gate: Gate,
+        upstreams: Upstreams,
+        *,
+        trusted_proxies: Sequence[Network],
+        most_at_once: int,
+    ) -> None:
+        self._table = table
+        self._gate = gate
+        self._upstreams = upstreams
+        self._trusted = trusted_proxies
+        self._most_at_once = most_at_once
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; raises a Problem as long as nothing has been answered."""
+        target = _target(scope)
+        route = self._table.find(scope["method"], scope["raw_path"].decode("ascii"))
+        scope["route"] = route
+        if self._running >= self._most_at_once:
+            raise Overloaded
+        self._running += 1
+        try:
+            address = client_address(_peer(scope), scope["headers"], self._trusted)
+            caller = await self._gate.admit(route, scope, address)
+            exchange = _Exchange(
+                route,
+                caller,
+                self._gate,
+                self._upstreams,
+                RequestBody(scope, receive, limit=route.body_limit),
+            )
+            headers = self._request_headers(scope, route, address, exchange.body.declared)
+            await exchange.run(target, headers, send)
+        finally:
+            self._running -= 1
+
+    def _request_headers(
+        self, scope: Scope, route: Route, address: str, length: int | None
+    ) -> list[tuple[str, str]]:
+        own = OwnWord(
+            client=address,
+            scheme=scope["scheme"],
+            request_id=context.request_id.get() or "",
+            traceparent=context.traceparent.get() or "",
+            service_token=self._upstreams.token_for(route.upstream),
+        )
+        headers = forwarded_request_headers(scope["headers"], own)
+        return [*headers, ("Content-Length", str(length))] if length else headers
+
+
+class _Exchange:
+    """One request and its answer, watched for the deadline and for a client that goes away."""
+
+    def __init__(
+        self, route: Route, caller: Principal | None, gate: Gate, upstreams: Upstreams, body: RequestBody
+    ) -> None:
+        self.body = body
+        self._route = route
+        self._caller = caller
+        self._gate = gate
+        self._upstreams = upstreams
+        self._answering = False
+        self._client_gone = False
+
+    async def run(self, target: str, headers: list[tuple[str, str]], send: Send) -> None:
+        """Carry the exchange to its end.
+
+        Once the answer has begun, an error can only end the connection: returning early makes the server
+        close it, so a cut answer never looks complete.
+        """
+        try:
+            async with self._watched(), await self._ask(target, headers) as answer:
+                await self._pass_on(answer, send)
+        except (aiohttp.ClientError, OSError, TimeoutError, ClientGone) as error:
+            if self._client_gone or isinstance(self.body.failure, ClientGone):
+                log.info("client_left", route=self._route.path)
+                return
+            if self._answering:
+                log.warning("answer_cut", route=self._route.path, error=type(error).__name__)
+                return
+            if self.body.failure is not None:
+                raise self.body.failure from None
+            raise self._explained(error) from error
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(self._route.deadline) as limit:
+            watcher = asyncio.create_task(self._end_when_client_leaves(limit))
+            try:
+                yield
+            finally:
+                watcher.cancel()
+
+    async def _end_when_client_leaves(self, limit: asyncio.Timeout) -> None:
+        await self.body.client_gone()
+        self._client_gone = True
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async def _ask(self, target: str, headers: list[tuple[str, str]]) -> ClientResponse:
+        """Ask the service; only a GET is asked again, once, when the connection gave no answer."""
+        method, upstream = self._route.method, self._route.upstream
+        if self.body.expected or method != "GET":
+            body = self.body.chunks() if self.body.expected else None
+            return await self._upstreams.send(method, upstream, target, headers=headers, body=body)
+        try:
+            return await self._upstreams.send(method, upstream, target, headers=headers)
+        except (aiohttp.ClientConnectorError, UpstreamGone):
+            return await self._upstreams.send(method, upstream, target, headers=headers)
+
+    async def _pass_on(self, answer: ClientResponse, send: Send) -> None:
+        if self._caller is not None and self._route.ends is not None and answer.status in _SUCCESS:
+            # Before the client learns that its session is over, it is over here too.
+            self._gate.forget(self._caller, self._route.ends)
+        start: Message = {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": forwarded_answer_headers(answer.raw_headers, status=answer.status),
+        }
+        self._answering = True
+        await send(start)
+        async for chunk in answer.content.iter_any():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _explained(self, error: Exception) -> Problem:
+        log.warning("upstream_failed", upstream=self._route.upstream.value, error=type(error).__name__)
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UpstreamGone):
+            return ServiceUnavailable()
+        if isinstance(error, TimeoutError):
+            return UpstreamTimeout() if self.body.complete else RequestTimeout()
+        return UpstreamBroken()
+
+
+def _target(scope: Scope) -> str:
+    """Return path and query exactly as they were sent; raises BadRequest for what is not ASCII."""
+    query: bytes = scope["query_string"]
+    try:
+        path = scope["raw_path"].decode("ascii")
+        return f"{path}?{query.decode('ascii')}" if query else path
+    except UnicodeDecodeError:
+        raise BadRequest from None
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "unknown"

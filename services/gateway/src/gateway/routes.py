@@ -1,0 +1,148 @@
+"""The routing table: what is public, who answers it, and under which conditions."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chassis.problems import NotFound
+from gateway.problems import MethodNotAllowed
+
+MEGABYTE = 1_000_000
+
+BODY_LIMIT = MEGABYTE
+PHOTO_LIMIT = 8_500_000
+"""A photo may have 8 MiB; the margin lets storage, which knows the exact limit, say so itself."""
+
+ANSWER_SECONDS = 5.0
+TRANSFER_SECONDS = 150.0
+"""Long enough for 8 MiB over a mobile line of 0.5 Mbit/s."""
+
+# A path parameter is an id or a code. Percent signs never match, so nothing encoded can hide a slash or dots.
+_PARAMETER = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128}"
+
+
+class Upstream(StrEnum):
+    """The services behind the door."""
+
+    IDENTITY = "identity"
+    CONSENT = "consent"
+    STORAGE = "storage"
+
+
+class Access(StrEnum):
+    """Who may pass."""
+
+    OPEN = "open"
+    BEARER = "bearer"
+
+
+class RateClass(StrEnum):
+    """Which limit counts a request: the first five per address, the last two per person."""
+
+    REGISTER = "register"
+    LOGIN = "login"
+    REFRESH = "refresh"
+    PUBLIC = "public"
+    LINK = "link"
+    USER = "user"
+    UPLOAD = "upload"
+    REFUSED = "refused"
+    """Requests whose token was refused, counted per address."""
+
+
+class Ends(StrEnum):
+    """What a successful answer ends, as seen from the caller's token."""
+
+    SESSION = "session"
+    ALL_SESSIONS = "all sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One public operation."""
+
+    method: str
+    path: str
+    upstream: Upstream
+    access: Access
+    rate: RateClass
+    body_limit: int = BODY_LIMIT
+    deadline: float = ANSWER_SECONDS
+    ends: Ends | None = None
+
+
+def _open(upstream: Upstream, rate: RateClass, method: str, path: str) -> Route:
+    return Route(method, path, upstream, Access.OPEN, rate)
+
+
+def _bearer(upstream: Upstream, method: str, path: str, *, ends: Ends | None = None) -> Route:
+    return Route(method, path, upstream, Access.BEARER, RateClass.USER, ends=ends)
+
+
+def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
+    """Return a signed link: the link itself is the permission, storage checks it."""
+    return Route(method, path, Upstream.STORAGE, Access.OPEN, RateClass.LINK, body_limit, TRANSFER_SECONDS)
+
+
+_IDENTITY, _CONSENT, _STORAGE = Upstream.IDENTITY, Upstream.CONSENT, Upstream.STORAGE
+
+ROUTES: tuple[Route, ...] = (
+    _open(_IDENTITY, RateClass.REGISTER, "POST", "/api/v1/auth/register"),
+    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login"),
+    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login/json"),
+    _open(_IDENTITY, RateClass.REFRESH, "POST", "/api/v1/auth/refresh"),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/logout", ends=Ends.SESSION),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-all", ends=Ends.ALL_SESSIONS),
+    _bearer(_IDENTITY, "GET", "/api/v1/users/me"),
+    _bearer(_IDENTITY, "DELETE", "/api/v1/users/me", ends=Ends.ALL_SESSIONS),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/privacy/erasures/{erasure_id}"),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/.well-known/jwks.json"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/jurisdiction"),
+    _bearer(_CONSENT, "GET", "/api/v1/privacy/consent"),
+    _bearer(_CONSENT, "POST", "/api/v1/privacy/consent"),
+    _bearer(_CONSENT, "GET", "/api/v1/privacy/consent/biometric-status"),
+    _bearer(_CONSENT, "POST", "/api/v1/privacy/consent/{consent_id}/withdraw"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/retention-schedule"),
+    Route("POST", "/api/v1/photos/upload", _STORAGE, Access.BEARER, RateClass.UPLOAD),
+    _link("PUT", "/api/v1/photos/{photo_id}/bytes", body_limit=PHOTO_LIMIT),
+    _link("GET", "/api/v1/photos/{photo_id}/bytes"),
+    _link("GET", "/api/v1/photos/{photo_id}/thumbnail"),
+    _bearer(_STORAGE, "POST", "/api/v1/photos/{photo_id}/confirm"),
+    _bearer(_STORAGE, "GET", "/api/v1/photos"),
+    _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}"),
+    _bearer(_STORAGE, "DELETE", "/api/v1/photos/{photo_id}"),
+)
+
+
+class RoutingTable:
+    """Finds the route of a request; a literal path wins over one with parameters."""
+
+    def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
+        self._literal: dict[str, dict[str, Route]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        for route in routes:
+            methods = self._methods_of(route.path)
+            if route.method in methods:
+                raise ValueError(f"{route.method} {route.path} stands twice in the routing table")
+            methods[route.method] = route
+
+    def _methods_of(self, path: str) -> dict[str, Route]:
+        if "{" not in path:
+            return self._literal.setdefault(path, {})
+        expression = re.sub(r"\\{[a-z_]+\\}", lambda _: _PARAMETER, re.escape(path))
+        return self._patterns.setdefault(path, (re.compile(expression), {}))[1]
+
+    def find(self, method: str, raw_path: str) -> Route:
+        """Return the route of `method` on the undecoded `raw_path`; raises NotFound or MethodNotAllowed."""
+        methods = self._literal.get(raw_path)
+        if methods is None:
+            methods = next(
+                (found for pattern, found in self._patterns.values() if pattern.fullmatch(raw_path)), None
+            )
+        if methods is None:
+            raise NotFound
+        if method not in methods:
+            raise MethodNotAllowed(methods)
+        return methods[method]

@@ -1,0 +1,100 @@
+"""What the gateway can be told from outside: the GATEWAY_ variables."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+from limits import RateLimitItem
+from limits import parse as parse_limit
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from chassis.settings import ServiceSettings
+from gateway.headers import Network
+from gateway.routes import RateClass, Upstream
+
+# Per address: register, login, refresh, public, link, refused. Per person: user, upload.
+_LIMITS: dict[str, dict[RateClass, str]] = {
+    "production": {
+        RateClass.REGISTER: "5/hour",
+        RateClass.LOGIN: "50/15 minutes",
+        RateClass.REFRESH: "300/minute",
+        RateClass.PUBLIC: "300/minute",
+        RateClass.LINK: "300/minute",
+        RateClass.REFUSED: "60/minute",
+        RateClass.USER: "600/minute",
+        RateClass.UPLOAD: "50/day",
+    },
+    # One machine plays all clients, tests and load included.
+    "development": dict.fromkeys(RateClass, "60000/minute"),
+}
+
+
+def _known_limit(value: str) -> str:
+    try:
+        parse_limit(value)
+    except ValueError:
+        raise ValueError('must read like "50/15 minutes" or "600/minute"') from None
+    return value
+
+
+def _json_object(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _comma_separated(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+LimitText = Annotated[str, AfterValidator(_known_limit)]
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the gateway."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    host: str = "0.0.0.0"  # noqa: S104 - the one part of the platform that the outside reaches
+    port: int = 8000
+    identity_url: str
+    consent_url: str
+    storage_url: str
+    redis_url: SecretStr
+    broker_url: SecretStr
+    access_token_longest_minutes: int = Field(
+        default=60,
+        description="Tokens that live longer are refused; ended sessions are remembered that long.",
+    )
+    limits: Annotated[dict[RateClass, LimitText], NoDecode, BeforeValidator(_json_object)] = Field(
+        default_factory=dict, description='Replaces single limits, as JSON: {"login": "50/15 minutes"}.'
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+        default=(), description="Networks of load balancers whose X-Forwarded-For is believed."
+    )
+    most_requests_at_once: int = 1000
+
+    @property
+    def upstream_urls(self) -> Mapping[Upstream, str]:
+        """Where each service listens."""
+        return {
+            Upstream.IDENTITY: self.identity_url,
+            Upstream.CONSENT: self.consent_url,
+            Upstream.STORAGE: self.storage_url,
+        }
+
+    @property
+    def rate_limits(self) -> Mapping[RateClass, RateLimitItem]:
+        """The limit of every class: the environment's, unless replaced."""
+        texts = {**_LIMITS[self.environment], **self.limits}
+        return {name: parse_limit(text) for name, text in texts.items()}
+
+    @property
+    def remember_revocations(self) -> timedelta:
+        """The longest lifetime of a token that is accepted, and some leeway for clocks."""
+        return timedelta(minutes=self.access_token_longest_minutes, seconds=60)
+
+
+def configured() -> GatewaySettings:
+    """Read the settings from the environment."""
+    return GatewaySettings.model_validate({})

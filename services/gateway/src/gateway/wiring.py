@@ -1,0 +1,76 @@
+"""What the gateway is made of; built once per process, opened and closed with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from chassis.auth import AccessTokens, KeySet
+from chassis.clock import Clock, SystemClock
+from chassis.http import ServiceClient
+from chassis.service_auth import ServiceTokens
+from gateway.consumers import Ears
+from gateway.denylist import DenyList
+from gateway.documents import Description
+from gateway.feed import RevocationFeed
+from gateway.gate import Gate
+from gateway.health import Vitals
+from gateway.limits import Limits, connect_redis
+from gateway.proxy import Proxy
+from gateway.routes import ROUTES, RoutingTable
+from gateway.settings import GatewaySettings
+from gateway.upstreams import Upstreams
+
+JWKS_PATH = "/.well-known/jwks.json"
+
+
+class Service:
+    """The parts of a gateway and how they know each other."""
+
+    def __init__(self, settings: GatewaySettings, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        tokens = ServiceTokens.of("gateway", settings)
+        self._redis = connect_redis(settings.redis_url.get_secret_value())
+        self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
+        self.upstreams = Upstreams(settings.upstream_urls, tokens)
+        self.denylist = DenyList(clock, keep=settings.remember_revocations)
+        self.feed = RevocationFeed(self._identity, self.denylist, clock)
+        self.ears = Ears(settings.broker_url.get_secret_value(), self.denylist)
+        limits = Limits(
+            self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
+        )
+        access_tokens = AccessTokens(
+            KeySet(lambda: self._identity.get(JWKS_PATH)),
+            issuer=settings.access_token_issuer,
+            audience=settings.access_token_audience,
+        )
+        self.proxy = Proxy(
+            RoutingTable(ROUTES),
+            Gate(access_tokens, self.denylist, self.feed, limits, clock),
+            self.upstreams,
+            trusted_proxies=settings.trusted_proxies,
+            most_at_once=settings.most_requests_at_once,
+        )
+        self.vitals = Vitals(
+            self.upstreams, redis=self._ping_redis, broker=self.ears.check, revocations=self.feed.check
+        )
+        self.description = Description(self.upstreams, ROUTES, public_url=settings.public_url)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep every connection open and follow the revocations until the block ends."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._redis.aclose)
+            await stack.enter_async_context(self.upstreams)
+            await stack.enter_async_context(self._identity)
+            self.ears.open()
+            stack.push_async_callback(self.ears.close)
+            following = asyncio.create_task(self.feed.run(), name="follow-revocations")
+            try:
+                yield
+            finally:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+
+    async def _ping_redis(self) -> None:
+        await self._redis.ping()
