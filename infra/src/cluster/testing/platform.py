@@ -16,6 +16,7 @@ from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST, service_environment
 from cluster.testing.running import RunningServers
+from cluster.variables import DATABASE_SERVICES
 from contracts.topology import queues
 
 _TABLES = """
@@ -33,7 +34,8 @@ class Platform:
 
     def environment(self, service: str) -> dict[str, str]:
         """Return the variables of a service's processes, the owner's addresses included."""
-        return service_environment(self.servers.values, service, self.servers.network, migrates=True)
+        migrates = service in DATABASE_SERVICES
+        return service_environment(self.servers.values, service, self.servers.network, migrates=migrates)
 
     @contextmanager
     def variables_of(self, service: str) -> Iterator[None]:

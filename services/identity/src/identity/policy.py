@@ -71,7 +71,7 @@ def email_key(address: str) -> str:
 
 
 def normalised_password(password: str) -> str:
-    """Return the form that is hashed, alike for composed and decomposed input (NIST SP 800-63B-4 §3.1.1.2)."""
+    """Return the form that is hashed, alike for composed and decomposed input (NIST 800-63B-4 §3.1.1.2)."""
     return unicodedata.normalize("NFC", password)
 
 

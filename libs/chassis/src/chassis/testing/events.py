@@ -3,23 +3,18 @@
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-import contracts
 from chassis import db
-
-SCHEMAS = Path(contracts.__file__).parents[2] / "schemas"
+from contracts.frozen import frozen_schema
 
 
 @lru_cache
 def validator(event_type: str) -> Draft202012Validator:
-    """Return the validator of a type's committed schema; a type without one is an AssertionError."""
-    path = SCHEMAS / f"{event_type}.json"
-    assert path.exists(), f"{event_type} has no frozen schema: run `make schemas`"  # noqa: S101
-    return Draft202012Validator(json.loads(path.read_text()), format_checker=FormatChecker())
+    """Return the validator of a type's committed schema."""
+    return Draft202012Validator(frozen_schema(event_type), format_checker=FormatChecker())
 
 
 class EventRecorder:

@@ -1,12 +1,12 @@
 """The pytest plugin of the project: marks by folder, a clock, and the watch over written events."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chassis.testing.clock import FrozenClock
 from chassis.testing.events import EventRecorder
+from contracts.catalogue import EVENTS
 
 LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
 _recorder = pytest.StashKey[EventRecorder]()
@@ -65,14 +65,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _missing_events(config: pytest.Config) -> list[str]:
     if not config.getoption("--require-all-events"):
         return []
-    declared = {path.stem for path in _schema_files()}
+    declared = {event.type for event in EVENTS}
     return sorted(declared - config.stash[_recorder].produced)
-
-
-def _schema_files() -> Iterator[Path]:
-    from chassis.testing.events import SCHEMAS  # noqa: PLC0415 - only a full run needs the files
-
-    return SCHEMAS.glob("*.json")
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from identity.policy import Refresh, checked_email, email_key, judge_refresh, reminder_pause, session_expired
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("presented", "age", "verdict"),
+    [
+        (7, timedelta(days=20), Refresh.ROTATE),
+        (6, timedelta(seconds=1), Refresh.REPEAT),
+        (6, timedelta(hours=23), Refresh.REPEAT),
+        (6, timedelta(hours=25), Refresh.REUSED),
+        (5, timedelta(seconds=1), Refresh.REUSED),
+        (8, timedelta(seconds=1), Refresh.REUSED),
+    ],
+)
+def test_only_the_current_and_the_just_replaced_token_are_honoured(presented, age, verdict):
+    judged = judge_refresh(
+        presented=presented, current=7, rotated_at=NOW - age, now=NOW, repeat_for=timedelta(hours=24)
+    )
+    assert judged is verdict
+
+
+@pytest.mark.parametrize(
+    ("created", "used", "expired"),
+    [(89, 1, False), (91, 1, True), (40, 29, False), (40, 31, True)],
+)
+def test_a_session_ends_by_age_or_by_idleness(created, used, expired):
+    assert (
+        session_expired(
+            created_at=NOW - timedelta(days=created),
+            last_used_at=NOW - timedelta(days=used),
+            now=NOW,
+            idle=timedelta(days=30),
+            absolute=timedelta(days=90),
+        )
+        is expired
+    )
+
+
+def test_addresses_that_differ_in_case_or_width_are_one_account():
+    assert email_key(" Ada@Example.ORG ") == email_key("ada@example.org") == email_key("ａda@example.org")
+
+
+@pytest.mark.parametrize("typed", ["", "ada", "ada@", "@example.org", "ada@exa mple.org", "a\nb@example.org"])
+def test_what_is_no_address_is_refused_without_being_repeated(typed):
+    with pytest.raises(ValueError, match=r"^This is not an e-mail address\.$"):
+        checked_email(typed)
+
+
+def test_reminders_grow_apart_and_then_stay():
+    base = timedelta(minutes=1)
+    assert [reminder_pause(times, base) // base for times in (1, 2, 3, 4, 5, 50)] == [1, 5, 30, 120, 120, 120]

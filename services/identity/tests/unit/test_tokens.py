@@ -1,0 +1,91 @@
+import base64
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from chassis.auth import AccessTokens, KeySet
+from chassis.problems import Unauthorized
+from identity.models import Session
+from identity.settings import IdentitySettings
+from identity.tokens import TokenIssuer, UnreadableRefreshToken, capability_hash, new_capability
+
+
+def pem() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture
+def issuer() -> TokenIssuer:
+    return TokenIssuer(
+        IdentitySettings(
+            service_key=pem(),
+            service_public_keys={},
+            signing_key=pem(),
+            refresh_token_key="0123456789abcdef" * 4,
+            tombstone_key="0123456789abcdef" * 4,
+            database_url="postgresql+asyncpg://nobody@127.0.0.1/none",
+            broker_url="amqp://127.0.0.1/",
+        )
+    )
+
+
+def session(generation: int = 1) -> Session:
+    return Session(id=uuid4(), user_id=uuid4(), generation=generation, authenticated_at=datetime.now(UTC))
+
+
+def test_a_refresh_token_is_the_same_each_time_and_differs_by_generation(issuer):
+    one = session()
+    assert issuer.refresh_token(one) == issuer.refresh_token(one)
+    first = issuer.refresh_token(one)
+    one.generation = 2
+    assert issuer.refresh_token(one) != first
+    assert issuer.read_refresh_token(issuer.refresh_token(one)).generation == 2
+
+
+def test_no_changed_byte_of_a_refresh_token_is_accepted(issuer):
+    token = issuer.refresh_token(session())
+    raw = bytearray(base64.urlsafe_b64decode(token + "=="))
+    for position in range(len(raw)):
+        changed = bytearray(raw)
+        changed[position] ^= 1
+        with pytest.raises(UnreadableRefreshToken):
+            issuer.read_refresh_token(base64.urlsafe_b64encode(bytes(changed)).rstrip(b"=").decode())
+
+
+@pytest.mark.parametrize("token", ["", "a", "é", "a.b.c", "A" * 500, "!" * 70])
+def test_what_is_no_refresh_token_is_refused(issuer, token):
+    with pytest.raises(UnreadableRefreshToken):
+        issuer.read_refresh_token(token)
+
+
+async def test_an_access_token_verifies_with_the_published_keys(issuer):
+    async def keys():
+        return issuer.jwks()
+
+    tokens = AccessTokens(KeySet(keys), issuer="http://localhost:8000", audience="irisvue-api")
+    one = session()
+    now = datetime.now(UTC)
+    principal = await tokens.verify(issuer.access_token(one, now=now))
+    assert (principal.user_id, principal.session_id) == (one.user_id, one.id)
+    assert abs((principal.issued_at - now).total_seconds()) < 0.001
+
+
+async def test_another_audience_or_issuer_is_refused(issuer):
+    async def keys():
+        return issuer.jwks()
+
+    token = issuer.access_token(session(), now=datetime.now(UTC))
+    for expected in (("http://localhost:8000", "other"), ("https://other", "irisvue-api")):
+        with pytest.raises(Unauthorized):
+            await AccessTokens(KeySet(keys), issuer=expected[0], audience=expected[1]).verify(token)
+
+
+def test_capabilities_are_long_and_stored_hashed():
+    one, other = new_capability(), new_capability()
+    assert one != other
+    assert len(base64.urlsafe_b64decode(one + "==")) == 32
+    assert len(capability_hash(one)) == 64
