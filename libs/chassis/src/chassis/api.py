@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import context
 from chassis.health import HealthCheck, health_router
 from chassis.ids import new_id
+from chassis.openapi import document_problems, name_operation
 from chassis.problems import Problem, install_problem_handlers, problem_response, unexpected_error_response
 from chassis.settings import ServiceSettings
 
@@ -54,11 +55,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        generate_unique_id_function=name_operation,
     )
     install_problem_handlers(app)
     app.include_router(health_router(settings.version, checks))
     for router in routers:
         app.include_router(router)
+    document_problems(app)
     app.add_middleware(Edge, unlimited=[re.compile(pattern) for pattern in unlimited_paths])
     return app
 

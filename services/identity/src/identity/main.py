@@ -12,7 +12,7 @@ from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
-from identity.api import internal, public, root
+from identity.api import ROUTERS
 from identity.consumers import consumers
 from identity.repositories import Erasures, Sessions
 from identity.settings import IdentitySettings
@@ -39,7 +39,7 @@ def create_api(settings: IdentitySettings) -> FastAPI:
     app = create_app(
         settings,
         title="IrisVue identity",
-        routers=[public, root, internal],
+        routers=ROUTERS,
         checks={"db": check_database},
         lifespan=lifespan,
     )

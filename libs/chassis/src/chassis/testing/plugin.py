@@ -1,8 +1,11 @@
 """The pytest plugin of the project: marks by folder, a clock, and the watch over written events."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from chassis.testing.clock import FrozenClock
 from chassis.testing.events import EventRecorder
@@ -18,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-all-events",
         action="store_true",
         help="fail when a declared event was produced by no test of this run",
+    )
+    parser.addoption(
+        "--update-openapi",
+        action="store_true",
+        help="write the OpenAPI snapshots instead of comparing with them",
     )
 
 
@@ -73,3 +81,18 @@ def _missing_events(config: pytest.Config) -> list[str]:
 def clock() -> FrozenClock:
     """Return a clock that moves only when the test says so."""
     return FrozenClock()
+
+
+@pytest.fixture
+def assert_openapi_snapshot(request: pytest.FixtureRequest) -> Callable[[FastAPI, Path], None]:
+    """Return a function that holds an application's OpenAPI document against a committed snapshot."""
+
+    def compare(app: FastAPI, snapshot: Path) -> None:
+        document = json.dumps(app.openapi(), indent=2, sort_keys=True) + "\n"
+        if request.config.getoption("--update-openapi"):
+            snapshot.write_text(document)
+        assert snapshot.exists() and snapshot.read_text() == document, (  # noqa: S101, PT018
+            f"the API differs from {snapshot.name}: run `make openapi` and read the difference"
+        )
+
+    return compare

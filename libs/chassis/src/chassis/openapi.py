@@ -1,0 +1,79 @@
+"""The errors of an API, as its OpenAPI document shows them."""
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+
+from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field; what was sent is never repeated."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(examples=[PROBLEM_TYPE_PREFIX + "not-found"])
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str = Field(description="A sentence for the person.")
+    instance: str = Field(description="Names the request; quote it to support.")
+    errors: list[FieldError] | None = Field(default=None, description="Only for invalid input, by field.")
+
+
+def problems(*kinds: type[Problem]) -> Responses:
+    """Return the `responses=` of a route that can fail with these problems."""
+    by_status: dict[int, list[type[Problem]]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: {"description": "; ".join(f"{kind.title} (`{kind.slug}`)" for kind in alike), **_CONTENT}
+        for status, alike in by_status.items()
+    }
+
+
+_CONTENT: dict[str, Any] = {
+    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+}
+_ALWAYS: dict[str, str] = {
+    "413": "The body is too large (`content-too-large`)",
+    "422": "The request is not valid (`invalid-request`)",
+    "500": "Something went wrong on our side (`internal-error`)",
+    "503": "Temporarily unavailable (`service-unavailable`)",
+}
+
+
+def document_problems(app: FastAPI) -> None:
+    """Let the document of `app` show problem documents where the framework would show its own errors."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            definition = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= definition.pop("$defs", {})
+            schemas["ProblemDocument"] = definition
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    for status, description in _ALWAYS.items():
+                        operation["responses"][status] = {"description": description, **_CONTENT}
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def name_operation(route: APIRoute) -> str:
+    """Return the operation's id: the name of its function, which client generators turn into a method."""
+    return route.name

@@ -1,0 +1,47 @@
+"""The caller's account."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from chassis.openapi import problems
+from chassis.problems import Unauthorized
+from identity import schemas
+from identity.api.dependencies import CurrentService, SignedIn, user_read
+from identity.policy import ConfirmationMissing
+from identity.use_cases.delete_account import delete_account
+
+router = APIRouter(prefix="/api/v1/users", tags=["identity"])
+
+
+@router.get("/me", responses=problems(Unauthorized))
+async def show_me(user: SignedIn) -> schemas.UserRead:
+    """Show the caller's account."""
+    return user_read(user)
+
+
+@router.delete("/me", responses=problems(Unauthorized, ConfirmationMissing))
+async def delete_me(
+    user: SignedIn,
+    service: CurrentService,
+    body: Annotated[schemas.DeletionRequest | None, Body()] = None,
+) -> schemas.DeletionResponse:
+    """Close the account and erase everything that any service holds of the person."""
+    if body is None or not body.confirm:
+        raise ConfirmationMissing
+    async with service.unit_of_work() as uow:
+        deletion = await delete_account(
+            uow,
+            user_id=user.id,
+            now=service.clock.now(),
+            deadline_days=service.settings.erasure_deadline_days,
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.DeletionResponse(
+        message="Your account is closed and everything in it is being erased. Keep the token: "
+        "it shows you when the erasure is complete.",
+        deleted_at=deletion.requested_at,
+        erasure_id=deletion.erasure_id,
+        status_url=f"{service.settings.public_url}/api/v1/privacy/erasures/{deletion.erasure_id}",
+        status_token=deletion.status_token,
+    )

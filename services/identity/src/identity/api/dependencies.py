@@ -1,0 +1,58 @@
+"""What identity's routes share: the collaborators, the signed-in account, and the answers."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from chassis.auth import CurrentPrincipal
+from chassis.problems import Unauthorized
+from identity import schemas
+from identity.models import Session, User
+from identity.repositories import Users
+from identity.wiring import Service
+
+
+def current_service(request: Request) -> Service:
+    """Return the collaborators of this process."""
+    service: Service = request.app.state.service
+    return service
+
+
+CurrentService = Annotated[Service, Depends(current_service)]
+
+
+async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> User:
+    """Return the caller's account; raises `Unauthorized` when the session has ended.
+
+    A token is good until it expires; the row says whether its session still is.
+    """
+    async with service.unit_of_work() as uow:
+        user = await Users(uow.session).signed_in(principal.user_id, principal.session_id)
+    if user is None:
+        raise Unauthorized
+    return user
+
+
+SignedIn = Annotated[User, Depends(signed_in)]
+
+
+def user_read(user: User) -> schemas.UserRead:
+    """Return the account as its owner sees it."""
+    return schemas.UserRead(
+        id=user.id,
+        email=user.email,
+        is_active=user.is_active,
+        is_verified=user.is_verified,
+        created_at=user.created_at,
+        auth_provider=user.auth_provider,
+        updated_at=user.updated_at,
+    )
+
+
+def token_response(service: Service, session: Session) -> schemas.TokenResponse:
+    """Return the session's tokens."""
+    return schemas.TokenResponse(
+        access_token=service.tokens.access_token(session, now=service.clock.now()),
+        refresh_token=service.tokens.refresh_token(session),
+        expires_in=service.tokens.lifetime_seconds,
+    )

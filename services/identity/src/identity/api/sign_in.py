@@ -1,0 +1,131 @@
+"""Registering, signing in, refreshing, signing out."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Form
+from pydantic import SecretStr
+
+from chassis.auth import CurrentPrincipal, Principal
+from chassis.openapi import problems
+from chassis.problems import Unauthorized
+from contracts.fields import RevocationReason
+from identity import schemas
+from identity.api.dependencies import CurrentService, SignedIn, token_response, user_read
+from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken
+from identity.repositories import Users
+from identity.tokens import UnreadableRefreshToken
+from identity.use_cases.log_in import log_in
+from identity.use_cases.log_out import log_out
+from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.refresh_session import SessionLifetimes, refresh_session
+from identity.use_cases.register_user import register_user
+from identity.wiring import Service
+
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+
+
+@router.post("/register", status_code=201, responses=problems(EmailTaken))
+async def register(body: schemas.Registration, service: CurrentService) -> schemas.UserRead:
+    """Create an account."""
+    password_hash = await service.hasher.hash(body.password.get_secret_value())
+    async with service.unit_of_work() as uow:
+        user = await register_user(
+            uow, email=body.email, password_hash=password_hash, now=service.clock.now()
+        )
+    return user_read(user)
+
+
+@router.post("/login", responses=problems(InvalidCredentials))
+async def login_with_form(
+    service: CurrentService,
+    username: Annotated[str, Form(max_length=320)],
+    password: Annotated[SecretStr, Form(max_length=1024)],
+) -> schemas.TokenResponse:
+    """Sign in with an OAuth2 password form."""
+    return await _login(service, username, password)
+
+
+@router.post("/login/json", responses=problems(InvalidCredentials))
+async def login_with_json(body: schemas.Credentials, service: CurrentService) -> schemas.TokenResponse:
+    """Sign in with a JSON body."""
+    return await _login(service, body.email, body.password)
+
+
+async def _login(service: Service, email: str, password: SecretStr) -> schemas.TokenResponse:
+    session = await log_in(
+        service.database,
+        hasher=service.hasher,
+        clock=service.clock,
+        email=email,
+        password=password.get_secret_value(),
+    )
+    return token_response(service, session)
+
+
+@router.post("/refresh", responses=problems(InvalidRefreshToken))
+async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> schemas.TokenResponse:
+    """Exchange a refresh token for a new pair."""
+    try:
+        claim = service.tokens.read_refresh_token(body.refresh_token.get_secret_value())
+    except UnreadableRefreshToken:
+        raise InvalidRefreshToken from None
+    lifetimes = SessionLifetimes(
+        idle=service.settings.refresh_idle,
+        absolute=service.settings.refresh_absolute,
+        repeat=service.settings.refresh_repeat,
+        access_token=service.settings.access_token_lifetime,
+    )
+    session = await refresh_session(
+        service.database, claim=claim, lifetimes=lifetimes, now=service.clock.now()
+    )
+    return token_response(service, session)
+
+
+@router.post("/logout", responses=problems(Unauthorized))
+async def logout(
+    principal: CurrentPrincipal,
+    user: SignedIn,
+    service: CurrentService,
+    body: Annotated[schemas.LogoutRequest | None, Body()] = None,
+) -> schemas.MessageResponse:
+    """End the session of the access token, and that of the refresh token when it is another one."""
+    async with service.unit_of_work() as uow:
+        for session_id in _sessions_to_end(service, principal, body):
+            await log_out(
+                uow,
+                user_id=user.id,
+                session_id=session_id,
+                now=service.clock.now(),
+                token_lifetime=service.settings.access_token_lifetime,
+            )
+    return schemas.MessageResponse(message="Signed out.")
+
+
+def _sessions_to_end(
+    service: Service, principal: Principal, body: schemas.LogoutRequest | None
+) -> list[UUID]:
+    own = principal.session_id
+    if body is None or body.refresh_token is None:
+        return [own]
+    try:
+        named = service.tokens.read_refresh_token(body.refresh_token.get_secret_value()).session_id
+    except UnreadableRefreshToken:
+        # A client that has lost its refresh token still means to leave.
+        return [own]
+    return sorted({own, named})
+
+
+@router.post("/logout-all", responses=problems(Unauthorized))
+async def logout_all(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
+    """End every session of the person."""
+    async with service.unit_of_work() as uow:
+        await Users(uow.session).lock(user.id)
+        await log_out_everywhere(
+            uow,
+            user_id=user.id,
+            reason=RevocationReason.LOGOUT_ALL,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.MessageResponse(message="Signed out on every device.")
