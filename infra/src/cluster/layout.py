@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.errors import ClusterError
+
 # sockaddr_un holds 104 bytes on macOS and 108 on Linux, and the servers append names of their own.
 LONGEST_SOCKET_DIRECTORY = 75
 
@@ -59,4 +61,6 @@ class Layout:
         for directory in (self.home, self.var, self.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(parents=True, exist_ok=True)
+        if self.sockets.stat().st_uid != os.getuid():
+            raise ClusterError(f"{self.sockets} belongs to another user. Remove it, or set TMPDIR.")
         self.sockets.chmod(0o711)

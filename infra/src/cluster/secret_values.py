@@ -5,9 +5,6 @@ import json
 import secrets
 from collections.abc import Mapping
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 COORDINATE_BYTES = 32
 
 
@@ -28,6 +25,9 @@ def access_key() -> str:
 
 def signing_key() -> str:
     r"""Make an EC P-256 private key: PKCS#8 PEM on one line, line ends written as \n."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow, and rarely needed
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -42,6 +42,9 @@ def key_encryption_keys() -> str:
 
 def public_jwk(pem: str) -> dict[str, str]:
     """Return the public half of a key made by signing_key, as a JWK (RFC 7518, 6.2)."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow, and rarely needed
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
     key = serialization.load_pem_private_key(pem.replace("\\n", "\n").encode(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("A service key must be an EC P-256 key.")

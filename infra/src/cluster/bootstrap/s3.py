@@ -1,9 +1,5 @@
 """The bucket of sealed photos; harmless when repeated."""
 
-import aioboto3
-from aiobotocore.config import AioConfig
-from botocore.exceptions import ClientError
-
 OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
@@ -18,6 +14,11 @@ async def prepare_bucket(
 
     `admin` is (access key, secret key) of an identity that may create buckets.
     """
+    # Half a second to import, which every other command would pay.
+    import aioboto3  # noqa: PLC0415
+    from aiobotocore.config import AioConfig  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
     config = AioConfig(connect_timeout=2, read_timeout=10, retries={"max_attempts": 3})
     client = aioboto3.Session().client(
         "s3",

@@ -32,6 +32,8 @@ class RedisServer:
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
+            # A process title would overwrite the environment, by which leftovers of a crash are found.
+            "set-proc-title": "no",
             "dir": f'"{self.directory}"',
             "requirepass": self.password,
             # A cache that evicts would silently drop a revoked session.

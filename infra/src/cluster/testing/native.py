@@ -53,7 +53,7 @@ def _values(directory: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _warden(directory: Path, servers: Servers) -> Iterator[None]:
     directories = dict.fromkeys((str(directory), str(servers.postgres.home)))
-    command = [sys.executable, "-m", "cluster.testing.warden", str(directory), *directories]
+    command = [sys.executable, "-m", "cluster.warden", str(directory), *directories]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
         # Leaving the block closes the warden's standard input and waits for it.
         yield

@@ -1,0 +1,92 @@
+# Every command of the project. `make` prints them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+CLUSTER := $(PY) -m cluster
+MEMBERS := libs/contracts libs/chassis services/identity services/consent services/storage services/gateway infra
+SOURCES := $(addsuffix /src,$(MEMBERS))
+PYTEST := $(PY) -m pytest
+# s=identity names one service, m="..." a message, mode=native or mode=compose a mode.
+mode ?= $(MODE)
+DATABASES := identity consent storage
+
+.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos \
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs
+
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Cluster
+up: .venv/.installed ## Start everything and wait until it is ready (mode=native or mode=compose forces a mode)
+	@$(CLUSTER) up $(if $(mode),--mode $(mode))
+servers: .venv/.installed ## Start and prepare the servers only, for work on one service
+	@$(CLUSTER) up --only servers $(if $(mode),--mode $(mode))
+down: .venv/.installed ## Stop everything; data is kept
+	@$(CLUSTER) down
+status: .venv/.installed ## Show what runs and whether it is ready
+	@$(CLUSTER) status
+logs: .venv/.installed ## Follow the logs (s=identity: only that service)
+	@$(CLUSTER) logs $(s)
+reset: .venv/.installed ## Stop everything and delete all data (CONFIRM=yes: without asking)
+	@$(CLUSTER) reset
+demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
+	@$(CLUSTER).demo
+
+##@ Tests
+test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own
+	$(PYTEST) -m "unit or architecture or contract or integration" --require-all-events
+	$(PYTEST) -m e2e
+unit: .venv/.installed ## Run the tests of pure code and of the source tree's rules
+	$(PYTEST) -m "unit or architecture"
+contract: .venv/.installed ## Run the tests of what services promise each other
+	$(PYTEST) -m contract
+integration: .venv/.installed ## Run the tests on real servers
+	$(PYTEST) -m integration
+e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containers)
+	$(PYTEST) -m e2e
+chaos: .venv/.installed ## Run the tests with faults
+	$(PYTEST) -m chaos
+
+##@ Code
+check: lint types imports ## Run every check of the source
+	$(PY) -m contracts check
+format: .venv/.installed ## Format the source and mend what can be mended automatically
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+lint: .venv/.installed ## Check format and style
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+types: .venv/.installed ## Check types
+	.venv/bin/mypy $(SOURCES)
+imports: .venv/.installed ## Check who may import whom
+	.venv/bin/lint-imports
+
+##@ Generated files
+schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breaking change
+	$(PY) -m contracts schemas
+docs: .venv/.installed ## Write docs/events.md
+	$(PY) -m contracts docs
+openapi: .venv/.installed ## Write each service's openapi.json
+	@$(CLUSTER) openapi
+env: .venv/.installed ## Create .env with random secrets, or add what a newer version needs
+	@$(CLUSTER) env
+.env.example: .venv/.installed infra/src/cluster/variables.py
+	@$(CLUSTER) env --example >$@
+migrate: .venv/.installed ## Run the migrations on the running servers (s=consent: only that service)
+	@for service in $(or $(s),$(DATABASES)); do $(CLUSTER) exec $$service migrate || exit 1; done
+revision: .venv/.installed ## Write a migration from the models: s=consent m="add a column"
+	@test -n "$(s)" && test -n "$(m)" || { echo 'error: make revision s=consent m="add a column"' >&2; exit 1; }
+	@$(CLUSTER) run $(s) alembic -c services/$(s)/alembic.ini revision --autogenerate -m "$(m)"
+lock: .venv/.installed ## Write requirements.txt and requirements-dev.txt from the members' dependencies
+	infra/bin/lock
+lock-upgrade: .venv/.installed ## Lock the newest versions that the members allow
+	infra/bin/lock --upgrade
+
+##@ Environment
+install: ## Create .venv with the locked packages
+	infra/bin/install
+.venv/.installed: requirements-dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@infra/bin/install

@@ -1,0 +1,86 @@
+"""The command line: `python -m cluster …`, which the Makefile calls."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.layout import Layout
+from cluster.native import launch
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; an expected failure is one message on standard error and status 1."""
+    options = _parser().parse_args(arguments)
+    layout = Layout.of(options.directory)
+    try:
+        return _run(options, layout)
+    except ClusterError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(
+            f"\nerror: this user may not read or write {error.filename}. Run the command as the user who "
+            f"first ran `make up`, or give the files back: sudo chown -R $(id -un) {layout.home}",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make down` stops what was started", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace, layout: Layout) -> int:
+    # These two run once per process of the cluster and need few imports.
+    if options.command == "exec":
+        launch.become(layout, options.service, [sys.executable, "-m", options.service, options.process])
+    if options.command == "run":
+        launch.become(layout, options.service, options.arguments)
+    from cluster.commands import Commands  # noqa: PLC0415
+
+    commands = Commands(layout, port_offset=getattr(options, "port_offset", 0))
+    confirmed = getattr(options, "yes", False) or os.environ.get("CONFIRM") == "yes"
+    run: dict[str, Callable[[], int]] = {
+        "up": lambda: commands.up(mode=options.mode, only_servers=options.only == "servers"),
+        "down": commands.down,
+        "status": commands.status,
+        "logs": lambda: commands.logs(options.name, follow=not options.no_follow),
+        "reset": lambda: commands.reset(confirmed=confirmed),
+        "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
+        "env": lambda: commands.env(example=options.example),
+    }
+    return run[options.command]()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cluster", description=__doc__)
+    parser.add_argument(
+        "--directory", type=Path, help="a separate cluster, with its own .env and data in this directory"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start everything and wait until it is ready")
+    up.add_argument("--mode", default=os.environ.get("MODE") or None, help="native or compose")
+    up.add_argument("--only", choices=["servers"], help="start the servers without our services")
+    up.add_argument("--port-offset", type=int, default=0, help="added to every default port in a new .env")
+    commands.add_parser("down", help="stop everything, keep the data")
+    commands.add_parser("status", help="what runs and whether it is ready")
+    logs = commands.add_parser("logs", help="follow the logs")
+    logs.add_argument("name", nargs="?", default="", help="beginning of a process name, such as identity")
+    logs.add_argument("--no-follow", action="store_true")
+    reset = commands.add_parser("reset", help="stop everything and delete all data")
+    reset.add_argument("--yes", action="store_true")
+    bootstrap = commands.add_parser("bootstrap", help="prepare PostgreSQL, RabbitMQ and S3")
+    bootstrap.add_argument("--inside-compose", action="store_true")
+    env = commands.add_parser("env", help="create or complete .env")
+    env.add_argument("--example", action="store_true", help="print .env.example")
+    execute = commands.add_parser("exec", help="become one process of a service")
+    execute.add_argument("service")
+    execute.add_argument("process", choices=["api", "worker", "migrate"])
+    run = commands.add_parser("run", help="run a command with the variables of a service")
+    run.add_argument("service")
+    run.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser

@@ -1,0 +1,181 @@
+"""What `make up`, `down`, `status`, `logs` and `reset` do, in whichever mode."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+from cluster import engine, env_file, state, table
+from cluster.bootstrap import Bootstrap
+from cluster.compose import ComposeCluster
+from cluster.environment import compose_network, native_network
+from cluster.errors import ClusterError
+from cluster.layout import Layout
+from cluster.native.cluster import NativeCluster
+from cluster.progress import Progress
+from cluster.variables import SERVICES
+
+MODES = ("native", "compose")
+SHOWN_LINES = "100"
+
+
+class Commands:
+    """The commands of one cluster; each returns the exit status of the process."""
+
+    def __init__(self, layout: Layout, *, port_offset: int = 0) -> None:
+        self._layout = layout
+        self._port_offset = port_offset
+        self._progress = Progress()
+
+    def env(self, *, example: bool = False) -> int:
+        """Create `.env`, or append what a newer version needs; or print `.env.example`."""
+        if example:
+            print(env_file.example(), end="")
+            return 0
+        path = self._layout.env_file
+        existed = path.exists()
+        added = env_file.ensure(path, port_offset=self._port_offset)
+        if not existed:
+            self._progress.say(f"wrote {path} with random secrets; only you can read it")
+        elif added:
+            self._progress.say(f"added to {path}: {', '.join(added)}")
+        values = env_file.load(path)
+        for name in env_file.overlooked(values):
+            self._progress.say(f"{name} in the environment is ignored, because {path} decides")
+        return 0
+
+    def up(self, *, mode: str | None, only_servers: bool) -> int:
+        """Start everything and wait until it is ready."""
+        with state.only_one(self._layout):
+            self.env()
+            chosen = self._choose(mode)
+            values = env_file.load(self._layout.env_file)
+            state.remember(self._layout, chosen)
+            cluster = self._cluster(chosen)
+            asyncio.run(cluster.up(only_servers=only_servers))
+        self._progress.say("ready")
+        print("\n" + _addresses(values, chosen, only_servers=only_servers))
+        return 0
+
+    def down(self) -> int:
+        """Stop everything, keep the data."""
+        with state.only_one(self._layout):
+            mode = state.mode_that_is_up(self._layout)
+            if mode is None and not self._layout.env_file.exists():
+                self._progress.say("nothing to stop: this cluster was never started")
+                return 0
+            self._cluster(mode or "native").down()
+            state.forget(self._layout)
+        self._progress.say("down; the data is kept, `make reset` deletes it")
+        return 0
+
+    def status(self) -> int:
+        """Print what runs; 0 when all of it is ready."""
+        mode = state.mode_that_is_up(self._layout)
+        if mode is None:
+            print("The cluster is down. `make up` starts it.")
+            return 1
+        rows = asyncio.run(self._cluster(mode).status())
+        if not rows:
+            print(f"The cluster was started in {mode} mode, but nothing runs. `make up` starts it again.")
+            return 1
+        print(f"mode: {mode}\n" + table.render(rows, headings=("process", "state", "answer")))
+        return 0 if all(row[2] == "ready" for row in rows) else 1
+
+    def logs(self, wanted: str, *, follow: bool) -> int:
+        """Print the logs of the processes whose name begins with `wanted`, or of all."""
+        mode = state.mode_that_is_up(self._layout) or "native"
+        cluster = self._cluster(mode)
+        names = [name for name in cluster.programs() if name.startswith(wanted)]
+        if not names:
+            raise ClusterError(f"Nothing is called {wanted}…. There are: {', '.join(cluster.programs())}.")
+        return _interruptible(cluster.logs_command(names, follow=follow))
+
+    def reset(self, *, confirmed: bool) -> int:
+        """Stop everything and delete its data; `.env` with its secrets stays."""
+        question = f"Delete all data of the cluster in {self._layout.home} (photos, accounts, queues)? [y/N] "
+        if not confirmed and not _agreed(question):
+            print("Nothing was deleted.")
+            return 1
+        mode = state.mode_that_is_up(self._layout)
+        if self._layout.env_file.exists():
+            self.down()
+            for chosen in MODES if mode is None and engine.why_not() is None else (mode or "native",):
+                self._cluster(chosen).reset()
+        self._progress.say("all data is deleted; .env is kept")
+        return 0
+
+    def bootstrap(self, *, inside_compose: bool) -> int:
+        """Prepare the servers only; inside a container the variables come from the process environment."""
+        if inside_compose:
+            job = Bootstrap(dict(os.environ), compose_network())
+        else:
+            values = env_file.load(self._layout.env_file)
+            job = Bootstrap(values, native_network(values))
+        asyncio.run(job.run())
+        self._progress.say("PostgreSQL, RabbitMQ and S3 are prepared")
+        return 0
+
+    def _choose(self, wanted: str | None) -> str:
+        up = state.mode_that_is_up(self._layout)
+        if wanted is not None and wanted not in MODES:
+            raise ClusterError(f"MODE={wanted} is neither {' nor '.join(MODES)}.")
+        if up is not None and wanted not in {None, up}:
+            raise ClusterError(
+                f"The cluster is up in {up} mode. Run `make down` before you start it in {wanted} mode."
+            )
+        if up is not None:
+            return up
+        reason = engine.why_not()
+        if wanted == "compose" and reason is not None:
+            raise ClusterError(
+                f"Docker mode is not possible here: {reason}. `MODE=native make up` needs no Docker."
+            )
+        chosen = wanted or ("native" if reason else "compose")
+        because = "as asked" if wanted else (reason or "a Docker engine answers")
+        self._progress.say(f"{chosen} mode: {because}")
+        return chosen
+
+    def _cluster(self, mode: str) -> NativeCluster | ComposeCluster:
+        values = env_file.load(self._layout.env_file)
+        kind = ComposeCluster if mode == "compose" else NativeCluster
+        return kind(self._layout, values, self._progress)
+
+
+def _interruptible(command: list[str]) -> int:
+    """Run a command that the user ends with Ctrl-C."""
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ClusterError("Nobody can be asked here. `CONFIRM=yes make reset` deletes without asking.")
+    return input(question).strip().lower() in {"y", "yes"}
+
+
+def _addresses(values: dict[str, str], mode: str, *, only_servers: bool) -> str:
+    """Return the table with which `up` ends."""
+
+    def local(name: str, path: str = "") -> str:
+        return f"http://127.0.0.1:{values[name]}{path}"
+
+    mail = local("MAIL_UI_PORT") if mode == "compose" else "files in var/mail/Maildir"
+    rows = [
+        (
+            "RabbitMQ",
+            local("RABBITMQ_MANAGEMENT_PORT"),
+            "user irisvue_admin, RABBITMQ_ADMIN_PASSWORD in .env",
+        ),
+        ("PostgreSQL", f"127.0.0.1:{values['POSTGRES_PORT']}", "databases irisvue and keyring"),
+        ("Redis", f"127.0.0.1:{values['REDIS_PORT']}", ""),
+        ("S3", local("S3_PORT"), "bucket irisvue-photos"),
+        ("Mailbox", f"127.0.0.1:{values['SMTP_PORT']}", mail),
+    ]
+    if not only_servers:
+        gateway = f"http://localhost:{values['GATEWAY_PORT']}"
+        apis = [(name, local(f"{name.upper()}_PORT", "/docs"), "") for name in SERVICES if name != "gateway"]
+        rows = [("Gateway", gateway, "the API of the app: /docs, /health/readiness"), *apis, *rows]
+    return table.render(rows)
