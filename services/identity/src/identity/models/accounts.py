@@ -1,0 +1,69 @@
+"""Accounts and sessions."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chassis.tables import on_erase
+from identity.models.base import Base
+
+
+class User(Base):
+    """An account."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        # A person who asked to be erased may register the same address again at once.
+        Index(
+            "uq_users_email_key_live", "email_key", unique=True, postgresql_where=text("erasure_id IS NULL")
+        ),
+        {"info": on_erase("delete")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    email_key: Mapped[str] = mapped_column(String(320))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    auth_provider: Mapped[str] = mapped_column(String(20))
+    is_active: Mapped[bool]
+    is_verified: Mapped[bool]
+    active_on: Mapped[date | None]
+    erasure_id: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Session(Base):
+    """A sign-in on one device; its refresh token is derived from id and generation, never stored."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
+        {"info": on_erase("delete")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)
+    generation: Mapped[int]
+    rotated_at: Mapped[datetime]
+    authenticated_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(40))
+
+
+class SessionRevocation(Base):
+    """A session whose access tokens must be refused; a row may go when the last of them has expired."""
+
+    __tablename__ = "session_revocations"
+    __table_args__ = (
+        {"info": on_erase("retain: a session id, no person's, until its access tokens have expired")},
+    )
+
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    session_id: Mapped[UUID]
+    revoked_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,58 @@
+"""Erasures and who takes part in them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chassis.tables import on_erase
+from identity.models.base import Base
+
+
+class Participant(Base):
+    """A service that has announced that it takes part in erasures or exports."""
+
+    __tablename__ = "participants"
+    __table_args__ = ({"info": on_erase("retain: names of services")},)
+
+    service: Mapped[str] = mapped_column(String(32), primary_key=True)
+    handles: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
+    version: Mapped[str] = mapped_column(String(32))
+    joined_at: Mapped[datetime]
+
+
+class Erasure(Base):
+    """A person's request to be erased; `user_id` is emptied when the last participant has reported."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (
+        CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
+        Index("ix_erasures_open", "requested_at", postgresql_where=text("completed_at IS NULL")),
+        {"info": on_erase("null: the person's id is emptied on completion; counts and times stay as proof")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None]
+    status_token_hash: Mapped[str] = mapped_column(String(64))
+    requested_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    asked_at: Mapped[datetime]
+    times_asked: Mapped[int]
+    overdue_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class ErasureParticipant(Base):
+    """What one participant has said about one erasure."""
+
+    __tablename__ = "erasure_participants"
+    __table_args__ = ({"info": on_erase("retain: counts and times, the proof of the erasure")},)
+
+    erasure_id: Mapped[UUID] = mapped_column(ForeignKey("identity.erasures.id"), primary_key=True)
+    service: Mapped[str] = mapped_column(String(32), primary_key=True)
+    completed_at: Mapped[datetime | None]
+    erased: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    digest: Mapped[str | None] = mapped_column(String(64))

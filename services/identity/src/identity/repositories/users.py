@@ -1,0 +1,54 @@
+"""Every query about accounts."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from identity.models import Session, User
+
+
+class Users:
+    """Accounts."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, user: User) -> bool:
+        """Insert the account; False when the address belongs to another one."""
+        columns = {column.key: getattr(user, column.key) for column in User.__table__.columns}
+        statement = insert(User).values(columns).on_conflict_do_nothing().returning(User.id)
+        return await self._session.scalar(statement) is not None
+
+    async def with_email(self, key: str) -> User | None:
+        """Return the live account with that normalised address."""
+        return await self._session.scalar(
+            select(User).where(User.email_key == key, User.erasure_id.is_(None))
+        )
+
+    async def lock(self, user_id: UUID) -> User | None:
+        """Return the account, locked until the transaction ends."""
+        return await self._session.scalar(select(User).where(User.id == user_id).with_for_update())
+
+    async def lock_owner_of(self, session_id: UUID) -> User | None:
+        """Return the account that a session belongs to, locked until the transaction ends."""
+        owner = select(Session.user_id).where(Session.id == session_id).scalar_subquery()
+        return await self._session.scalar(select(User).where(User.id == owner).with_for_update())
+
+    async def signed_in(self, user_id: UUID, session_id: UUID) -> User | None:
+        """Return the account if it is active and that session of it has not ended."""
+        return await self._session.scalar(
+            select(User)
+            .join(Session, Session.user_id == User.id)
+            .where(User.id == user_id, User.is_active, Session.id == session_id, Session.ended_at.is_(None))
+        )
+
+    async def count(self, user_id: UUID) -> int:
+        """Return 1 when the account is there, else 0."""
+        statement = select(func.count()).select_from(User).where(User.id == user_id)
+        return int(await self._session.scalar(statement) or 0)
+
+    async def destroy(self, user_id: UUID) -> None:
+        """Delete the account; its sessions go with it."""
+        await self._session.execute(delete(User).where(User.id == user_id))
