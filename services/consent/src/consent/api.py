@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import CurrentPrincipal
-from chassis.problems import NotFound, Unauthorized
-from chassis.service_auth import require_service
+from chassis.problems import NotFound
+from chassis.service_auth import client_address, require_service
 from consent.policy import utc_day
 from consent.schemas import (
     BiometricStatus,
@@ -32,7 +32,7 @@ from contracts.fields import ConsentType
 
 MAX_CODE_LENGTH = 64
 
-router = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
+public = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
 internal = APIRouter(prefix="/internal", tags=["internal"])
 
 
@@ -41,47 +41,29 @@ def _service(request: Request) -> Service:
     return service
 
 
-ServiceParts = Annotated[Service, Depends(_service)]
+CurrentService = Annotated[Service, Depends(_service)]
 
 
-def client_address(
-    request: Request,
-    service: ServiceParts,
-    x_service_token: Annotated[str | None, Header(include_in_schema=False)] = None,
-    x_forwarded_for: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> str | None:
-    """Return the client's address: the forwarded one if the gateway proves itself, else the peer's."""
-    peer = request.client.host if request.client else None
-    if x_service_token is None or x_forwarded_for is None:
-        return peer
-    try:
-        caller = service.service_tokens.verify(x_service_token)
-    except Unauthorized:
-        return peer
-    return x_forwarded_for.strip() if caller == "gateway" else peer
-
-
-ClientAddress = Annotated[str | None, Depends(client_address)]
 Code = Annotated[str | None, Query(max_length=MAX_CODE_LENGTH)]
 
 
-@router.get("/jurisdiction", summary="Which laws hold for the caller, and what they ask for")
+@public.get("/jurisdiction", summary="Which laws hold for the caller, and what they ask for")
 async def get_jurisdiction(
-    service: ServiceParts, address: ClientAddress, country_code: Code = None, state_code: Code = None
+    request: Request, service: CurrentService, country_code: Code = None, state_code: Code = None
 ) -> JurisdictionRead:
     """Resolve from ISO 3166 codes, read case-insensitively, else from the network address, else strictly."""
     resolution, needed = resolve_jurisdiction(
         service.rulebook,
         country=country_code,
         region=state_code,
-        network=service.geography.locate(address),
+        network=service.geography.locate(client_address(request)),
         now=service.clock.now(),
     )
     return JurisdictionRead.resolved(resolution, needed)
 
 
-@router.get("/consent", summary="Every consent of the caller, newest first, withdrawn ones too")
-async def get_consents(service: ServiceParts, principal: CurrentPrincipal) -> ConsentList:
+@public.get("/consent", summary="Every consent of the caller, newest first, withdrawn ones too")
+async def get_consents(service: CurrentService, principal: CurrentPrincipal) -> ConsentList:
     """List the caller's consents as they stand now."""
     async with service.unit_of_work() as uow:
         consents = await list_consents(uow, user_id=principal.user_id)
@@ -89,8 +71,10 @@ async def get_consents(service: ServiceParts, principal: CurrentPrincipal) -> Co
     return ConsentList(consents=[ConsentRead.of(consent, service.rulebook, now) for consent in consents])
 
 
-@router.post("/consent", status_code=201, summary="Agree to one purpose under its current text")
-async def post_consent(body: GrantRequest, service: ServiceParts, principal: CurrentPrincipal) -> ConsentRead:
+@public.post("/consent", status_code=201, summary="Agree to one purpose under its current text")
+async def post_consent(
+    body: GrantRequest, service: CurrentService, principal: CurrentPrincipal
+) -> ConsentRead:
     """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
     async with service.unit_of_work() as uow:
         consent = await grant_consent(
@@ -106,8 +90,8 @@ async def post_consent(body: GrantRequest, service: ServiceParts, principal: Cur
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
 
 
-@router.get("/consent/biometric-status", summary="Whether pictures may be taken now")
-async def get_biometric_status(service: ServiceParts, principal: CurrentPrincipal) -> BiometricStatus:
+@public.get("/consent/biometric-status", summary="Whether pictures may be taken now")
+async def get_biometric_status(service: CurrentService, principal: CurrentPrincipal) -> BiometricStatus:
     """Answer from the ledger."""
     now = service.clock.now()
     async with service.unit_of_work() as uow:
@@ -118,9 +102,9 @@ async def get_biometric_status(service: ServiceParts, principal: CurrentPrincipa
     return BiometricStatus(has_consent=record is not None, consent_record=record)
 
 
-@router.post("/consent/{consent_id}/withdraw", summary="No longer agree; no reason is asked for")
+@public.post("/consent/{consent_id}/withdraw", summary="No longer agree; no reason is asked for")
 async def post_withdrawal(
-    consent_id: UUID, service: ServiceParts, principal: CurrentPrincipal
+    consent_id: UUID, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
     """Withdraw; the gate is closed before the answer leaves, and repeating it changes nothing."""
     async with service.unit_of_work() as uow:
@@ -130,9 +114,9 @@ async def post_withdrawal(
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
 
 
-@router.get("/consent-texts/{jurisdiction}/{consent_type}", summary="The texts people agree to")
+@public.get("/consent-texts/{jurisdiction}/{consent_type}", summary="The texts people agree to")
 async def get_consent_texts(
-    jurisdiction: str, consent_type: ConsentType, service: ServiceParts
+    jurisdiction: str, consent_type: ConsentType, service: CurrentService
 ) -> ConsentTextsRead:
     """Show the current and the earlier texts with their versions and digests."""
     regime = service.rulebook.regimes.get(jurisdiction.lower())
@@ -141,8 +125,8 @@ async def get_consent_texts(
     return ConsentTextsRead.of(regime, consent_type, utc_day(service.clock.now()))
 
 
-@router.get("/retention-schedule", summary="How long what is kept, and how it is destroyed")
-async def get_retention_schedule(service: ServiceParts) -> RetentionSchedule:
+@public.get("/retention-schedule", summary="How long what is kept, and how it is destroyed")
+async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     """Show the schedule that is applied, per jurisdiction."""
     day = utc_day(service.clock.now())
     regimes = sorted(service.rulebook.regimes.values(), key=lambda regime: regime.code)
@@ -154,7 +138,7 @@ async def get_retention_schedule(service: ServiceParts) -> RetentionSchedule:
     dependencies=[Depends(require_service("storage", "gateway"))],
     summary="Whether a person's consent is live at this moment",
 )
-async def get_answer(user_id: UUID, consent_type: ConsentType, service: ServiceParts) -> ConsentAnswer:
+async def get_answer(user_id: UUID, consent_type: ConsentType, service: CurrentService) -> ConsentAnswer:
     """Answer from the ledger itself; never cached, here or on the way."""
     async with service.unit_of_work() as uow:
         return await answer_consent_question(

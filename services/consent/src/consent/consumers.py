@@ -1,6 +1,4 @@
-"""The events that the consent service reacts to."""
-
-from typing import Any
+"""What consent does when it hears of something."""
 
 from chassis.consumer import Consumer
 from chassis.db import UnitOfWork
@@ -10,10 +8,10 @@ from contracts.identity import UserDeleted
 
 
 def consumers(participation: ErasureParticipation) -> list[Consumer]:
-    """Return this service's queues with their handlers."""
+    """Return consent's queues and their handlers."""
 
-    async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
-        event: UserDeleted = envelope.data
+    async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
+        event = envelope.data
         await participation.accept(
             uow,
             OpenErasure(

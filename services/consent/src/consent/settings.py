@@ -1,9 +1,8 @@
-"""Settings of the consent service, read from variables that begin with CONSENT_."""
+"""Consent's settings, prefix CONSENT_."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, FilePath
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import StatefulSettings
@@ -15,15 +14,17 @@ def _none_when_empty(value: Any) -> Any:
 
 
 class ConsentSettings(StatefulSettings):
-    """What the consent service needs to know."""
+    """What consent needs beside what every service needs."""
 
-    model_config = SettingsConfigDict(env_prefix="CONSENT_")
+    model_config = SettingsConfigDict(
+        env_prefix="CONSENT_", extra="ignore", hide_input_in_errors=True, frozen=True
+    )
 
     port: int = 18102
     worker_port: int = 18112
 
     identity_url: str = Field(description="Where identity answers: signing keys and open erasures.")
-    geoip_db_path: Annotated[Path | None, BeforeValidator(_none_when_empty)] = Field(
+    geoip_db_path: Annotated[FilePath | None, BeforeValidator(_none_when_empty)] = Field(
         default=None,
         description="A MaxMind-format database of countries or cities; without it no IP is located.",
     )

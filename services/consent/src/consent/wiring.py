@@ -1,46 +1,65 @@
-"""What a request or a message may use; built once per process."""
+"""What a request or a message of consent may use."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
-from chassis.clock import Clock
+from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
+from chassis.http import ServiceClient
 from chassis.service_auth import ServiceTokens
+from chassis.settings import key_bytes
 from consent.geography import Geography
-from consent.rulebook import Rulebook
+from consent.models import SCHEMA
+from consent.rulebook import Rulebook, load_rulebook
 from consent.settings import ConsentSettings
-from consent.use_cases.erase_person import count_person, erase_person
 
 
 @dataclass(frozen=True)
 class Service:
-    """The parts of the consent service."""
+    """Consent's collaborators, built once per process."""
 
     settings: ConsentSettings
     database: Database
+    clock: Clock
     rulebook: Rulebook
     geography: Geography
     service_tokens: ServiceTokens
-    clock: Clock
+    identity: ServiceClient
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
-        """Open the transaction of one request or message."""
+        """Open a transaction; see `chassis.db`."""
         return self.database.unit_of_work()
 
 
-class ConsentParticipant:
-    """What the consent service does in an erasure."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def count(self, user_id: UUID) -> dict[str, int]:
-        """Return what leads to the person, by kind."""
-        async with self._database.unit_of_work() as uow:
-            return await count_person(uow, user_id=user_id)
-
-    async def erase(self, user_id: UUID) -> None:
-        """Destroy all of it."""
-        async with self._database.unit_of_work() as uow:
-            await erase_person(uow, user_id=user_id)
+@asynccontextmanager
+async def open_service(settings: ConsentSettings, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """Build the collaborators, and close what they hold at the end."""
+    clock = clock or SystemClock()
+    rulebook = load_rulebook()
+    geography = Geography(settings.geoip_db_path, rulebook)
+    service_tokens = ServiceTokens.of("consent", settings)
+    database = Database(
+        settings.database_url,
+        schema=SCHEMA,
+        tombstone_key=key_bytes(settings.tombstone_key),
+        pool_size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        clock=clock,
+    )
+    try:
+        async with ServiceClient(
+            settings.identity_url, audience="identity", tokens=service_tokens
+        ) as identity:
+            yield Service(
+                settings=settings,
+                database=database,
+                clock=clock,
+                rulebook=rulebook,
+                geography=geography,
+                service_tokens=service_tokens,
+                identity=identity,
+            )
+    finally:
+        geography.close()
+        await database.close()

@@ -1,0 +1,155 @@
+"""The consent service on real servers, with a clock and signing keys of the test's own."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from jwt.algorithms import ECAlgorithm
+
+from chassis.auth import AccessTokens, KeySet
+from chassis.ids import new_id
+from chassis.service_auth import ServiceTokens
+from chassis.settings import JsonObject
+from chassis.testing import FrozenClock
+from cluster.testing.platform import Platform
+from consent.main import create_api, install
+from consent.settings import ConsentSettings
+from consent.wiring import Service, open_service
+
+VERSION = "2026-01"
+
+
+class Issuer:
+    """Signs access tokens as identity does."""
+
+    def __init__(self, issuer: str, audience: str) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._jwk = {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "test"}
+        self._claims = {"iss": issuer, "aud": audience}
+        self.verifier = AccessTokens(KeySet(self._keys), issuer=issuer, audience=audience)
+
+    async def _keys(self) -> dict[str, Any]:
+        return {"keys": [self._jwk]}
+
+    def token(self, user_id: UUID) -> str:
+        now = int(time.time())
+        personal = {"sub": str(user_id), "sid": str(uuid4()), "jti": str(uuid4())}
+        times = {"iat": now, "auth_time": now, "exp": now + 600}
+        headers = {"typ": "at+jwt", "kid": "test"}
+        return jwt.encode({**self._claims, **personal, **times}, self._pem, "ES256", headers)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with the app in hand."""
+
+    id: UUID
+    client: AsyncClient
+    headers: dict[str, str]
+
+    async def call(self, method: str, path: str, **content: Any) -> Any:
+        return await self.client.request(method, f"/api/v1/privacy{path}", headers=self.headers, **content)
+
+    async def agree(
+        self,
+        consent_type: str = "biometric_capture",
+        jurisdiction: str = "gdpr",
+        version: str = VERSION,
+        **more: Any,
+    ) -> Any:
+        body = {
+            "consent_type": consent_type,
+            "jurisdiction": jurisdiction,
+            "consent_text_version": version,
+            **more,
+        }
+        return await self.call("POST", "/consent", json=body)
+
+    async def withdraw(self, consent_id: str) -> Any:
+        return await self.call("POST", f"/consent/{consent_id}/withdraw")
+
+    async def consents(self) -> list[dict[str, Any]]:
+        answer = await self.call("GET", "/consent")
+        assert answer.status_code == 200
+        listed: list[dict[str, Any]] = answer.json()["consents"]
+        return listed
+
+
+@pytest.fixture(scope="session")
+def settings(platform: Platform) -> ConsentSettings:
+    platform.migrate("consent")
+    with platform.variables_of("consent"):
+        return ConsentSettings()
+
+
+@pytest.fixture
+async def service(
+    platform: Platform, settings: ConsentSettings, clock: FrozenClock
+) -> AsyncIterator[Service]:
+    await platform.clean("consent")
+    async with open_service(settings, clock) as service:
+        yield service
+
+
+@pytest.fixture
+def issuer(settings: ConsentSettings) -> Issuer:
+    return Issuer(settings.access_token_issuer, settings.access_token_audience)
+
+
+@pytest.fixture
+def app(settings: ConsentSettings, service: Service, issuer: Issuer) -> FastAPI:
+    app = create_api(settings)
+    install(app, service)
+    app.state.access_tokens = issuer.verifier
+    return app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://consent") as client:
+        yield client
+
+
+@pytest.fixture
+def person(client: AsyncClient, issuer: Issuer) -> Callable[[], Person]:
+    def somebody(user_id: UUID | None = None) -> Person:
+        user_id = user_id or new_id()
+        return Person(user_id, client, {"Authorization": f"Bearer {issuer.token(user_id)}"})
+
+    return somebody
+
+
+@pytest.fixture
+def ask(client: AsyncClient, platform: Platform, settings: ConsentSettings) -> Callable[..., Any]:
+    """Ask as another service does: `await ask(user_id, consent_type)`."""
+
+    async def answer(
+        user_id: UUID, consent_type: str = "biometric_capture", *, caller: str = "storage"
+    ) -> Any:
+        key = platform.servers.values[f"{caller.upper()}_SERVICE_KEY"].replace("\\n", "\n")
+        keys: JsonObject = settings.service_public_keys
+        token = ServiceTokens(caller, private_key=key, public_keys=keys).issue("consent")
+        return await client.get(
+            f"/internal/consents/{user_id}/{consent_type}", headers={"Authorization": f"Bearer {token}"}
+        )
+
+    return answer
+
+
+@pytest.fixture
+async def admin(platform: Platform, service: Service) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser, who sees what the service may not."""
+    connection = await platform.connect_as_admin()
+    yield connection
+    await connection.close()
