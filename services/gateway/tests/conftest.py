@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -144,12 +144,11 @@ class Identity(Neighbour):
         self.answers("GET", "/.well-known/jwks.json", {"keys": [mint.key.jwk]})
         self.on("GET", "/internal/session-revocations", self._session_revocations)
 
-    async def revoke(self, user_id: UUID, session_id: UUID | None) -> None:
+    async def revoke(self, session_id: UUID) -> None:
         async with self._changed:
             self.revocations.append(
                 {
-                    "user_id": str(user_id),
-                    "session_id": str(session_id) if session_id else None,
+                    "session_id": str(session_id),
                     "revoked_at": datetime.now(UTC).isoformat(),
                 }
             )
@@ -165,7 +164,9 @@ class Identity(Neighbour):
             except TimeoutError:
                 # Nothing happened while the question stood open; the answer says so.
                 pass
-        return web.json_response({"position": len(self.revocations), "revocations": self.revocations[after:]})
+        return web.json_response(
+            {"position": max(after, len(self.revocations)), "revocations": self.revocations[after:]}
+        )
 
 
 @dataclass
@@ -193,7 +194,7 @@ def service_keys() -> dict[str, KeyPair]:
 
 
 @pytest.fixture(scope="session")
-def broker_url(servers: RunningServers) -> Iterator[str]:
+def broker_url(servers: RunningServers) -> str:
     """A virtual host with the whole topology, seen with the gateway's rights."""
     vhost = f"gateway-{new_id().hex}"
     asyncio.run(
@@ -201,7 +202,7 @@ def broker_url(servers: RunningServers) -> Iterator[str]:
             servers.management_url, servers.rabbitmq_admin, servers.broker_passwords, vhost=vhost
         )
     )
-    yield servers.broker_url("gateway", vhost)
+    return servers.broker_url("gateway", vhost)
 
 
 OpenStage = Callable[..., Any]

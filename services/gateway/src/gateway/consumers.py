@@ -7,7 +7,6 @@ from chassis.broker import BrokerConnection, BrokerUnavailable, consume
 from contracts.envelope import Envelope, InvalidEvent, parse
 from contracts.identity import SessionRevoked
 from gateway.denylist import DenyList
-from gateway.feed import apply
 
 DENY_SESSIONS = "gateway.deny-sessions"
 
@@ -15,8 +14,11 @@ log = structlog.get_logger(__name__)
 
 
 def on_session_revoked(denylist: DenyList, envelope: Envelope[SessionRevoked]) -> None:
-    """Refuse the session's tokens; hearing it twice changes nothing, so there is no inbox."""
-    apply(denylist, envelope.data.user_id, envelope.data.session_id, envelope.time)
+    """Refuse the session's tokens, or all of the person's; twice is as once, so there is no inbox."""
+    if envelope.data.session_id is None:
+        denylist.deny_person(envelope.data.user_id, envelope.time)
+    else:
+        denylist.deny_session(envelope.data.session_id, envelope.time)
 
 
 class Ears:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -26,10 +25,9 @@ log = structlog.get_logger(__name__)
 
 
 class Revocation(BaseModel):
-    """One ended session, or all sessions of a person until then."""
+    """One ended session; identity says whose it was to nobody."""
 
-    user_id: UUID
-    session_id: UUID | None
+    session_id: UUID
     revoked_at: AwareDatetime
 
 
@@ -79,6 +77,8 @@ class RevocationFeed:
                 await self._pull()
             except (NeighbourUnavailable, NeighbourRefused, ValidationError) as error:
                 log.warning("revocations_not_heard", error=describe(error))
+                # Who returns may be an identity restored from a backup, which counts anew: hear it all again.
+                self._position = 0
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _pull(self) -> None:
@@ -91,14 +91,9 @@ class RevocationFeed:
         )
         page = Page.model_validate(document)
         for revocation in page.revocations:
-            apply(self._denylist, revocation.user_id, revocation.session_id, revocation.revoked_at)
-        if page.position < self._position:
-            # Identity was restored from a backup and counts anew: everything it knows is heard again.
-            log.warning("revocations_restarted", position=page.position)
-            self._position = 0
-            return
+            self._denylist.deny_session(revocation.session_id, revocation.revoked_at)
         self._position = page.position
-        self._known_until = self._monotonic() - self._age_of_knowledge(page)
+        self._known_until = max(self._known_until, self._monotonic() - self._age_of_knowledge(page))
 
     def _age_of_knowledge(self, page: Page) -> float:
         """Return for how many seconds nothing is known; a page may be only the beginning of a backlog."""
@@ -106,11 +101,3 @@ class RevocationFeed:
             return 0.0
         newest = max(revocation.revoked_at for revocation in page.revocations)
         return max(0.0, (self._clock.now() - newest).total_seconds())
-
-
-def apply(denylist: DenyList, user_id: UUID, session_id: UUID | None, revoked_at: datetime) -> None:
-    """Deny one session, or every session that the person had when it was revoked."""
-    if session_id is None:
-        denylist.deny_person(user_id, revoked_at)
-    else:
-        denylist.deny_session(session_id, revoked_at)

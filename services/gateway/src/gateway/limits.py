@@ -1,5 +1,6 @@
 """How much one address or one person may ask in a time: counted in Redis, or here when Redis is away."""
 
+import asyncio
 import hashlib
 import hmac
 import math
@@ -22,6 +23,7 @@ from gateway.problems import QuotaExceeded
 from gateway.routes import RateClass
 
 REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_CONNECTIONS = 16
 RETRY_REDIS_SECONDS = 2.0
 """While Redis is away it is asked again at most this often, so that an outage does not slow every request."""
 LOCAL_SHARE = 2
@@ -71,6 +73,7 @@ class Limits:
         )
         self._local = _strategy(MemoryStorage())
         self._ask_redis_at = float("-inf")
+        self._redis_slots = asyncio.Semaphore(REDIS_CONNECTIONS)
 
     async def spend(self, rate: RateClass, caller: str) -> AnswerHeaders:
         """Count one request of `caller`; returns the answer's headers, raises `QuotaExceeded`."""
@@ -82,12 +85,14 @@ class Limits:
         return headers
 
     async def _count(self, rate: RateClass, identifier: str) -> Standing:
-        if self._monotonic() >= self._ask_redis_at:
-            try:
-                return await _take(self._shared, self._limits[rate], rate, identifier)
-            except (RedisError, OSError) as error:
-                self._ask_redis_at = self._monotonic() + RETRY_REDIS_SECONDS
-                log.warning("limits_counted_locally", error=type(error).__name__)
+        # A burst must not open a connection per request: in the rush of handshakes all of them would be late.
+        async with self._redis_slots:
+            if self._monotonic() >= self._ask_redis_at:
+                try:
+                    return await _take(self._shared, self._limits[rate], rate, identifier)
+                except (RedisError, OSError) as error:
+                    self._ask_redis_at = self._monotonic() + RETRY_REDIS_SECONDS
+                    log.warning("limits_counted_locally", error=type(error).__name__)
         return await _take(self._local, self._stricter[rate], rate, identifier)
 
 

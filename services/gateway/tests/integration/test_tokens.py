@@ -1,0 +1,223 @@
+"""Who may pass, and how soon an ended session may not."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from chassis.ids import new_id
+from chassis.testing import FrozenClock, eventually
+
+ME = "/api/v1/users/me"
+OPEN = "/api/v1/privacy/jurisdiction"
+
+
+async def status_of(stage: Any, headers: dict[str, str] | None = None, path: str = ME) -> int:
+    async with stage.client.get(path, headers=headers) as answer:
+        if answer.status >= 400:
+            assert answer.content_type == "application/problem+json"
+        return int(answer.status)
+
+
+async def test_genuine_token_passes(stage: Any) -> None:
+    assert await status_of(stage, stage.mint.bearer()) == 200
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer a.b.c", "bearer x y"]
+)
+async def test_no_token_is_a_401_that_never_reaches_the_service(
+    stage: Any, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with stage.client.get(ME, headers=headers) as answer:
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert (await answer.json())["type"] == "urn:irisvue:problem:unauthorized"
+    assert all(request.path != ME for request in stage.identity.asked)
+
+
+async def test_spoiled_tokens_are_refused(stage: Any) -> None:
+    now, mint = time.time(), stage.mint
+    stranger = type(mint)()
+    spoiled = [
+        mint.token(exp=now - 60),
+        mint.token(iat=now + 3600, exp=now + 4000),
+        mint.token(nbf=now + 3600),
+        mint.token(iss="http://evil.example"),
+        mint.token(aud="another-api"),
+        mint.token(aud=["another-api"]),
+        mint.token(sub="not-a-uuid"),
+        mint.token(headers={"typ": "JWT"}),
+        mint.token(headers={"typ": "svc+jwt"}),
+        mint.token(headers={"kid": "unknown"}),
+        mint.token(headers={"kid": "../../etc/passwd"}),
+        mint.token(headers={"jku": "http://127.0.0.1:1/keys"}),
+        mint.token(headers={"jwk": stranger.key.jwk}),
+        mint.token(headers={"crit": ["exp"]}),
+        stranger.token(),
+        mint.token()[:-4] + "AAAA",
+        mint.token() + ".x",
+        jwt.encode({"sub": "x"}, None, algorithm="none"),
+        jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256", headers={"typ": "at+jwt", "kid": mint.key.kid}),
+        "x" * 10_000,
+    ]
+    for token in spoiled:
+        assert await status_of(stage, {"Authorization": f"Bearer {token}"}) == 401, token
+
+
+async def test_token_that_outlives_the_deny_list_is_refused(stage: Any) -> None:
+    assert await status_of(stage, stage.mint.bearer(exp=time.time() + 2 * 86_400)) == 401
+
+
+async def test_session_ended_elsewhere_is_refused_within_a_second(stage: Any) -> None:
+    user, session, other = new_id(), new_id(), new_id()
+    headers = stage.mint.bearer(user, session)
+    assert await status_of(stage, headers) == 200
+    ended_at = time.monotonic()
+    await stage.identity.revoke(session)
+
+    async def refused() -> None:
+        assert await status_of(stage, headers) == 401
+
+    await eventually(refused, seconds=1)
+    assert time.monotonic() - ended_at < 1
+    assert await status_of(stage, stage.mint.bearer(user, other)) == 200
+
+
+async def test_new_sign_in_after_all_sessions_ended_is_welcome(stage: Any) -> None:
+    user = new_id()
+    async with stage.client.post("/api/v1/auth/logout-all", headers=stage.mint.bearer(user)) as answer:
+        assert answer.status == 200
+    assert await status_of(stage, stage.mint.bearer(user, new_id())) == 200
+    # An `iat` in whole seconds lies before the revocation although the sign-in came after it.
+    assert await status_of(stage, stage.mint.bearer(user, new_id(), iat=int(time.time()))) == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "others_end"),
+    [
+        ("POST", "/api/v1/auth/logout", False),
+        ("POST", "/api/v1/auth/logout-all", True),
+        ("DELETE", "/api/v1/users/me", True),
+    ],
+)
+async def test_own_token_is_refused_on_the_very_next_call(
+    stage: Any, method: str, path: str, others_end: bool
+) -> None:
+    user = new_id()
+    own, other_device = stage.mint.bearer(user, new_id()), stage.mint.bearer(user, new_id())
+    # Identity says nothing by its feed here: the gateway draws the conclusion itself.
+    async with stage.client.request(method, path, headers=own, json={"confirm": True}) as answer:
+        assert answer.status == 200
+        # The answer's head is here, so the session is over, whatever of the body is still to come.
+        assert await status_of(stage, own) == 401
+    assert await status_of(stage, other_device) == (401 if others_end else 200)
+
+
+async def test_failed_logout_ends_nothing(stage: Any) -> None:
+    own = stage.mint.bearer()
+    stage.identity.answers("POST", "/api/v1/auth/logout-all", {}, 503)
+    async with stage.client.post("/api/v1/auth/logout-all", headers=own) as answer:
+        assert answer.status == 503
+    assert await status_of(stage, own) == 200
+
+
+async def test_blind_gateway_lets_nobody_in_but_serves_open_routes(open_stage: Any) -> None:
+    async with open_stage(blind=True) as stage:
+        assert await status_of(stage, None, OPEN) == 200
+        assert await status_of(stage) == 401
+        assert await status_of(stage, stage.mint.bearer()) == 503
+        async with stage.client.get("/health/readiness") as answer:
+            assert answer.status == 503
+            assert "revocations" in (await answer.json())["detail"]
+        await stage.identity.start()
+
+        async def back() -> None:
+            assert await status_of(stage, stage.mint.bearer()) == 200
+
+        await eventually(back)
+
+
+async def test_gateway_that_hears_nothing_for_ten_seconds_closes(
+    open_stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.feed.STALE_SECONDS", 0.6)
+    monkeypatch.setattr("gateway.feed.WAIT_SECONDS", 0.2)
+    async with open_stage() as stage:
+        headers = stage.mint.bearer()
+        assert await status_of(stage, headers, "/api/v1/photos") == 200
+        await stage.identity.stop()
+
+        async def closed() -> None:
+            async with stage.client.get("/api/v1/photos", headers=headers) as answer:
+                assert answer.status == 503
+                assert (await answer.json())["type"] == "urn:irisvue:problem:sessions-unverifiable"
+
+        await eventually(closed, seconds=3)
+        await stage.identity.start()
+
+        async def open_again() -> None:
+            assert await status_of(stage, headers, "/api/v1/photos") == 200
+
+        await eventually(open_again)
+
+
+async def test_new_gateway_knows_what_ended_before_it_started(open_stage: Any) -> None:
+    user, session = new_id(), new_id()
+    async with open_stage(blind=True) as stage:
+        await stage.identity.revoke(session)
+        await stage.identity.start()
+
+        async def refused() -> None:
+            assert await status_of(stage, stage.mint.bearer(user, session)) == 401
+
+        await eventually(refused)
+
+
+async def test_identity_restored_from_a_backup_is_heard_from_the_beginning(stage: Any) -> None:
+    for _ in range(5):
+        await stage.identity.revoke(new_id())
+
+    async def heard(number: int) -> None:
+        assert len(stage.service.denylist) >= number
+
+    await eventually(lambda: heard(5))
+    await stage.identity.stop()
+    stage.identity.revocations.clear()
+    user, session = new_id(), new_id()
+    await stage.identity.revoke(session)
+    await stage.identity.start()
+
+    async def refused() -> None:
+        assert await status_of(stage, stage.mint.bearer(user, session)) == 401
+
+    await eventually(refused)
+
+
+async def test_keys_that_cannot_be_fetched_are_a_503_and_not_a_401(stage: Any) -> None:
+    stage.identity.answers("GET", "/.well-known/jwks.json", {}, 500)
+    assert await status_of(stage, stage.mint.bearer()) == 503
+
+
+async def test_twenty_calls_while_logging_out_never_pass_after_the_answer(stage: Any) -> None:
+    user, session = new_id(), new_id()
+    headers = stage.mint.bearer(user, session)
+    async with stage.client.post("/api/v1/auth/logout", headers=headers) as answer:
+        assert answer.status == 200
+    assert set(await asyncio.gather(*(status_of(stage, headers) for _ in range(20)))) == {401}
+
+
+async def test_own_token_is_covered_although_identitys_clock_is_ahead(open_stage: Any) -> None:
+    slow = FrozenClock()
+    slow.advance(timedelta(seconds=-20))
+    async with open_stage(clock=slow) as stage:
+        user = new_id()
+        own, other = stage.mint.bearer(user), stage.mint.bearer(user)
+        async with stage.client.post("/api/v1/auth/logout-all", headers=own) as answer:
+            assert answer.status == 200
+        assert await status_of(stage, own) == 401
+        del other

@@ -1,0 +1,68 @@
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from chassis.auth import Principal
+from chassis.ids import new_id
+from chassis.testing import FrozenClock
+from gateway.denylist import DenyList
+
+KEEP = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def principal(issued_at: datetime, user_id: UUID | None = None, session_id: UUID | None = None) -> Principal:
+    return Principal(
+        user_id=user_id or uuid4(),
+        session_id=session_id or uuid4(),
+        token_id="t",
+        issued_at=issued_at,
+        authenticated_at=issued_at,
+        expires_at=issued_at + timedelta(minutes=30),
+    )
+
+
+def test_ended_session_is_denied_whenever_its_token_was_issued(clock: FrozenClock) -> None:
+    denylist, session = DenyList(clock, keep=KEEP), uuid4()
+    denylist.deny_session(session, clock.now())
+    assert denylist.denies(principal(clock.now() - SECOND, session_id=session))
+    assert denylist.denies(principal(clock.now() + SECOND, session_id=session))
+    assert not denylist.denies(principal(clock.now() - SECOND))
+
+
+def test_person_is_denied_up_to_the_revocation_and_not_after(clock: FrozenClock) -> None:
+    denylist, user = DenyList(clock, keep=KEEP), uuid4()
+    denylist.deny_person(user, clock.now())
+    assert denylist.denies(principal(clock.now(), user))
+    assert denylist.denies(principal(clock.now() - SECOND, user))
+    assert not denylist.denies(principal(clock.now() + SECOND, user))
+    assert not denylist.denies(principal(clock.now() - SECOND, uuid4()))
+
+
+def test_older_revocation_heard_later_changes_nothing(clock: FrozenClock) -> None:
+    denylist, user = DenyList(clock, keep=KEEP), uuid4()
+    denylist.deny_person(user, clock.now())
+    denylist.deny_person(user, clock.now() - timedelta(minutes=5))
+    assert denylist.denies(principal(clock.now() - SECOND, user))
+
+
+def test_sign_in_within_the_second_of_the_revocation_is_welcome(clock: FrozenClock) -> None:
+    denylist, user = DenyList(clock, keep=KEEP), uuid4()
+    before = new_id()
+    denylist.deny_person(user, datetime.fromtimestamp((before.int >> 80) / 1000, clock.now().tzinfo))
+    whole_second = clock.now().replace(microsecond=0) - SECOND
+    assert denylist.denies(principal(whole_second, user, before))
+    later = UUID(int=before.int + (1 << 80))
+    assert not denylist.denies(principal(whole_second, user, later))
+
+
+def test_revocations_are_forgotten_when_no_token_can_be_left(clock: FrozenClock) -> None:
+    denylist = DenyList(clock, keep=KEEP)
+    for _ in range(10):
+        denylist.deny_session(uuid4(), clock.now())
+        denylist.deny_person(uuid4(), clock.now())
+    clock.advance(KEEP - SECOND)
+    denylist.deny_session(uuid4(), clock.now())
+    assert len(denylist) == 21
+    clock.advance(timedelta(seconds=62))
+    denylist.deny_session(uuid4(), clock.now())
+    assert len(denylist) == 2

@@ -1,0 +1,91 @@
+import pytest
+
+from chassis.problems import NotFound
+from gateway.problems import MethodNotAllowed
+from gateway.routes import ROUTES, Access, Ends, RateClass, Route, RoutingTable, Upstream
+
+TABLE = RoutingTable(ROUTES)
+PHOTO = "019ab0c4-1000-7001-8001-0000316edc57"
+
+
+def route(method: str, path: str) -> Route:
+    return TABLE.find(method, path)
+
+
+def test_literal_path_wins_over_a_parameter() -> None:
+    assert route("POST", "/api/v1/photos/upload").path == "/api/v1/photos/upload"
+    assert route("GET", f"/api/v1/photos/{PHOTO}").path.startswith("/api/v1/photos/{")
+
+
+def test_every_route_is_found_under_its_own_path() -> None:
+    for expected in ROUTES:
+        filled = "/".join("value-1" if part.startswith("{") else part for part in expected.path.split("/"))
+        assert route(expected.method, filled) is expected
+
+
+@pytest.mark.parametrize(
+    "parameter", ["..", ".", "", "a/b", "a%2fb", "%2e%2e", "a b", "a\\b", "a;b", "a:b", "ä", "a" * 129, "a\n"]
+)
+def test_parameters_carry_nothing_but_ids_and_codes(parameter: str) -> None:
+    with pytest.raises(NotFound):
+        route("GET", f"/api/v1/photos/{parameter}")
+
+
+def test_unknown_method_names_all_known_ones() -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        route("PATCH", f"/api/v1/photos/{PHOTO}")
+    assert caught.value.headers["Allow"] == "DELETE, GET"
+
+
+def test_methods_are_told_apart_by_case() -> None:
+    with pytest.raises(MethodNotAllowed):
+        route("get", f"/api/v1/photos/{PHOTO}")
+
+
+def test_same_operation_twice_is_refused() -> None:
+    twice = Route("GET", "/x", Upstream.CONSENT, Access.OPEN, RateClass.PUBLIC)
+    with pytest.raises(ValueError, match="twice"):
+        RoutingTable([twice, twice])
+
+
+def test_nothing_internal_is_in_the_table() -> None:
+    for each in ROUTES:
+        assert each.path.startswith(("/api/v1/", "/.well-known/"))
+        assert "internal" not in each.path
+        assert "openapi" not in each.path
+
+
+def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
+    assert {(each.method, each.path) for each in ROUTES if each.access is Access.OPEN} == {
+        ("POST", "/api/v1/auth/register"),
+        ("POST", "/api/v1/auth/login"),
+        ("POST", "/api/v1/auth/login/json"),
+        ("POST", "/api/v1/auth/refresh"),
+        ("GET", "/api/v1/privacy/erasures/{erasure_id}"),
+        ("GET", "/.well-known/jwks.json"),
+        ("GET", "/api/v1/privacy/jurisdiction"),
+        ("GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
+        ("GET", "/api/v1/privacy/retention-schedule"),
+        ("PUT", "/api/v1/photos/{photo_id}/content"),
+        ("GET", "/api/v1/photos/{photo_id}/content"),
+        ("GET", "/api/v1/photos/{photo_id}/thumbnail"),
+    }
+
+
+def test_what_ends_sessions_is_marked() -> None:
+    assert {(each.method, each.path): each.ends for each in ROUTES if each.ends is not None} == {
+        ("POST", "/api/v1/auth/logout"): Ends.SESSION,
+        ("POST", "/api/v1/auth/logout-all"): Ends.ALL_SESSIONS,
+        ("DELETE", "/api/v1/users/me"): Ends.ALL_SESSIONS,
+    }
+
+
+def test_open_routes_are_counted_per_address_and_others_per_person() -> None:
+    per_person = {RateClass.USER, RateClass.UPLOAD}
+    for each in ROUTES:
+        assert (each.rate in per_person) == (each.access is Access.BEARER), each
+
+
+def test_only_photo_bytes_may_be_large() -> None:
+    large = {(each.method, each.path) for each in ROUTES if each.body_limit > 1_000_000}
+    assert large == {("PUT", "/api/v1/photos/{photo_id}/content")}
