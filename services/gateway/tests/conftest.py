@@ -221,7 +221,8 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             mint,
             ServiceTokens("identity", private_key=service_keys["identity"].pem, public_keys=public),
         )
-        neighbours = [identity, Neighbour("consent"), Neighbour("storage")]
+        consent, storage = Neighbour("consent"), Neighbour("storage")
+        neighbours = [identity, consent, storage]
         for neighbour in neighbours:
             await neighbour.start()
         settings = GatewaySettings.model_validate(
@@ -249,7 +250,7 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             await eventually(ready)
             port = server.servers[0].sockets[0].getsockname()[1]
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as client:
-                yield Stage(settings, service, identity, *neighbours[1:], mint, client, port)
+                yield Stage(settings, service, identity, consent, storage, mint, client, port)
         finally:
             server.should_exit = True
             await running

@@ -61,7 +61,7 @@ async def test_spoiled_tokens_are_refused(stage: Any) -> None:
         stranger.token(),
         mint.token()[:-4] + "AAAA",
         mint.token() + ".x",
-        jwt.encode({"sub": "x"}, None, algorithm="none"),
+        jwt.encode({"sub": "x"}, "", algorithm="none"),
         jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256", headers={"typ": "at+jwt", "kid": mint.key.kid}),
         "x" * 10_000,
     ]
