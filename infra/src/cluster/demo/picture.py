@@ -68,9 +68,7 @@ def tells_of_its_owner(data: bytes) -> bool:
     return PLACE.encode() in data
 
 
-def _disc(
-    canvas: ImageDraw.ImageDraw, centre: tuple[int, int], radius: int, colour: tuple[int, ...]
-) -> None:
+def _disc(canvas: ImageDraw.ImageDraw, centre: tuple[int, int], radius: int, colour: tuple[int, ...]) -> None:
     x, y = centre
     canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 

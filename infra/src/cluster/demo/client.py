@@ -1,0 +1,179 @@
+"""The mobile app's side of the public API: one method per call, each returns the answer as it came."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+
+CALL_SECONDS = 30
+BASE_PATH = "/api/v1"
+BIOMETRIC = "biometric_capture"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request."""
+
+    method: str
+    target: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    milliseconds: float
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object in the body; an empty one when there is none."""
+        if "json" not in self.headers.get("Content-Type", ""):
+            return {}
+        document = json.loads(self.body)
+        return document if isinstance(document, dict) else {}
+
+    @property
+    def problem(self) -> str:
+        """The last part of a problem document's type, such as `consent-required`; empty for other answers."""
+        if not self.headers.get("Content-Type", "").startswith("application/problem+json"):
+            return ""
+        return str(self.document["type"]).rsplit(":", 1)[-1]
+
+
+Listener = Callable[[Answer], None]
+
+
+class App:
+    """One person's app: remembers the tokens that it was given and sends them where they belong."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, base_url: str, *, listener: Listener | None = None
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._listener = listener
+        self.access_token = ""
+        self.refresh_token = ""
+
+    async def call(self, method: str, path: str, *, bearer: str | None = None, **options: Any) -> Answer:
+        """Send one request to a path of the API; `bearer` replaces the remembered token, "" sends none."""
+        token = self.access_token if bearer is None else bearer
+        headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        base = "" if path.startswith(("/health", "/.well-known")) else BASE_PATH
+        return await self._send(method, self._base_url + base + path, path, headers=headers, **options)
+
+    async def follow(self, method: str, url: str, **options: Any) -> Answer:
+        """Use a signed link: it is its own permission, so no token goes with it."""
+        target = url.split("?", 1)[0].removeprefix(self._base_url) + ("?…" if "?" in url else "")
+        return await self._send(method, url, target, **options)
+
+    async def register(self, email: str, password: str) -> Answer:
+        """Create an account."""
+        return await self.call(
+            "POST", "/auth/register", bearer="", json={"email": email, "password": password}
+        )
+
+    async def login(self, email: str, password: str) -> Answer:
+        """Sign in with a JSON body."""
+        return self._remember(
+            await self.call(
+                "POST", "/auth/login/json", bearer="", json={"email": email, "password": password}
+            )
+        )
+
+    async def login_with_form(self, email: str, password: str) -> Answer:
+        """Sign in with an OAuth2 form."""
+        return self._remember(
+            await self.call("POST", "/auth/login", bearer="", data={"username": email, "password": password})
+        )
+
+    async def refresh(self, token: str | None = None) -> Answer:
+        """Exchange the remembered (or another) refresh token for a new pair."""
+        body = {"refresh_token": self.refresh_token if token is None else token}
+        return self._remember(await self.call("POST", "/auth/refresh", bearer="", json=body))
+
+    async def logout(self) -> Answer:
+        """End the session."""
+        return await self.call("POST", "/auth/logout")
+
+    async def me(self) -> Answer:
+        """Show the account."""
+        return await self.call("GET", "/users/me")
+
+    async def jurisdiction(self, **place: str) -> Answer:
+        """Ask which laws hold at `country_code` and `state_code`."""
+        return await self.call("GET", "/privacy/jurisdiction", bearer="", params=place)
+
+    async def grant(self, jurisdiction: str, version: str, consent_type: str = BIOMETRIC) -> Answer:
+        """Agree to a purpose under the text that was shown."""
+        body = {"consent_type": consent_type, "jurisdiction": jurisdiction, "consent_text_version": version}
+        return await self.call("POST", "/privacy/consent", json=body)
+
+    async def consents(self) -> Answer:
+        """List everything the person ever agreed to."""
+        return await self.call("GET", "/privacy/consent")
+
+    async def biometric_status(self) -> Answer:
+        """Ask whether pictures may be taken now."""
+        return await self.call("GET", "/privacy/consent/biometric-status")
+
+    async def withdraw(self, consent_id: str) -> Answer:
+        """No longer agree."""
+        return await self.call("POST", f"/privacy/consent/{consent_id}/withdraw")
+
+    async def ask_to_upload(self, content_type: str = "image/jpeg") -> Answer:
+        """Ask for an upload link."""
+        return await self.call("POST", "/photos/upload", json={"content_type": content_type})
+
+    async def put(self, url: str, body: bytes, content_type: str = "image/jpeg") -> Answer:
+        """Send a picture to its upload link."""
+        return await self.follow("PUT", url, data=body, headers={"Content-Type": content_type})
+
+    async def confirm(self, photo_id: str, *, file_size: int, width: int, height: int) -> Answer:
+        """Say that the bytes were sent."""
+        body = {"file_size": file_size, "width": width, "height": height}
+        return await self.call("POST", f"/photos/{photo_id}/confirm", json=body)
+
+    async def photos(self, **page: str) -> Answer:
+        """List the photos, newest first."""
+        return await self.call("GET", "/photos", params=page)
+
+    async def photo(self, photo_id: str) -> Answer:
+        """Show one photo."""
+        return await self.call("GET", f"/photos/{photo_id}")
+
+    async def delete_photo(self, photo_id: str) -> Answer:
+        """Delete one photo."""
+        return await self.call("DELETE", f"/photos/{photo_id}")
+
+    async def delete_account(self, *, confirm: bool = True) -> Answer:
+        """Ask to be erased everywhere."""
+        return await self.call("DELETE", "/users/me", json={"confirm": confirm})
+
+    async def erasure(self, erasure_id: str, status_token: str) -> Answer:
+        """Ask how far the erasure is; works without an account."""
+        headers = {"X-Erasure-Token": status_token}
+        return await self.call("GET", f"/privacy/erasures/{erasure_id}", bearer="", headers=headers)
+
+    def _remember(self, answer: Answer) -> Answer:
+        if "access_token" in answer.document:
+            self.access_token = answer.document["access_token"]
+            self.refresh_token = answer.document["refresh_token"]
+        return answer
+
+    async def _send(self, method: str, url: str, target: str, **options: Any) -> Answer:
+        began = time.perf_counter()
+        async with self._http.request(method, url, allow_redirects=False, **options) as response:
+            body = await response.read()
+        answer = Answer(method, target, response.status, response.headers, body, 0.0)
+        answer = replace(answer, milliseconds=(time.perf_counter() - began) * 1000)
+        if self._listener is not None:
+            self._listener(answer)
+        return answer
+
+
+def open_http() -> aiohttp.ClientSession:
+    """Return the connection pool of one or many apps; use it with `async with`."""
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
+    )
