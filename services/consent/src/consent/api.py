@@ -23,7 +23,7 @@ from consent.schemas import (
 )
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
-from consent.use_cases.grant_consent import grant_consent
+from consent.use_cases.grant_consent import Agreement, grant_consent
 from consent.use_cases.list_consents import list_consents
 from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
 from consent.use_cases.withdraw_consent import withdraw_consent
@@ -79,11 +79,13 @@ async def post_consent(
     async with service.unit_of_work() as uow:
         consent = await grant_consent(
             uow,
+            Agreement(
+                consent_type=body.consent_type,
+                jurisdiction=body.jurisdiction,
+                consent_text_version=body.consent_text_version,
+                details=None if body.metadata is None else canonical_json(body.metadata),
+            ),
             user_id=principal.user_id,
-            consent_type=body.consent_type,
-            jurisdiction=body.jurisdiction,
-            consent_text_version=body.consent_text_version,
-            details=None if body.metadata is None else canonical_json(body.metadata),
             rulebook=service.rulebook,
             clock=service.clock,
         )

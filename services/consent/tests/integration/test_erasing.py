@@ -10,7 +10,7 @@ from chassis.ids import new_id
 from chassis.problems import PersonErased
 from consent.consumers import consumers
 from consent.use_cases.erase_person import ConsentHoldings
-from consent.use_cases.grant_consent import grant_consent
+from consent.use_cases.grant_consent import Agreement, grant_consent
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
@@ -146,11 +146,8 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
         async with service.unit_of_work() as uow:
             await grant_consent(
                 uow,
+                Agreement(ConsentType.BIOMETRIC_CAPTURE, "gdpr", "2026-01"),
                 user_id=ann.id,
-                consent_type=ConsentType.BIOMETRIC_CAPTURE,
-                jurisdiction="gdpr",
-                consent_text_version="2026-01",
-                details=None,
                 rulebook=service.rulebook,
                 clock=service.clock,
             )
