@@ -1,0 +1,22 @@
+"""`python -m storage api|worker|migrate`."""
+
+from chassis.entry import migrations_of, owner_url, run_service
+from chassis.migrations import upgrade
+from storage.main import create_api, create_worker
+from storage.settings import StorageSettings
+
+
+def migrate(settings: StorageSettings) -> None:
+    """Bring both databases to their newest version: photos and keys."""
+    if settings.keyring_owner_database_url is None:
+        raise SystemExit("KEYRING_OWNER_DATABASE_URL is not set; migrations run with the owner's rights")
+    upgrade(migrations_of("storage"), owner_url(settings))
+    upgrade(
+        migrations_of("storage", "keyring_migrations"), settings.keyring_owner_database_url.get_secret_value()
+    )
+
+
+if __name__ == "__main__":
+    run_service(
+        "storage", StorageSettings, create_api=create_api, create_worker=create_worker, migrate=migrate
+    )

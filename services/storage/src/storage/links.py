@@ -1,0 +1,63 @@
+"""Links that carry rights: signed for reading, random for uploading; each for one photo and one method."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from storage.policy import LinkGone, LinkRefused, Rendition
+
+PATHS = {Rendition.ORIGINAL: "content", Rendition.THUMBNAIL: "thumbnail"}
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class UploadToken:
+    """A secret of 256 bits; only its hash is kept."""
+
+    text: str
+
+    @classmethod
+    def fresh(cls) -> "UploadToken":
+        """Return a token that nobody else has."""
+        return cls(secrets.token_urlsafe(TOKEN_BYTES))
+
+    def digest(self) -> str:
+        """Return what is stored: SHA-256 in hex, enough for a value that can't be guessed."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Links:
+    """Makes and checks the addresses that the app is given."""
+
+    def __init__(self, key: bytes, *, public_url: str, read_for: timedelta) -> None:
+        self._key = key
+        self._base = f"{public_url.rstrip('/')}/api/v1/photos"
+        self._read_for = read_for
+
+    def upload_url(self, photo_id: UUID, token: UploadToken) -> str:
+        """Return the address that takes the photo's bytes, once."""
+        return f"{self._base}/{photo_id}/content?{urlencode({'token': token.text})}"
+
+    def read_url(self, photo_id: UUID, rendition: Rendition, *, now: datetime) -> str:
+        """Return the address that reads one rendition until the link expires."""
+        expires = int((now + self._read_for).timestamp())
+        query = urlencode({"expires": expires, "signature": self._sign(photo_id, rendition, expires)})
+        return f"{self._base}/{photo_id}/{PATHS[rendition]}?{query}"
+
+    def check(
+        self, photo_id: UUID, rendition: Rendition, *, expires: int, signature: str, now: datetime
+    ) -> None:
+        """Accept a link that was issued and is not over; raises `LinkRefused` or `LinkGone`."""
+        if not hmac.compare_digest(self._sign(photo_id, rendition, expires).encode(), signature.encode()):
+            raise LinkRefused
+        if now >= datetime.fromtimestamp(expires, UTC):
+            raise LinkGone
+
+    def _sign(self, photo_id: UUID, rendition: Rendition, expires: int) -> str:
+        # The method is part of what is signed: a link that reads can never write.
+        text = f"irisvue/read-link/1|GET|{photo_id}|{rendition}|{expires}"
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,151 @@
+"""The rows of storage's schema, and those of the keyring's, which is a database of its own."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from chassis.tables import NAMING_CONVENTION, Moment, on_erase, service_metadata, tables_of
+
+SCHEMA = "storage"
+KEYRING_SCHEMA = "keyring"
+
+
+class Base(DeclarativeBase):
+    """The base of storage's rows."""
+
+    metadata = service_metadata(SCHEMA)
+    type_annotation_map = {datetime: Moment}  # noqa: RUF012 - SQLAlchemy reads a plain dict
+
+
+class Photo(Base):
+    """A photo, from the request for an upload link on; its bytes are sealed objects in the bucket.
+
+    `sealed_version` is the upload attempt whose objects are valid: one of another attempt does not open.
+    `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under.
+    """
+
+    __tablename__ = "photos"
+    __table_args__ = (
+        CheckConstraint(
+            "num_nulls(received_at, received_bytes, content_type, width, height, sealed_version) IN (0, 6)",
+            name="received_is_whole",
+        ),
+        CheckConstraint("confirmed_at IS NULL OR received_at IS NOT NULL", name="confirmed_was_received"),
+        Index("ix_photos_user_id_created_at", "user_id", "created_at", "id"),
+        Index("ix_photos_unconfirmed", "upload_expires_at", postgresql_where=text("confirmed_at IS NULL")),
+        {"info": on_erase("delete")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID]
+    s3_key: Mapped[str] = mapped_column(String(200))
+    declared_type: Mapped[str] = mapped_column(String(20))
+    consent_id: Mapped[UUID]
+    consent_epoch: Mapped[int] = mapped_column(BigInteger)
+    upload_token_hash: Mapped[str] = mapped_column(String(64))
+    upload_expires_at: Mapped[datetime]
+    upload_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    upload_lease_until: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    received_at: Mapped[datetime | None]
+    received_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    content_type: Mapped[str | None] = mapped_column(String(20))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    sealed_version: Mapped[int | None]
+    confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def folder(self) -> str:
+        """The prefix of everything that belongs to this photo in the bucket."""
+        return self.s3_key.rpartition("/")[0] + "/"
+
+    @property
+    def media_type(self) -> str:
+        """The type of what is kept, or of what is expected while nothing has arrived."""
+        return self.content_type or self.declared_type
+
+
+class ConsentGate(Base):
+    """What storage has heard of a person's biometric consent; good for saying no, never for saying yes."""
+
+    __tablename__ = "consent_gates"
+    __table_args__ = (
+        CheckConstraint("granted = (consent_id IS NOT NULL)", name="granted_has_consent"),
+        Index("ix_consent_gates_checked_at", "checked_at", postgresql_where=text("granted")),
+        {"info": on_erase("delete")},
+    )
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    granted: Mapped[bool]
+    consent_id: Mapped[UUID | None]
+    withdrawn_epoch: Mapped[int] = mapped_column(BigInteger)
+    checked_at: Mapped[datetime]
+
+
+class Destruction(Base):
+    """A folder of the bucket that must be emptied; the row goes when the store lists nothing under it.
+
+    With a person, a photo and a reason it ends in the announcement that the photo is destroyed. Without them
+    it is a bare sweep for what an interrupted upload may have left.
+    """
+
+    __tablename__ = "destructions"
+    __table_args__ = (
+        CheckConstraint("num_nulls(user_id, photo_id, reason) IN (0, 3)", name="announced_is_whole"),
+        CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name="lease_is_whole"),
+        {
+            "info": on_erase(
+                "delete where it names the person; a bare folder name is a keyed hash and ends itself"
+            )
+        },
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    prefix: Mapped[str] = mapped_column(String(200))
+    user_id: Mapped[UUID | None] = mapped_column(index=True)
+    photo_id: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(String(20))
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    lease_token: Mapped[UUID | None] = mapped_column(Uuid)
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(String(200))
+
+
+class KeyringBase(DeclarativeBase):
+    """The base of the keyring's rows."""
+
+    metadata = MetaData(schema=KEYRING_SCHEMA, naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {datetime: Moment}  # noqa: RUF012 - SQLAlchemy reads a plain dict
+
+
+class DataKey(KeyringBase):
+    """A person's data key, wrapped; without this row nothing of theirs can be read, wherever a copy lies."""
+
+    __tablename__ = "keys"
+    __table_args__ = ({"info": on_erase("delete")},)
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(64))
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+# The keyring remembers by itself whose keys may never be opened again.
+tables_of(KEYRING_SCHEMA).tombstones.to_metadata(KeyringBase.metadata)

@@ -1,0 +1,188 @@
+"""Storage's rules and refusals, without database or network."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from chassis.problems import Problem, ServiceUnavailable
+
+_SINGLE_RANGE = re.compile(r"^bytes=(\d{0,15})-(\d{0,15})$")
+
+
+class ConsentRequired(Problem):
+    """There is no live biometric consent that this photo rests on."""
+
+    status = 403
+    slug = "consent-required"
+    title = "Biometric consent is needed"
+    detail = "Agree to biometric capture first: POST /api/v1/privacy/consent."
+
+
+class LinkRefused(Problem):
+    """The link was never issued in this form."""
+
+    status = 403
+    slug = "link-refused"
+    title = "This link is not valid"
+    detail = "The link was changed or is not meant for this. Ask for a new one."
+
+
+class LinkGone(Problem):
+    """What the link led to is gone, or its time is over."""
+
+    status = 410
+    slug = "link-gone"
+    title = "This link is over"
+    detail = "The link has expired or the photo is gone. GET /api/v1/photos/{id} gives a new link."
+
+
+class UploadGone(Problem):
+    """An upload link works once and for a short time."""
+
+    status = 410
+    slug = "upload-gone"
+    title = "This upload link is over"
+    detail = "The upload link was used or has expired. POST /api/v1/photos/upload gives a new one."
+
+
+class UploadRunning(Problem):
+    """Another request is sending bytes over the same link."""
+
+    status = 409
+    slug = "upload-running"
+    title = "This upload is running"
+    detail = "Bytes are already arriving over this link. Wait for that upload to end."
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class UploadInterrupted(Problem):
+    """The bytes stopped before the end, or came too slowly."""
+
+    status = 400
+    slug = "upload-interrupted"
+    title = "The upload did not arrive whole"
+    detail = "The upload was cut off or took too long. Send it again over the same link while that is valid."
+
+
+class PhotoTooLarge(Problem):
+    """The upload has more bytes or more pixels than are accepted."""
+
+    status = 413
+    slug = "photo-too-large"
+    title = "The photo is too large"
+    detail = "The photo is larger than is accepted."
+
+
+class WrongImageType(Problem):
+    """The bytes are not a picture of the declared type."""
+
+    status = 415
+    slug = "wrong-image-type"
+    title = "Not the declared image type"
+    detail = "Send the bytes of a picture with the Content-Type that the upload link was made for."
+
+
+class NotUploadedYet(Problem):
+    """A photo can be confirmed only after its bytes have arrived."""
+
+    status = 409
+    slug = "photo-not-uploaded"
+    title = "No bytes have arrived"
+    detail = "PUT the photo to its upload_url first, then confirm it."
+
+
+class SizeMismatch(Problem):
+    """The client thinks that it sent something else than what arrived."""
+
+    status = 409
+    slug = "size-mismatch"
+    title = "Another number of bytes arrived"
+    detail = "file_size is not the number of bytes received. DELETE the photo and upload it again."
+
+
+class RangeNotSatisfiable(Problem):
+    """The asked range lies outside the photo."""
+
+    status = 416
+    slug = "range-not-satisfiable"
+    title = "No such range"
+    detail = "The range lies outside the photo. The Content-Range header tells its length."
+
+
+class TooBusy(ServiceUnavailable):
+    """As many photos are in memory as may be at once."""
+
+    slug = "too-busy"
+    title = "Too busy"
+    detail = "Too many photos are on their way at once. Nothing was changed; try again shortly."
+
+
+class Rendition(StrEnum):
+    """What can be read of a photo; each is sealed as an object of its own."""
+
+    ORIGINAL = "original"
+    THUMBNAIL = "thumbnail"
+
+
+class UploadStatus(StrEnum):
+    """How far a photo is, in the words of the public API."""
+
+    PENDING = "pending"
+    UPLOADED = "uploaded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAnswer:
+    """What consent said at one moment; epochs are 0 when there was no such change."""
+
+    granted: bool
+    consent_id: UUID | None
+    epoch: int
+    withdrawn_epoch: int
+
+    def covers(self, photo_epoch: int) -> bool:
+        """Whether a photo that rests on the consent of this epoch may be used now."""
+        return self.granted and photo_epoch > self.withdrawn_epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A part of a file, both ends included."""
+
+    first: int
+    last: int
+
+
+def upload_status(
+    *, confirmed: bool, received: bool, link_expires_at: datetime, now: datetime
+) -> UploadStatus:
+    """Name how far a photo is; without bytes it has failed once its link is over."""
+    if confirmed:
+        return UploadStatus.UPLOADED
+    return UploadStatus.PENDING if received or now < link_expires_at else UploadStatus.FAILED
+
+
+def parse_range(header: str | None, length: int) -> ByteRange | None:
+    """Return the one range that is asked for, None for the whole (RFC 9110 §14.2).
+
+    Several ranges at once are answered with the whole, which the RFC allows. Raises `RangeNotSatisfiable`.
+    """
+    asked = _SINGLE_RANGE.match(header.strip()) if header else None
+    if asked is None or asked.group() == "bytes=-":
+        return None
+    first, last = asked.groups()
+    if not first:
+        start, end = max(length - int(last), 0), length - 1
+        satisfiable = int(last) > 0 and length > 0
+    else:
+        start, end = int(first), min(int(last), length - 1) if last else length - 1
+        if last and int(last) < start:
+            return None
+        satisfiable = start < length
+    if not satisfiable:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"})
+    return ByteRange(start, end)

@@ -1,0 +1,83 @@
+"""What storage's API takes and gives."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.policy import UploadStatus
+
+
+class AcceptedType(StrEnum):
+    """The image types that can be uploaded."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    HEIC = "image/heic"
+    WEBP = "image/webp"
+
+
+class RequestBody(BaseModel):
+    """Base of what comes in: unknown fields are ignored, values never shown in errors."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class UploadRequest(RequestBody):
+    """What is going to be uploaded."""
+
+    content_type: AcceptedType | None = Field(default=None, description="Default image/jpeg.")
+
+
+class UploadTicket(BaseModel):
+    """Where to PUT the bytes: once, with the declared Content-Type, before the link expires."""
+
+    upload_url: str
+    photo_id: UUID
+    s3_key: str
+    expires_at: datetime
+
+
+class UploadReceipt(BaseModel):
+    """What arrived: the number of bytes received, and what was measured."""
+
+    photo_id: UUID
+    file_size: int
+    content_type: str
+    width: int
+    height: int
+
+
+class Confirmation(RequestBody):
+    """What the client believes it sent; only the number of bytes is compared, the rest is measured."""
+
+    file_size: int = Field(ge=0, description="Bytes sent.")
+    width: int | None = None
+    height: int | None = None
+
+
+class PhotoRead(BaseModel):
+    """A photo, as its owner sees it; the two links expire after minutes and are new in every answer."""
+
+    id: UUID
+    user_id: UUID
+    s3_key: str
+    thumbnail_url: str | None = Field(description="A JPEG of at most 512 pixels; null until confirmed.")
+    original_url: str | None = Field(description="The photo without metadata; null until confirmed.")
+    width: int | None = Field(description="As measured, in stored pixels.")
+    height: int | None = Field(description="As measured, in stored pixels.")
+    file_size: int | None = Field(description="The number of bytes received, before metadata was removed.")
+    content_type: str = Field(description="Of what is kept: a HEIC photo is kept as image/jpeg.")
+    upload_status: UploadStatus
+    created_at: datetime
+    updated_at: datetime
+
+
+class PhotoPage(BaseModel):
+    """One page of photos, newest first."""
+
+    items: list[PhotoRead]
+    total: int
+    page: int
+    page_size: int

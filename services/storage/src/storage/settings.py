@@ -1,0 +1,62 @@
+"""Storage's settings, prefix STORAGE_."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import HexKey, StatefulSettings
+from storage.sealing import InvalidKeyring, LocalKeyring
+
+
+def _check_keyring(value: SecretStr) -> SecretStr:
+    try:
+        LocalKeyring.parse(value.get_secret_value())
+    except InvalidKeyring as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+class StorageSettings(StatefulSettings):
+    """What storage needs beside what every service needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STORAGE_", extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    port: int = 18103
+    worker_port: int = 18113
+    identity_url: str = "http://127.0.0.1:18101"
+    consent_url: str = "http://127.0.0.1:18102"
+
+    s3_endpoint_url: str
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_bucket: str = "irisvue-photos"
+    s3_region: str = "us-east-1"
+
+    keyring_database_url: SecretStr = Field(description="The database of the wrapped data keys.")
+    keyring_owner_database_url: SecretStr | None = Field(default=None, description="Only migrations use it.")
+    key_encryption_keys: Annotated[SecretStr, AfterValidator(_check_keyring)] = Field(
+        description='What wraps the data keys: {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
+    )
+    link_key: HexKey = Field(description="Signs the links that read a photo.")
+
+    upload_limit_bytes: int = Field(default=8 * 1024 * 1024, ge=1, description="Largest accepted upload.")
+    upload_link_seconds: int = Field(
+        default=300, ge=1, le=300, description="How long an upload link is good."
+    )
+    upload_seconds: int = Field(default=120, ge=1, le=600, description="How long one upload may take.")
+    uploads_at_once: int = Field(default=8, ge=1, description="Uploads held in memory, per process.")
+    confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
+    link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
+    reads_at_once: int = Field(default=8, ge=1, description="Photos opened in memory, per process.")
+    sandbox_processes: int = Field(
+        default=2, ge=1, le=8, description="Pictures decoded at once, per process."
+    )
+
+    destroy_poll_seconds: float = Field(default=1.0, gt=0, description="Pause between looks for work.")
+    expire_poll_seconds: float = Field(default=30.0, gt=0, description="Pause between sweeps of old uploads.")
+    final_sweep_hours: int = Field(
+        default=24, ge=1, description="When an erased person's folder is looked at for the last time."
+    )

@@ -1,0 +1,40 @@
+"""Confirm that what arrived is what was sent."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.problems import NotFound
+from contracts.fields import PhotoContentType
+from contracts.storage import PhotoUploaded
+from storage.models import Photo
+from storage.policy import NotUploadedYet, SizeMismatch
+from storage.repositories import Photos
+
+
+async def confirm_photo(
+    uow: UnitOfWork, *, user_id: UUID, photo_id: UUID, file_size: int, now: datetime
+) -> Photo:
+    """Complete the upload and announce the photo, once; repeating it changes nothing.
+
+    Raises `NotFound`, `NotUploadedYet`, `SizeMismatch` or `PersonErased`.
+    """
+    await uow.about(user_id)
+    photo = await Photos(uow.session).lock_of_person(user_id, photo_id)
+    if photo is None:
+        raise NotFound
+    if photo.received_bytes is None:
+        raise NotUploadedYet
+    if photo.received_bytes != file_size:
+        raise SizeMismatch
+    if photo.confirmed_at is None:
+        photo.confirmed_at = photo.updated_at = now
+        uow.publish(
+            PhotoUploaded(
+                user_id=user_id,
+                photo_id=photo.id,
+                content_type=PhotoContentType(photo.media_type),
+                size=photo.received_bytes,
+            )
+        )
+    return photo

@@ -1,0 +1,70 @@
+"""Keep the gate as consent says, and destroy what rested on a consent that was withdrawn.
+
+Epochs decide, not the order of arrival: a gate only ever moves to a higher epoch, and what a withdrawal has
+closed stays closed for every photo that rests on an epoch up to it.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from contracts.fields import PhotoDeletionReason
+from storage.models import ConsentGate
+from storage.policy import ConsentAnswer
+from storage.repositories import Gates, Photos
+from storage.use_cases.release_photo import release_photo
+
+
+async def follow_grant(
+    uow: UnitOfWork, *, user_id: UUID, consent_id: UUID, epoch: int, now: datetime
+) -> None:
+    """Open the gate unless something later was heard; raises `PersonErased`."""
+    await uow.about(user_id)
+    gate = await Gates(uow.session).hold(user_id, now=now)
+    if epoch > gate.epoch:
+        _move(gate, epoch=epoch, consent_id=consent_id)
+
+
+async def follow_withdrawal(uow: UnitOfWork, *, user_id: UUID, epoch: int, now: datetime) -> None:
+    """Close the gate and let go of every photo that rests on the consent; raises `PersonErased`."""
+    await uow.about(user_id)
+    gate = await Gates(uow.session).hold(user_id, now=now)
+    if epoch > gate.epoch:
+        _move(gate, epoch=epoch, consent_id=None)
+    # A withdrawal that arrives after the next grant closes nothing any more, and still destroys.
+    await _release_up_to(uow, gate, epoch=epoch, now=now)
+
+
+async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentAnswer, now: datetime) -> None:
+    """Take over what consent said when asked, as if the events had arrived; raises `PersonErased`."""
+    await uow.about(user_id)
+    gates = Gates(uow.session)
+    known = await gates.find(user_id)
+    if answer.epoch == 0 and known is None:
+        return
+    if known is not None and known.epoch >= answer.epoch and known.withdrawn_epoch >= answer.withdrawn_epoch:
+        return
+    gate = await gates.hold(user_id, now=now)
+    if answer.epoch > gate.epoch:
+        _move(gate, epoch=answer.epoch, consent_id=answer.consent_id if answer.granted else None)
+    gate.checked_at = now
+    await _release_up_to(uow, gate, epoch=answer.withdrawn_epoch, now=now)
+
+
+def _move(gate: ConsentGate, *, epoch: int, consent_id: UUID | None) -> None:
+    gate.epoch = epoch
+    gate.granted = consent_id is not None
+    gate.consent_id = consent_id
+
+
+async def _release_up_to(uow: UnitOfWork, gate: ConsentGate, *, epoch: int, now: datetime) -> None:
+    if epoch <= gate.withdrawn_epoch:
+        return
+    gate.withdrawn_epoch = epoch
+    for photo in await Photos(uow.session).lock_resting_on(gate.user_id, epoch=epoch):
+        if photo.received_at is None:
+            # Nothing biometric is there yet. The row stays until its link is over, so that the link can
+            # still say why it is refused.
+            photo.closed_at = now
+        else:
+            await release_photo(uow, photo, reason=PhotoDeletionReason.WITHDRAWAL, now=now)

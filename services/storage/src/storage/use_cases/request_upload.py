@@ -1,0 +1,46 @@
+"""Hand out an upload link to a person whose consent is live."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.ids import new_id
+from storage.links import UploadToken
+from storage.models import Photo
+from storage.policy import ConsentAnswer, ConsentRequired, Rendition
+from storage.repositories import Gates, Photos
+from storage.vault import PhotoLocation, Vault
+
+
+async def request_upload(
+    uow: UnitOfWork,
+    *,
+    user_id: UUID,
+    content_type: str,
+    answer: ConsentAnswer,
+    vault: Vault,
+    now: datetime,
+    link_over_at: datetime,
+) -> tuple[Photo, UploadToken]:
+    """Begin a photo under the consent that was just confirmed; raises `ConsentRequired` or `PersonErased`."""
+    await uow.about(user_id)
+    gate = await Gates(uow.session).share(user_id)
+    if answer.consent_id is None or gate is None or not gate.granted or gate.epoch != answer.epoch:
+        raise ConsentRequired
+    token = UploadToken.fresh()
+    photo_id = new_id()
+    photo = Photo(
+        id=photo_id,
+        user_id=user_id,
+        s3_key=vault.key_of(PhotoLocation(user_id, photo_id, version=0), Rendition.ORIGINAL),
+        declared_type=content_type,
+        consent_id=answer.consent_id,
+        consent_epoch=answer.epoch,
+        upload_token_hash=token.digest(),
+        upload_expires_at=link_over_at,
+        upload_attempts=0,
+        created_at=now,
+        updated_at=now,
+    )
+    Photos(uow.session).add(photo)
+    return photo, token

@@ -1,0 +1,157 @@
+"""What a request or a message of storage may use."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.clock import Clock, SystemClock
+from chassis.db import Database, UnitOfWork
+from chassis.http import ServiceClient
+from chassis.service_auth import ServiceTokens
+from chassis.settings import key_bytes
+from storage.consents import Consents
+from storage.imaging import DecodingSandbox, SandboxLimits
+from storage.links import Links
+from storage.models import KEYRING_SCHEMA, SCHEMA
+from storage.object_store import ObjectStoreSettings, open_object_store
+from storage.sealing import LocalKeyring
+from storage.settings import StorageSettings
+from storage.slots import Slots
+from storage.use_cases.receive_bytes import Reception
+from storage.vault import Vault
+
+UPLOAD_MARGIN_SECONDS = 90
+"""What an upload may take after its last byte: decoding, asking consent, writing to a slow store."""
+
+SWEEP_MARGIN = timedelta(minutes=10)
+KEYRING_CONNECTIONS = 4
+
+
+@dataclass(frozen=True)
+class Service:
+    """Storage's collaborators, built once per process."""
+
+    settings: StorageSettings
+    database: Database
+    keyring: Database
+    clock: Clock
+    vault: Vault
+    consents: Consents
+    links: Links
+    reception: Reception
+    reads: Slots
+    service_tokens: ServiceTokens
+    identity: ServiceClient
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a transaction; see `chassis.db`."""
+        return self.database.unit_of_work()
+
+    async def ping_databases(self) -> None:
+        """Prove that both databases answer."""
+        await self.database.ping()
+        await self.keyring.ping()
+
+    @property
+    def upload_takes(self) -> timedelta:
+        """How long after its link is over an upload may still be running."""
+        return self.reception.lease + SWEEP_MARGIN
+
+    @property
+    def late_sweeps(self) -> tuple[timedelta, ...]:
+        """When an erased person's folder is looked at again."""
+        link = timedelta(seconds=self.settings.upload_link_seconds)
+        return link + self.upload_takes, timedelta(hours=self.settings.final_sweep_hours)
+
+
+@asynccontextmanager
+async def open_service(settings: StorageSettings, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """Build the collaborators, and close what they hold at the end; none of them connects yet."""
+    clock = clock or SystemClock()
+    tokens = ServiceTokens.of("storage", settings)
+    async with AsyncExitStack() as stack:
+        database, keyring = _databases(settings, clock)
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(keyring.close)
+        objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
+        sandbox = await stack.enter_async_context(
+            DecodingSandbox(SandboxLimits(processes=settings.sandbox_processes))
+        )
+        consent = ServiceClient(settings.consent_url, audience="consent", tokens=tokens)
+        consents = Consents(await stack.enter_async_context(consent))
+        identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
+        vault = Vault(
+            objects=objects,
+            keyring=keyring,
+            encryption=LocalKeyring.parse(settings.key_encryption_keys.get_secret_value()),
+            folder_key=_derived(settings, "folders"),
+        )
+        yield Service(
+            settings=settings,
+            database=database,
+            keyring=keyring,
+            clock=clock,
+            vault=vault,
+            consents=consents,
+            links=_links(settings),
+            reception=Reception(
+                database=database,
+                vault=vault,
+                sandbox=sandbox,
+                consents=consents,
+                slots=Slots(settings.uploads_at_once),
+                clock=clock,
+                lease=timedelta(seconds=settings.upload_seconds + UPLOAD_MARGIN_SECONDS),
+            ),
+            reads=Slots(settings.reads_at_once),
+            service_tokens=tokens,
+            identity=await stack.enter_async_context(identity),
+        )
+
+
+def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:
+    database = Database(
+        settings.database_url,
+        schema=SCHEMA,
+        tombstone_key=key_bytes(settings.tombstone_key),
+        pool_size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        clock=clock,
+    )
+    keyring = Database(
+        settings.keyring_database_url,
+        schema=KEYRING_SCHEMA,
+        tombstone_key=_derived(settings, "keyring"),
+        application_name="storage-keyring",
+        pool_size=KEYRING_CONNECTIONS,
+        clock=clock,
+    )
+    return database, keyring
+
+
+def _store_settings(settings: StorageSettings) -> ObjectStoreSettings:
+    return ObjectStoreSettings(
+        endpoint_url=settings.s3_endpoint_url,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+    )
+
+
+def _links(settings: StorageSettings) -> Links:
+    return Links(
+        key_bytes(settings.link_key),
+        public_url=settings.public_url,
+        read_for=timedelta(seconds=settings.link_seconds),
+    )
+
+
+def _derived(settings: StorageSettings, purpose: str) -> bytes:
+    # One hash per purpose: who sees two places can't tell that they speak of the same person. The tombstone
+    # key is the base because it is never rotated, and these hashes have to be found again.
+    text = f"irisvue/storage/{purpose}"
+    return hmac.new(key_bytes(settings.tombstone_key), text.encode(), hashlib.sha256).digest()
