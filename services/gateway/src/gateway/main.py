@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.api import Edge
 from chassis.problems import install_problem_handlers
@@ -16,6 +16,7 @@ from gateway.wiring import Service
 
 # Every route has its own limit, which the proxy keeps.
 _EVERY_PATH = re.compile("")
+_OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/docs|/openapi\.json")
 
 
 def create_api(settings: GatewaySettings, service: Service | None = None) -> ASGIApp:
@@ -41,7 +42,17 @@ def create_api(settings: GatewaySettings, service: Service | None = None) -> ASG
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
     app.include_router(own_routes(service, app))
-    # What is none of the above is forwarded. A mount at "/" would also take POST /health, which is a 405.
-    app.router.default = service.proxy
-    app.add_middleware(Edge, unlimited=[_EVERY_PATH])
-    return Doorway(app, https_only=settings.environment == "production")
+    edge = Edge(_Fork(app, service.proxy), unlimited=[_EVERY_PATH])
+    return Doorway(edge, https_only=settings.environment == "production")
+
+
+class _Fork:
+    """Sends the gateway's own addresses to its application and all others straight to the proxy."""
+
+    def __init__(self, own: FastAPI, proxy: ASGIApp) -> None:
+        self._own = own
+        self._proxy = proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_own = scope["type"] != "http" or _OWN_PATHS.fullmatch(scope["path"])
+        await (self._own if is_own else self._proxy)(scope, receive, send)
