@@ -4,16 +4,19 @@ import asyncio
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from cluster import engine, env_file, state, table
 from cluster.bootstrap import Bootstrap
-from cluster.compose import ComposeCluster
 from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.native.cluster import NativeCluster
 from cluster.progress import Progress
 from cluster.variables import SERVICES
+
+if TYPE_CHECKING:
+    from cluster.compose import ComposeCluster
+    from cluster.native.cluster import NativeCluster
 
 MODES = ("native", "compose")
 SHOWN_LINES = "100"
@@ -136,10 +139,16 @@ class Commands:
         self._progress.say(f"{chosen} mode: {because}")
         return chosen
 
-    def _cluster(self, mode: str) -> NativeCluster | ComposeCluster:
+    def _cluster(self, mode: str) -> "NativeCluster | ComposeCluster":
+        # Each mode needs packages that the bootstrap job's image lacks.
         values = env_file.load(self._layout.env_file)
-        kind = ComposeCluster if mode == "compose" else NativeCluster
-        return kind(self._layout, values, self._progress)
+        if mode == "compose":
+            from cluster.compose import ComposeCluster  # noqa: PLC0415
+
+            return ComposeCluster(self._layout, values, self._progress)
+        from cluster.native.cluster import NativeCluster  # noqa: PLC0415
+
+        return NativeCluster(self._layout, values, self._progress)
 
 
 def _interruptible(command: list[str]) -> int:

@@ -97,104 +97,62 @@ def _ports() -> Group:
     return Group("Ports", tuple(ports))
 
 
+def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
+    return Variable(name, comment, make=make)
+
+
 def _server_secrets() -> Group:
-    variables = [
-        Variable(
-            "POSTGRES_ADMIN_PASSWORD",
-            "Superuser irisvue_admin; only the bootstrap job uses it.",
-            make=secret.password,
-        )
-    ]
+    admin_only = "only the bootstrap job uses it."
+    variables = [_secret("POSTGRES_ADMIN_PASSWORD", f"Superuser irisvue_admin; {admin_only}")]
     for schema in SCHEMAS:
         prefix = schema.upper()
+        variables.append(_secret(f"{prefix}_OWNER_PASSWORD", f"Role {schema}_owner, which migrates."))
         variables.append(
-            Variable(
-                f"{prefix}_OWNER_PASSWORD", f"Role {schema}_owner, which migrates.", make=secret.password
-            )
+            _secret(f"{prefix}_APP_PASSWORD", f"Role {schema}_app, which reads and writes rows.")
         )
-        variables.append(
-            Variable(
-                f"{prefix}_APP_PASSWORD",
-                f"Role {schema}_app, which reads and writes rows.",
-                make=secret.password,
-            )
-        )
-    variables.append(
-        Variable(
-            "RABBITMQ_ADMIN_PASSWORD",
-            "User irisvue_admin; only the bootstrap job uses it.",
-            make=secret.password,
-        )
-    )
-    variables.append(
-        Variable("RABBITMQ_ERLANG_COOKIE", "Shared secret of broker nodes.", make=secret.password)
-    )
+    variables.append(_secret("RABBITMQ_ADMIN_PASSWORD", f"User irisvue_admin; {admin_only}"))
     variables += [
-        Variable(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.", make=secret.password)
-        for service in SERVICES
-    ]
-    variables += [
-        Variable("REDIS_PASSWORD", "Redis.", make=secret.password),
-        Variable(
-            "S3_ADMIN_ACCESS_KEY",
-            "S3 identity that creates the bucket; only the bootstrap job uses it.",
-            make=secret.access_key,
+        *(_secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.") for service in SERVICES),
+        _secret("REDIS_PASSWORD", "Redis."),
+        _secret(
+            "S3_ADMIN_ACCESS_KEY", f"S3 identity that creates the bucket; {admin_only}", secret.access_key
         ),
-        Variable("S3_ADMIN_SECRET_KEY", "Its secret.", make=secret.password),
-        Variable(
-            "STORAGE_S3_ACCESS_KEY",
-            "S3 identity of storage: its own bucket and nothing else.",
-            make=secret.access_key,
+        _secret("S3_ADMIN_SECRET_KEY", "Its secret."),
+        _secret(
+            "STORAGE_S3_ACCESS_KEY", "S3 identity of storage, for its own bucket only.", secret.access_key
         ),
-        Variable("STORAGE_S3_SECRET_KEY", "Its secret.", make=secret.password),
-        Variable(
-            "S3_ENCRYPTION_KEY",
-            "Key of the store's server-side encryption; without it objects are unreadable.",
-            make=secret.key_256,
+        _secret("STORAGE_S3_SECRET_KEY", "Its secret."),
+        _secret(
+            "S3_ENCRYPTION_KEY", "The store encrypts with it; lost, objects are unreadable.", secret.key_256
         ),
-        Variable(
-            "S3_FILER_KEY",
-            "Signs writes to the filer; without it the filer's port would be open.",
-            make=secret.key_256,
+        _secret(
+            "S3_FILER_KEY", "Signs writes to the store's filer, which would be open without.", secret.key_256
         ),
-        Variable("S3_FILER_READ_KEY", "Signs reads from the filer.", make=secret.key_256),
+        _secret("S3_FILER_READ_KEY", "Signs reads from the filer.", secret.key_256),
     ]
     return Group("Secrets of the servers", tuple(variables))
 
 
 def _service_secrets() -> Group:
-    variables = [
-        Variable(
-            f"{service.upper()}_SERVICE_KEY",
-            f"EC P-256 private key with which {service} signs its calls.",
-            make=secret.signing_key,
-        )
-        for service in SERVICES
-    ]
+    variables = []
+    for service in SERVICES:
+        comment = f"EC P-256 private key with which {service} signs its calls."
+        variables.append(_secret(f"{service.upper()}_SERVICE_KEY", comment, secret.signing_key))
     variables.append(
-        Variable(
-            PUBLIC_KEYS, "Their public halves by service; rewritten when they no longer match.", make=str
-        )
+        _secret(PUBLIC_KEYS, "Their public halves by service; rewritten when they no longer match.", str)
     )
+    for service in DATABASE_SERVICES:
+        comment = f"Keyed hash of erased people in {service}; must outlive every backup."
+        variables.append(_secret(f"{service.upper()}_TOMBSTONE_KEY", comment, secret.key_256))
     variables += [
-        Variable(
-            f"{service.upper()}_TOMBSTONE_KEY",
-            f"Keyed hash of erased people in {service}; must outlive every backup.",
-            make=secret.key_256,
-        )
-        for service in DATABASE_SERVICES
-    ]
-    variables += [
-        Variable(
-            "IDENTITY_SIGNING_KEY", "EC P-256 private key that signs access tokens.", make=secret.signing_key
-        ),
-        Variable("IDENTITY_REFRESH_TOKEN_KEY", "Keyed hash of refresh tokens.", make=secret.key_256),
-        Variable(
+        _secret("IDENTITY_SIGNING_KEY", "EC P-256 private key that signs access tokens.", secret.signing_key),
+        _secret("IDENTITY_REFRESH_TOKEN_KEY", "Keyed hash of refresh tokens.", secret.key_256),
+        _secret(
             "STORAGE_KEY_ENCRYPTION_KEYS",
             "Keys that wrap the data key of each person; lost keys mean lost photos.",
-            make=secret.key_encryption_keys,
+            secret.key_encryption_keys,
         ),
-        Variable("STORAGE_LINK_KEY", "Signs upload and download links.", make=secret.key_256),
+        _secret("STORAGE_LINK_KEY", "Signs upload and download links.", secret.key_256),
     ]
     return Group("Secrets of the services", tuple(variables))
 

@@ -1,10 +1,11 @@
 """Ends what a test session started, also when the session is killed.
 
-Runs beside the session as `python -m cluster.warden MARK DIRECTORY…` and waits for the end of its
+Runs beside the session as `python -m cluster.warden MARK LABEL DIRECTORY…` and waits for the end of its
 standard input, which the operating system closes when the session is gone, whatever ended it.
 """
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,13 +13,29 @@ from cluster import leftovers
 
 
 def main() -> None:
-    """Wait for the end of the session, then kill its processes and delete its directories."""
-    mark, *directories = sys.argv[1:]
+    """Wait for the end of the session, then end its processes and containers and delete its directories."""
+    mark, label, *directories = sys.argv[1:]
     sys.stdin.read()
     leftovers.end(mark, grace=0)
+    if label:
+        remove_containers(label)
     for directory in map(Path, directories):
         if directory.exists():
             shutil.rmtree(directory)
+
+
+def remove_containers(label: str) -> None:
+    """Remove every container that carries `label`, with its anonymous volumes."""
+    found = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"label={label}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    if found:
+        subprocess.run(
+            ["docker", "rm", "--force", "--volumes", *found], stdout=subprocess.DEVNULL, check=False
+        )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ class NativeCluster:
         try:
             await self._start_all(only_servers=only_servers)
         except* ClusterError as group:
-            raise _first(group) from None
+            error = _first(group)
+            raise ClusterError(f"{error}\nWhat was started keeps running; `make down` stops it.") from None
 
     async def _start_all(self, *, only_servers: bool) -> None:
         bootstrap = Bootstrap(self._values, native_network(self._values))
@@ -150,6 +151,7 @@ class NativeCluster:
             self._progress.say("services have stopped")
             # The broker says goodbye to the port mapper, which therefore stays until the end.
             self._supervisor.stop([name for name in states if name not in own and name != "epmd"])
+            self._supervisor.stop(["epmd"])
             self._supervisor.shut_down()
             self._progress.say("servers have stopped")
         count = leftovers.end(self._mark, grace=LEFTOVER_SECONDS)

@@ -6,19 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from cluster import env_file, ports, variables
 from cluster.environment import native_network
 from cluster.native import accounts
 from cluster.native.install import install_missing
 from cluster.native.servers import Server, Servers, servers_of
 from cluster.programs import MARKER, Program, until_ready
 from cluster.progress import Progress
+from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
 from cluster.testing.running import RunningServers
 
 START_SECONDS = 90
@@ -29,36 +27,16 @@ SHOWN_LINES = 15
 def native_servers() -> Iterator[RunningServers]:
     """Real servers in a temporary directory; gone at the end, with their data."""
     install_missing(Progress(sys.stderr))
-    directory = Path(tempfile.mkdtemp(prefix="irisvue-test-"))
-    # PostgreSQL may run as another account than ours and has to get through.
-    directory.chmod(0o711)
-    values = _values(directory)
+    directory = temporary_directory()
+    values = values_on_free_ports(directory)
     servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=False)
-    with _warden(directory, servers):
+    with warden(str(directory), (directory, servers.postgres.home)):
         started: list[subprocess.Popen[bytes]] = []
         try:
-            _in_new_loop(_start_all(servers, directory, started))
+            in_new_loop(_start_all(servers, directory, started))
             yield RunningServers(values, native_network(values), servers.mail.directory)
         finally:
             _end(started)
-
-
-def _values(directory: Path) -> dict[str, str]:
-    chosen = ports.pick_free(name for name, variable in variables.variables().items() if variable.is_port)
-    path = directory / ".env"
-    env_file.ensure(path, given={name: str(port) for name, port in chosen.items()})
-    return env_file.load(path)
-
-
-@contextlib.contextmanager
-def _warden(directory: Path, servers: Servers) -> Iterator[None]:
-    directories = dict.fromkeys((str(directory), str(servers.postgres.home)))
-    command = [sys.executable, "-m", "cluster.warden", str(directory), *directories]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as warden:
-        # Leaving the block closes the warden's standard input and waits for it.
-        yield
-        if warden.stdin is not None:
-            warden.stdin.close()
 
 
 async def _start_all(servers: Servers, directory: Path, started: list[subprocess.Popen[bytes]]) -> None:
@@ -110,9 +88,3 @@ def _end(started: list[subprocess.Popen[bytes]]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     for process in started:
         process.wait()
-
-
-def _in_new_loop(work: Coroutine[Any, Any, None]) -> None:
-    """Run it in a thread, because a test runner may have an event loop in this one."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(asyncio.run, work).result()

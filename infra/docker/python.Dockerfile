@@ -1,0 +1,25 @@
+# The image of one member: identity, consent, storage and gateway, or infra for the bootstrap job.
+# Works with the classic builder. All images share every layer up to the ARG.
+FROM python:3.13-slim AS dependencies
+COPY requirements.txt /tmp/requirements.txt
+RUN python -m venv --without-pip /venv \
+ && pip --python /venv/bin/python install --no-cache-dir --require-hashes -r /tmp/requirements.txt
+
+FROM python:3.13-slim
+RUN pip uninstall --yes --quiet --root-user-action=ignore pip \
+ && groupadd --system --gid 10001 app \
+ && useradd --system --uid 10001 --gid app --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
+COPY --from=dependencies /venv /venv
+COPY infra/docker/ready.py /usr/local/bin/ready.py
+COPY libs /app/libs
+ARG SERVICE=services/identity
+COPY ${SERVICE} /app/${SERVICE}
+ENV PATH=/venv/bin:$PATH \
+    PYTHONPATH=/app/libs/contracts/src:/app/libs/chassis/src:/app/${SERVICE}/src \
+    PYTHONUNBUFFERED=1
+# The root file system is read-only later on, so bytecode is written now.
+RUN python -m compileall -q /app
+ENV PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER app
+ENTRYPOINT ["python", "-m"]

@@ -1,0 +1,79 @@
+"""Starts the servers of a test session as containers, exactly as compose.yaml describes them."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from cluster import compose_file, readiness
+from cluster.environment import ADMIN, native_network
+from cluster.layout import Layout
+from cluster.programs import Check, until_ready
+from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
+from cluster.testing.running import RunningServers
+
+START_SECONDS = 120
+LABEL = "irisvue.test-session"
+
+
+@contextlib.contextmanager
+def container_servers() -> Iterator[RunningServers]:
+    """Real servers in containers on free ports; gone at the end, with their data."""
+    # Its cleaner is an image of its own, which may not be at hand; the warden does the same.
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+    directory = temporary_directory()
+    with warden(str(directory), (directory,), label=f"{LABEL}={directory}"):
+        values = values_on_free_ports(directory)
+        described = compose_file.services(Layout.of().checkout / "compose.yaml", values)
+        checks = _checks(values)
+        with ThreadPoolExecutor(len(checks)) as threads:
+            containers = list(threads.map(lambda name: _start(described[name], str(directory)), checks))
+        try:
+            in_new_loop(_all_ready(checks))
+            yield RunningServers(values, native_network(values))
+        finally:
+            for container in containers:
+                container.stop()
+
+
+def _start(description: dict[str, Any], session: str) -> Any:
+    """Create and start one container of compose.yaml, without its volumes."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - reads its settings when imported
+
+    options: dict[str, Any] = {"labels": {LABEL: session}}
+    for option in ("entrypoint", "hostname", "shm_size", "mem_limit"):
+        if option in description:
+            options[option] = description[option]
+    container = DockerContainer(description["image"], **options)
+    container.tmpfs = dict.fromkeys(description.get("tmpfs", []), "")
+    container.env = {name: str(value) for name, value in description.get("environment", {}).items()}
+    if "command" in description:
+        container.with_command(description["command"])
+    for published in description["ports"]:
+        host, outside, inside = published.split(":")
+        # The library's own method has no way to name the address.
+        container.ports[inside] = (host, int(outside))  # type: ignore[assignment]
+    return container.start()
+
+
+def _checks(values: dict[str, str]) -> dict[str, Check]:
+    network = native_network(values)
+    dsn = f"postgresql://{ADMIN}:{values['POSTGRES_ADMIN_PASSWORD']}@{network.postgres}/postgres"
+    alarms = f"http://{network.management}/api/health/checks/local-alarms"
+    login = (ADMIN, values["RABBITMQ_ADMIN_PASSWORD"])
+    redis_port = int(values["REDIS_PORT"])
+    return {
+        "rabbitmq": lambda: readiness.http_answers(alarms, login=login),
+        "postgres": lambda: readiness.postgres_answers(dsn),
+        "s3": lambda: readiness.http_answers(f"http://{network.s3}/healthz"),
+        "redis": lambda: readiness.redis_answers("127.0.0.1", redis_port, values["REDIS_PASSWORD"]),
+        "mail": lambda: readiness.port_answers("127.0.0.1", int(values["SMTP_PORT"])),
+    }
+
+
+async def _all_ready(checks: dict[str, Check]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for name, check in checks.items():
+            tasks.create_task(until_ready(name, check, seconds=START_SECONDS))
