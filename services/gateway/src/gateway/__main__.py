@@ -1,21 +1,38 @@
 """`python -m gateway api` runs the gateway."""
 
 import argparse
+import sys
+
+from pydantic import ValidationError
 
 from chassis.telemetry import configure_logging
 from gateway.main import create_api
 from gateway.server import serve
-from gateway.settings import configured
+from gateway.settings import GatewaySettings, configured
+
+_CONFIGURATION_ERROR = 2
 
 
 def main() -> None:
     """Run the process that the command line names."""
-    parser = argparse.ArgumentParser(prog="gateway", description="The only door of the platform.")
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="The only door of the platform.")
     parser.add_argument("process", choices=["api"], help="what to run; the gateway is one process")
     parser.parse_args()
-    settings = configured()
+    settings = _settings()
     configure_logging(service="gateway", level=settings.log_level)
     serve(create_api(settings), host=settings.host, port=settings.port).run()
+
+
+def _settings() -> GatewaySettings:
+    """Return the settings, or end the process saying which variables are wrong."""
+    try:
+        return configured()
+    except ValidationError as error:
+        for found in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in ("GATEWAY", *found["loc"])).upper()
+            sys.stderr.write(f"{name}: {found['msg']}\n")
+        sys.stderr.write("`make env` writes a complete .env; .env.example describes every variable.\n")
+        raise SystemExit(_CONFIGURATION_ERROR) from None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from chassis.service_auth import ServiceTokens
+
 OPEN = "/api/v1/privacy/jurisdiction"
 
 
@@ -97,8 +99,6 @@ async def test_services_hear_about_the_client_only_from_the_gateway(stage: Any) 
 
 
 async def test_service_can_check_that_the_gateway_speaks(stage: Any, service_keys: Any) -> None:
-    from chassis.service_auth import ServiceTokens  # noqa: PLC0415
-
     async with stage.client.get(OPEN):
         pass
     consent = ServiceTokens(
