@@ -1,13 +1,21 @@
-"""Pictures for the tests of storage: honest ones that carry metadata, and builders of dishonest ones."""
+"""Pictures that carry metadata, and storage on real servers."""
 
 import io
 import struct
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from chassis.erasure import ErasureParticipation
+from chassis.testing import FrozenClock
+from cluster.testing.platform import Platform
+from storage.main import participation_of
+from storage.settings import StorageSettings
+from storage.wiring import Service, open_service
 
 CANARIES = (b"CanaryCamera", b"canary-xmp", b"canary-comment", b"canary-behind-the-end")
 XMP = b"http://ns.adobe.com/xap/1.0/\x00<x:xmpmeta>canary-xmp</x:xmpmeta>"
@@ -108,3 +116,29 @@ class Pictures:
 @pytest.fixture
 def pictures() -> Pictures:
     return Pictures()
+
+
+@pytest.fixture(scope="session")
+def settings_of_platform(platform: Platform) -> StorageSettings:
+    platform.migrate("storage")
+    with platform.variables_of("storage"):
+        return StorageSettings()
+
+
+@pytest.fixture
+def settings(settings_of_platform: StorageSettings) -> StorageSettings:
+    return settings_of_platform
+
+
+@pytest.fixture
+async def service(
+    platform: Platform, settings: StorageSettings, clock: FrozenClock
+) -> AsyncIterator[Service]:
+    await platform.clean("storage")
+    async with open_service(settings, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def participation(service: Service) -> ErasureParticipation:
+    return participation_of(service)

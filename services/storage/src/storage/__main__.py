@@ -12,7 +12,7 @@ def migrate(settings: StorageSettings) -> None:
         raise SystemExit("KEYRING_OWNER_DATABASE_URL is not set; migrations run with the owner's rights")
     upgrade(migrations_of("storage"), owner_url(settings))
     upgrade(
-        migrations_of("storage", "keyring_migrations"), settings.keyring_owner_database_url.get_secret_value()
+        migrations_of("storage", "keyring/migrations"), settings.keyring_owner_database_url.get_secret_value()
     )
 
 
