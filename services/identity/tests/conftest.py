@@ -1,16 +1,30 @@
 """Identity on real servers."""
 
-from collections.abc import AsyncIterator
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 
 import pytest
+from aiosmtpd.controller import Controller
 from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from chassis.consumer import Inbound, Outcome
+from chassis.erasure import ErasureParticipation
 from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
 from cluster.testing.platform import Platform
+from contracts.identity import IdentityErasureReported
+from identity.consumers import consumers
 from identity.main import create_api, install
+from identity.post import SmtpPost
 from identity.settings import IdentitySettings
+from identity.use_cases.erase_person import IdentityHoldings
 from identity.wiring import Service, open_service
 
 PASSWORD = "correct horse battery staple"
@@ -113,3 +127,61 @@ def service_headers(platform: Platform):
 def gateway_headers(service_headers) -> dict[str, str]:
     """Return the headers of the gateway's calls to identity."""
     return service_headers("gateway", "identity")
+
+
+class Mailbox:
+    """A real SMTP server that keeps what it is given, and can be told to refuse."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.answer = "250 OK"
+        self.port = 0
+
+    async def handle_DATA(self, _server, _session, envelope) -> str:  # noqa: N802 - the library's name
+        if self.answer.startswith("250"):
+            self.messages.append(message_from_bytes(envelope.content, policy=default))
+        return self.answer
+
+    def link(self, number: int = -1) -> str:
+        """Return the link in a mail's text."""
+        text = self.messages[number].get_body(("plain",)).get_content()
+        return re.search(r"https?://\S+", text).group()
+
+    def token(self, number: int = -1) -> str:
+        return self.link(number).partition("#token=")[2]
+
+
+@pytest.fixture
+def mailbox(settings: IdentitySettings) -> Iterator[Mailbox]:
+    handler = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        handler.port = probe.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=handler.port)
+    controller.start()
+    try:
+        yield handler
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def post_office(service: Service, mailbox: Mailbox):
+    """Return a function that lets the worker's consumer send every mail that was asked for."""
+    sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{mailbox.port}"))
+    holdings = IdentityHoldings(service.database, farewell=timedelta(0))
+    participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
+    wired = consumers(replace(service, mail_sender=sender), participation)
+    inbound = Inbound(service.database, next(one for one in wired if one.queue == "identity.email"))
+
+    async def _send_all() -> list[str]:
+        outbox = service.database.tables.outbox
+        async with service.unit_of_work() as uow:
+            rows = await uow.session.scalars(
+                delete(outbox).where(outbox.c.type == "identity.mail.requested.v1").returning(outbox.c.body)
+            )
+            bodies = list(rows.all())
+        for body in bodies:
+            assert await inbound.process(body) is Outcome.DONE
+        return [str(message["Subject"]) for message in mailbox.messages]
+
+    return _send_all

@@ -38,3 +38,13 @@ def _is_transient_database_error(error: DBAPIError) -> bool:
     if sqlstate:
         return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate == _LOCK_NOT_AVAILABLE
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def asked_to_stop() -> bool:
+    """Tell whether somebody cancelled the running task; ask it on catching a CancelledError.
+
+    A lost broker connection ends everything that waits for it with CancelledError as well, and a task that
+    mistakes that for its own end dies in silence.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -38,7 +38,11 @@ def run(metadata: MetaData, *, schema: str) -> None:
 
 
 async def _run_online(metadata: MetaData, schema: str, url: str) -> None:
-    engine = create_async_engine(url, poolclass=pool.NullPool, hide_parameters=True)
+    # Alembic takes the tables of the default schema for tables without one, and would not know them again.
+    away_from_own_schema = {"server_settings": {"search_path": "pg_catalog"}}
+    engine = create_async_engine(
+        url, poolclass=pool.NullPool, hide_parameters=True, connect_args=away_from_own_schema
+    )
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))

@@ -15,13 +15,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
-from aio_pika.exceptions import PublishError
+from aio_pika.exceptions import DeliveryError
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import make_url
 
 from chassis.broker import BrokerUnavailable, OutgoingMessage, Publisher
 from chassis.db import Database
-from chassis.faults import is_transient
+from chassis.faults import asked_to_stop, is_transient
 from contracts.envelope import parse_head
 from contracts.topology import heard_by_someone
 
@@ -94,14 +94,8 @@ class Relay:
     async def _relay_forever(self) -> None:
         pause = BROKER_BACKOFF_SECONDS[0]
         while True:
-            try:
-                self._wake.clear()
-                moved = await self.relay_once() if await self._publisher.is_connected() else None
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("relay_interrupted", service=self._database.schema, error=type(error).__name__)
-                moved = None
+            self._wake.clear()
+            moved = await self._relay_unless_interrupted()
             if moved is None:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spread, not secrecy
                 pause = min(pause * 2, BROKER_BACKOFF_SECONDS[1])
@@ -109,6 +103,22 @@ class Relay:
             pause = BROKER_BACKOFF_SECONDS[0]
             if moved == 0:
                 await self._wait_for_work()
+
+    async def _relay_unless_interrupted(self) -> int | None:
+        """Relay one batch; None when something was away that comes back by itself."""
+        interruption: BaseException
+        try:
+            return await self.relay_once() if await self._publisher.is_connected() else None
+        except asyncio.CancelledError as error:
+            if asked_to_stop():
+                raise
+            interruption = error
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            interruption = error
+        log.warning("relay_interrupted", service=self._database.schema, error=type(interruption).__name__)
+        return None
 
     async def _wait_for_work(self) -> None:
         try:
@@ -140,11 +150,12 @@ class Relay:
 
     async def _settle(self, token: UUID, results: list[tuple[ClaimedRow, BaseException | None]]) -> int:
         confirmed = [row.position for row, error in results if error is None]
-        refused = [(row, error) for row, error in results if isinstance(error, PublishError)]
+        # Returned, because nothing is bound to its type, or rejected, because a queue is full.
+        refused = [(row, error) for row, error in results if isinstance(error, DeliveryError)]
         unknown = [
             (row, error)
             for row, error in results
-            if error is not None and not isinstance(error, PublishError)
+            if error is not None and not isinstance(error, DeliveryError)
         ]
         async with self._database.engine.begin() as connection:
             if confirmed:
@@ -160,8 +171,7 @@ class Relay:
         return len(confirmed)
 
     def _postponement(self, token: UUID, row: ClaimedRow, error: BaseException) -> dict[str, Any]:
-        # A refusal is about this row: nothing is bound to its type, or its queue is full. It waits by itself
-        # while rows of other subjects go on.
+        # A refusal is about this row, which waits by itself while rows of other subjects go on.
         shortest, longest = ROW_BACKOFF_SECONDS
         seconds = min(shortest * 2**row.attempts, longest) * random.uniform(0.5, 1.5)  # noqa: S311
         log.error("event_refused", type=row.type, event_id=str(row.event_id), attempts=row.attempts + 1)

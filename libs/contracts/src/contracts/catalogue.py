@@ -12,16 +12,20 @@ from contracts.identity import (
     ErasureOverdue,
     IdentityErasureReported,
     IdentityParticipantJoined,
+    MailRequested,
     SessionRevoked,
     UserActive,
     UserDeleted,
     UserRegistered,
+    UserVerified,
 )
 from contracts.storage import PhotoDeleted, PhotoUploaded, StorageErasureReported, StorageParticipantJoined
 
 EVENTS: tuple[type[Event], ...] = (
     UserRegistered,
+    UserVerified,
     UserActive,
+    MailRequested,
     SessionRevoked,
     UserDeleted,
     ErasureCompleted,

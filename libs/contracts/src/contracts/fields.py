@@ -43,6 +43,7 @@ SessionId = Annotated[_Id, Field(description="One signed-in device.")]
 ErasureId = Annotated[_Id, Field(description="One erasure, from the request to the certificate.")]
 ConsentId = Annotated[_Id, Field(description="One entry of the consent ledger.")]
 PhotoId = Annotated[_Id, Field(description="One photo.")]
+MailId = Annotated[_Id, Field(description="One mail to be sent; the address is looked up by its sender.")]
 ExportId = Annotated[_Id, Field(description="One data export.")]
 
 Timestamp = Annotated[
@@ -109,6 +110,20 @@ class RevocationReason(StrEnum):
     PASSWORD_CHANGE = "password_change"  # noqa: S105  # A reason, not a secret.
     SECURITY = "security"
     DELETION = "deletion"
+
+
+class MailKind(StrEnum):
+    """What a mail is about."""
+
+    VERIFY_ADDRESS = "verify_address"
+    CONFIRM_NEW_ADDRESS = "confirm_new_address"
+    ADDRESS_CHANGED = "address_changed"
+    RESET_PASSWORD = "reset_password"  # noqa: S105  # A subject, not a secret.
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # A subject, not a secret.
+    NEW_SIGN_IN_METHOD = "new_sign_in_method"
+    SESSION_ENDED_FOR_SAFETY = "session_ended_for_safety"
+    ADDRESS_ALREADY_REGISTERED = "address_already_registered"
+    ACCOUNT_DELETED = "account_deleted"
 
 
 class ConsentType(StrEnum):

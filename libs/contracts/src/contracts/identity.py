@@ -10,6 +10,8 @@ from contracts.fields import (
     Day,
     ErasedCounts,
     ErasureId,
+    MailId,
+    MailKind,
     RevocationReason,
     ServiceName,
     SessionId,
@@ -25,6 +27,25 @@ class UserRegistered(Event, type="identity.user.registered.v1"):
     user_id: UserId
     auth_provider: AuthProvider
     registered_at: Timestamp
+
+
+class UserVerified(Event, type="identity.user.verified.v1"):
+    """The person has proved that the address of the account is theirs."""
+
+    user_id: UserId
+    verified_at: Timestamp
+
+
+class MailRequested(Event, type="identity.mail.requested.v1"):
+    """Identity asks its own worker to send a mail; address and link never travel, the worker makes them."""
+
+    mail_id: MailId
+    kind: MailKind
+
+    @property
+    def subject(self) -> str:
+        """The mail; whom it goes to is nobody else's business."""
+        return f"mails/{self.mail_id}"
 
 
 class UserActive(Event, type="identity.user.active.v1"):

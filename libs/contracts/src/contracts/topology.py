@@ -94,6 +94,7 @@ SUBSCRIPTIONS = (
         ("identity.participant.joined.v1", "consent.participant.joined.v1", "storage.participant.joined.v1"),
     ),
     Subscription("identity.erase-user", "identity", (_USER_DELETED,)),
+    Subscription("identity.email", "identity", ("identity.mail.requested.v1",)),
     Subscription("consent.erase-user", "consent", (_USER_DELETED,)),
     Subscription("storage.erase-user", "storage", (_USER_DELETED,)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),

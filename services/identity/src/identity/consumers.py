@@ -7,10 +7,16 @@ from chassis.db import UnitOfWork
 from chassis.erasure import ErasureParticipation, OpenErasure
 from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 from contracts.envelope import Envelope
-from contracts.identity import IdentityErasureReported, IdentityParticipantJoined, UserDeleted
+from contracts.identity import (
+    IdentityErasureReported,
+    IdentityParticipantJoined,
+    MailRequested,
+    UserDeleted,
+)
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.repositories import Participants
 from identity.use_cases.collect_report import collect_report
+from identity.use_cases.send_mail import send_mail
 from identity.wiring import Service
 
 
@@ -41,7 +47,11 @@ def consumers(service: Service, participation: ErasureParticipation) -> list[Con
             now=service.clock.now(),
         )
 
+    async def on_mail_requested(uow: UnitOfWork, envelope: Envelope[MailRequested]) -> None:
+        await send_mail(uow, service.mail_sender, mail_id=envelope.data.mail_id, now=service.clock.now())
+
     return [
+        Consumer("identity.email", {MailRequested: on_mail_requested}),
         Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
         Consumer(
             "identity.collect-erasure-reports",

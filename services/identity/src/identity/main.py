@@ -14,14 +14,14 @@ from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
 from identity.consumers import consumers
-from identity.repositories import Erasures, Sessions
+from identity.repositories import Erasures, Mails, Sessions, SpentTokens
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
 from identity.wiring import Service, open_service
 
 RECONCILE_LIMIT = 500
-FORGET_REVOCATIONS_SECONDS = 300.0
+FORGET_SECONDS = 300.0
 
 
 def create_api(settings: IdentitySettings) -> FastAPI:
@@ -65,9 +65,9 @@ async def create_worker(settings: IdentitySettings) -> Worker:
     """Return the worker: relay, consumers, identity's own erasures, reminders and house-keeping."""
     resources = AsyncExitStack()
     service = await resources.enter_async_context(open_service(settings))
-    participation = ErasureParticipation(
-        service.database, IdentityHoldings(service.database), reported=IdentityErasureReported
-    )
+    farewell = timedelta(minutes=settings.farewell_minutes)
+    holdings = IdentityHoldings(service.database, farewell=farewell, revoker=service.providers.apple_grants)
+    participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
     return Worker(
         settings=settings,
         database=service.database,
@@ -95,9 +95,11 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
                 uow, now=service.clock.now(), base_pause=timedelta(seconds=settings.reminder_seconds)
             )
 
-    async def forget_revocations() -> None:
+    async def forget_what_expired() -> None:
         async with service.unit_of_work() as uow:
             await Sessions(uow.session).forget_revocations(now=service.clock.now())
+            await Mails(uow.session).forget_old(now=service.clock.now())
+            await SpentTokens(uow.session).forget_expired(now=service.clock.now())
 
     return [
         Periodic(
@@ -106,5 +108,5 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
             lambda: participation.reconcile(own_open_erasures),
         ),
         Periodic("remind-participants", settings.reminder_seconds, remind),
-        Periodic("forget-revocations", FORGET_REVOCATIONS_SECONDS, forget_revocations),
+        Periodic("forget-what-expired", FORGET_SECONDS, forget_what_expired),
     ]

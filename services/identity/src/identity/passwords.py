@@ -10,7 +10,7 @@ from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from chassis.problems import ServiceUnavailable
-from identity.policy import normalised_password
+from identity.policy import WeakPassword, is_weak_password, normalised_password
 
 T = TypeVar("T")
 
@@ -20,6 +20,9 @@ class PasswordHasher(Protocol):
 
     async def hash(self, password: str) -> str:
         """Return a hash in PHC string format."""
+
+    async def hash_chosen(self, password: str, *, email: str, min_length: int) -> str:
+        """Return the hash of a password that a person chose; raises `WeakPassword`."""
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Return whether the password fits, and a better hash to store when the parameters have changed."""
@@ -43,6 +46,17 @@ class Argon2Pool:
     async def hash(self, password: str) -> str:
         """Return the hash of `password`; raises `ServiceUnavailable` when too many are waiting."""
         return await self._run(lambda: self._scheme.hash(normalised_password(password)))
+
+    async def hash_chosen(self, password: str, *, email: str, min_length: int) -> str:
+        """Judge the password and hash it, in one turn of the pool: the judging costs milliseconds too."""
+
+        def judge_and_hash() -> str:
+            normalised = normalised_password(password)
+            if is_weak_password(normalised, email=email, min_length=min_length):
+                raise WeakPassword
+            return self._scheme.hash(normalised)
+
+        return await self._run(judge_and_hash)
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Check `password`; with no stored hash the same work is done and the answer is no."""

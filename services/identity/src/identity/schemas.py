@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, checked_email
+from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, checked_email
 
 TypedEmail = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), AfterValidator(checked_email)]
 
@@ -29,6 +29,81 @@ class Credentials(RequestBody):
 
     email: Annotated[str, Field(max_length=EMAIL_MAX_LENGTH)]
     password: Annotated[SecretStr, Field(max_length=1024)]
+
+
+NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)]
+CurrentPassword = Annotated[SecretStr, Field(max_length=1024)]
+MailTokenText = Annotated[SecretStr, Field(max_length=128)]
+
+
+class VerifyEmailRequest(RequestBody):
+    """The token of a confirmation mail."""
+
+    token: MailTokenText
+
+
+class PasswordResetRequest(RequestBody):
+    """The address whose password was forgotten."""
+
+    email: Annotated[str, Field(max_length=EMAIL_MAX_LENGTH)]
+
+
+class NewPasswordRequest(RequestBody):
+    """The token of a reset mail and the password to set."""
+
+    token: MailTokenText
+    new_password: NewPassword
+
+
+class PasswordChangeRequest(RequestBody):
+    """The password that is and the one that shall be."""
+
+    current_password: CurrentPassword
+    new_password: NewPassword
+
+
+class AccountChange(RequestBody):
+    """What of the account shall change; the address changes when it is confirmed."""
+
+    email: TypedEmail
+
+
+class SessionRead(BaseModel):
+    """A signed-in device."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str | None
+    ip: str | None = Field(description="The network of the address, never the whole of it.")
+    current: bool
+
+
+class SessionList(BaseModel):
+    """The person's signed-in devices, the latest used first."""
+
+    sessions: list[SessionRead]
+
+
+class AppleSignIn(RequestBody):
+    """What Sign in with Apple gave the app; `nonce` as the app made it, before hashing."""
+
+    identity_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
+    authorization_code: Annotated[SecretStr, Field(min_length=1, max_length=1024)] | None = None
+    nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
+
+
+class GoogleSignIn(RequestBody):
+    """What Sign in with Google gave the app; `nonce` as the app made it, before hashing."""
+
+    id_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
+    nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
+
+
+class AppleNotification(RequestBody):
+    """A notice of Apple's server: a signed token."""
+
+    payload: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
 
 
 class RefreshRequest(RequestBody):

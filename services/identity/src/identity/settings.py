@@ -1,14 +1,16 @@
 """Identity's settings, prefix IDENTITY_."""
 
 from datetime import timedelta
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import HexKey, PemKey, StatefulSettings
+from chassis.settings import HexKey, PemKey
+from identity.provider_settings import ProviderSettings
 
 
-class IdentitySettings(StatefulSettings):
+class IdentitySettings(ProviderSettings):
     """What identity needs beside what every service needs."""
 
     model_config = SettingsConfigDict(
@@ -36,6 +38,23 @@ class IdentitySettings(StatefulSettings):
     argon2_threads: int = Field(default=2, ge=1, description="Hashes computed at the same time, per process.")
     argon2_queue: int = Field(default=64, ge=1, description="Hashes that may wait; more are answered 503.")
 
+    password_min_length: int = Field(default=8, ge=8, le=64)
+
+    smtp_url: SecretStr = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
+    mail_sender: str = "IrisVue <no-reply@irisvue.example>"
+    mail_link_base: str = Field(
+        default="", description="Where links in mails lead; by default our own pages."
+    )
+    verify_hours: int = Field(default=24, ge=1)
+    reset_minutes: int = Field(default=15, ge=1, le=60)
+    farewell_minutes: int = Field(
+        default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
+    )
+    registration_disclosure: Literal["tell", "conceal"] = Field(
+        default="tell",
+        description="Whether registering says that an address is taken, or mails its owner.",
+    )
+
     erasure_deadline_days: int = Field(default=30, ge=1, le=45)
     reminder_seconds: float = Field(
         default=60.0, gt=0, description="Pause before a silent participant is asked again."
@@ -60,3 +79,8 @@ class IdentitySettings(StatefulSettings):
     def refresh_repeat(self) -> timedelta:
         """How long the previous refresh token yields its successor again."""
         return timedelta(hours=self.refresh_repeat_hours)
+
+    @property
+    def link_base(self) -> str:
+        """Where links in mails lead; never taken from a request's Host header."""
+        return self.mail_link_base or f"{self.public_url}/api/v1/auth"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
@@ -10,8 +11,11 @@ from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
+from identity.post import SmtpPost
+from identity.providers import Providers, open_providers
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer
+from identity.use_cases.send_mail import Sender
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Service:
     hasher: PasswordHasher
     tokens: TokenIssuer
     service_tokens: ServiceTokens
+    mail_sender: Sender
+    providers: Providers
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
@@ -50,14 +56,27 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         queue=settings.argon2_queue,
     )
     try:
-        yield Service(
-            settings=settings,
-            database=database,
-            clock=clock,
-            hasher=hasher,
-            tokens=TokenIssuer(settings),
-            service_tokens=ServiceTokens.of("identity", settings),
-        )
+        async with open_providers(settings, clock) as providers:
+            yield Service(
+                settings=settings,
+                database=database,
+                clock=clock,
+                hasher=hasher,
+                tokens=TokenIssuer(settings),
+                service_tokens=ServiceTokens.of("identity", settings),
+                mail_sender=_mail_sender(settings),
+                providers=providers,
+            )
     finally:
         hasher.close()
         await database.close()
+
+
+def _mail_sender(settings: IdentitySettings) -> Sender:
+    return Sender(
+        post=SmtpPost(settings.smtp_url.get_secret_value()),
+        address=settings.mail_sender,
+        link_base=settings.link_base,
+        verify_for=timedelta(hours=settings.verify_hours),
+        reset_for=timedelta(minutes=settings.reset_minutes),
+    )

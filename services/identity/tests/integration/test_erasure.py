@@ -19,7 +19,9 @@ from identity.use_cases.remind_participants import remind_participants
 @pytest.fixture
 def participation(service):
     return ErasureParticipation(
-        service.database, IdentityHoldings(service.database), reported=IdentityErasureReported
+        service.database,
+        IdentityHoldings(service.database, farewell=timedelta(0)),
+        reported=IdentityErasureReported,
     )
 
 

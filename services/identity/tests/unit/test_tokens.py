@@ -29,6 +29,7 @@ def issuer() -> TokenIssuer:
             tombstone_key="0123456789abcdef" * 4,
             database_url="postgresql+asyncpg://nobody@127.0.0.1/none",
             broker_url="amqp://127.0.0.1/",
+            smtp_url="smtp://127.0.0.1:1",
         )
     )
 

@@ -1,7 +1,16 @@
 """Identity's routes, by what a person or a service does with them."""
 
-from identity.api import account, erasures, internal, keys, sign_in
+from identity.api import account, erasures, internal, keys, mail_links, providers, sessions, sign_in
 
-ROUTERS = (sign_in.router, account.router, erasures.router, keys.router, internal.router)
+ROUTERS = (
+    sign_in.router,
+    providers.router,
+    mail_links.router,
+    sessions.router,
+    account.router,
+    erasures.router,
+    keys.router,
+    internal.router,
+)
 
 __all__ = ["ROUTERS"]

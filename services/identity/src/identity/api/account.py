@@ -8,8 +8,9 @@ from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentService, SignedIn, user_read
-from identity.policy import ConfirmationMissing
+from identity.policy import ConfirmationMissing, EmailTaken
 from identity.use_cases.delete_account import delete_account
+from identity.use_cases.request_email_change import request_email_change
 
 router = APIRouter(prefix="/api/v1/users", tags=["identity"])
 
@@ -18,6 +19,14 @@ router = APIRouter(prefix="/api/v1/users", tags=["identity"])
 async def show_me(user: SignedIn) -> schemas.UserRead:
     """Show the caller's account."""
     return user_read(user)
+
+
+@router.patch("/me", responses=problems(Unauthorized, EmailTaken))
+async def change_me(body: schemas.AccountChange, user: SignedIn, service: CurrentService) -> schemas.UserRead:
+    """Ask for another address; it takes effect when the mail to it is answered."""
+    async with service.unit_of_work() as uow:
+        changed = await request_email_change(uow, user_id=user.id, email=body.email, now=service.clock.now())
+    return user_read(changed)
 
 
 @router.delete("/me", responses=problems(Unauthorized, ConfirmationMissing))

@@ -3,12 +3,16 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from chassis.auth import CurrentPrincipal
 from chassis.problems import Unauthorized
+from chassis.service_auth import client_address
 from identity import schemas
 from identity.models import Session, User
+from identity.policy import ip_prefix
 from identity.repositories import Users
+from identity.use_cases.log_in import Device
 from identity.wiring import Service
 
 
@@ -31,6 +35,24 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
     if user is None:
         raise Unauthorized
     return user
+
+
+def current_device(request: Request) -> Device:
+    """Return what the person's list of sessions will say about this device."""
+    user_agent = request.headers.get("User-Agent")
+    return Device(
+        user_agent=user_agent[:200] if user_agent else None, ip_prefix=ip_prefix(client_address(request))
+    )
+
+
+CurrentDevice = Annotated[Device, Depends(current_device)]
+
+
+async def new_password_hash(service: Service, password: SecretStr, *, email: str) -> str:
+    """Return the hash of a password that somebody chose; raises `WeakPassword`."""
+    return await service.hasher.hash_chosen(
+        password.get_secret_value(), email=email, min_length=service.settings.password_min_length
+    )
 
 
 SignedIn = Annotated[User, Depends(signed_in)]

@@ -11,11 +11,19 @@ from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
 from identity import schemas
-from identity.api.dependencies import CurrentService, SignedIn, token_response, user_read
-from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken
+from identity.api.dependencies import (
+    CurrentDevice,
+    CurrentService,
+    SignedIn,
+    new_password_hash,
+    token_response,
+    user_read,
+)
+from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword
 from identity.repositories import Users
 from identity.tokens import UnreadableRefreshToken
-from identity.use_cases.log_in import log_in
+from identity.use_cases.conceal_registration import conceal_registration
+from identity.use_cases.log_in import Device, log_in
 from identity.use_cases.log_out import log_out
 from identity.use_cases.log_out_everywhere import log_out_everywhere
 from identity.use_cases.refresh_session import SessionLifetimes, refresh_session
@@ -25,40 +33,50 @@ from identity.wiring import Service
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
 
 
-@router.post("/register", status_code=201, responses=problems(EmailTaken))
+@router.post("/register", status_code=201, responses=problems(EmailTaken, WeakPassword))
 async def register(body: schemas.Registration, service: CurrentService) -> schemas.UserRead:
     """Create an account."""
-    password_hash = await service.hasher.hash(body.password.get_secret_value())
-    async with service.unit_of_work() as uow:
-        user = await register_user(
-            uow, email=body.email, password_hash=password_hash, now=service.clock.now()
-        )
+    password_hash = await new_password_hash(service, body.password, email=body.email)
+    try:
+        async with service.unit_of_work() as uow:
+            user = await register_user(
+                uow, email=body.email, password_hash=password_hash, now=service.clock.now()
+            )
+    except EmailTaken:
+        if service.settings.registration_disclosure == "tell":
+            raise
+        async with service.unit_of_work() as uow:
+            user = await conceal_registration(uow, email=body.email, now=service.clock.now())
     return user_read(user)
 
 
 @router.post("/login", responses=problems(InvalidCredentials))
 async def login_with_form(
     service: CurrentService,
+    device: CurrentDevice,
     username: Annotated[str, Form(max_length=320)],
     password: Annotated[SecretStr, Form(max_length=1024)],
 ) -> schemas.TokenResponse:
     """Sign in with an OAuth2 password form."""
-    return await _login(service, username, password)
+    return await _login(service, device, username, password)
 
 
 @router.post("/login/json", responses=problems(InvalidCredentials))
-async def login_with_json(body: schemas.Credentials, service: CurrentService) -> schemas.TokenResponse:
+async def login_with_json(
+    body: schemas.Credentials, service: CurrentService, device: CurrentDevice
+) -> schemas.TokenResponse:
     """Sign in with a JSON body."""
-    return await _login(service, body.email, body.password)
+    return await _login(service, device, body.email, body.password)
 
 
-async def _login(service: Service, email: str, password: SecretStr) -> schemas.TokenResponse:
+async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
     session = await log_in(
         service.database,
         hasher=service.hasher,
         clock=service.clock,
         email=email,
         password=password.get_secret_value(),
+        device=device,
     )
     return token_response(service, session)
 

@@ -3,14 +3,21 @@
 from identity.models.accounts import Session, SessionRevocation, User
 from identity.models.base import SCHEMA, Base
 from identity.models.erasures import Erasure, ErasureParticipant, Participant
+from identity.models.mail import Mail, MailToken
+from identity.models.providers import AppleGrant, ProviderIdentity, SpentToken
 
 __all__ = [
     "SCHEMA",
+    "AppleGrant",
     "Base",
     "Erasure",
     "ErasureParticipant",
+    "Mail",
+    "MailToken",
     "Participant",
+    "ProviderIdentity",
     "Session",
     "SessionRevocation",
+    "SpentToken",
     "User",
 ]

@@ -52,6 +52,8 @@ class Session(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+    ip_prefix: Mapped[str | None] = mapped_column(String(50))
     end_reason: Mapped[str | None] = mapped_column(String(40))
 
 

@@ -29,6 +29,22 @@ class Sessions:
         """Return the session, locked until the transaction ends."""
         return await self._session.scalar(select(Session).where(Session.id == session_id).with_for_update())
 
+    async def listed(
+        self, user_id: UUID, *, used_after: datetime, created_after: datetime
+    ) -> Sequence[Session]:
+        """Return the sessions of a person that could still be refreshed, the latest used first."""
+        statement = (
+            select(Session)
+            .where(
+                Session.user_id == user_id,
+                Session.ended_at.is_(None),
+                Session.last_used_at > used_after,
+                Session.created_at > created_after,
+            )
+            .order_by(Session.last_used_at.desc())
+        )
+        return (await self._session.scalars(statement)).all()
+
     async def live_of(self, user_id: UUID) -> Sequence[Session]:
         """Return the sessions of a person that have not ended, locked until the transaction ends."""
         statement = (

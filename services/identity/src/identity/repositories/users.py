@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.models import Session, User
@@ -26,6 +27,28 @@ class Users:
         return await self._session.scalar(
             select(User).where(User.email_key == key, User.erasure_id.is_(None))
         )
+
+    async def find(self, user_id: UUID) -> User | None:
+        """Return the account."""
+        return await self._session.get(User, user_id)
+
+    async def change_email(self, user: User, email: str, *, key: str) -> bool:
+        """Give the account another address; False when it belongs to another one."""
+        taken = exists().where(User.email_key == key, User.erasure_id.is_(None), User.id != user.id)
+        statement = (
+            update(User)
+            .where(User.id == user.id, ~taken)
+            .values(email=email, email_key=key)
+            .returning(User.id)
+        )
+        try:
+            async with self._session.begin_nested():
+                changed = await self._session.scalar(statement)
+        except IntegrityError:
+            # Two accounts confirmed the same address at once; the unique index let the other one through.
+            return False
+        await self._session.refresh(user)
+        return changed is not None
 
     async def lock(self, user_id: UUID) -> User | None:
         """Return the account, locked until the transaction ends."""

@@ -7,13 +7,14 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import Unauthorized
-from contracts.fields import RevocationReason
+from contracts.fields import MailKind, RevocationReason
 from contracts.identity import UserDeleted
 from contracts.topology import erasure_participants
 from identity.models import Erasure
-from identity.repositories import Erasures, Participants, Users
+from identity.repositories import Erasures, Mails, Participants, Users
 from identity.tokens import capability_hash, new_capability
 from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.request_mail import request_mail
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ async def delete_account(
     # Announcements add participants; the topology keeps one that has never started yet from being left out.
     announced = await Participants(uow.session).handling("erasure")
     Erasures(uow.session).open(erasure, sorted(announced | set(erasure_participants())))
+    await Mails(uow.session).drop_tokens(user_id)
+    request_mail(uow, user_id=user_id, kind=MailKind.ACCOUNT_DELETED, now=now)
     uow.publish(
         UserDeleted(user_id=user_id, erasure_id=erasure.id, requested_at=now, deadline=erasure.deadline)
     )

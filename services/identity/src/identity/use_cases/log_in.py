@@ -1,5 +1,6 @@
 """Sign in with address and password."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.clock import Clock
@@ -12,8 +13,22 @@ from identity.policy import InvalidCredentials, email_key
 from identity.repositories import Sessions, Users
 
 
+@dataclass(frozen=True)
+class Device:
+    """What a sign-in tells of the device: for the person's own list of sessions."""
+
+    user_agent: str | None = None
+    ip_prefix: str | None = None
+
+
 async def log_in(
-    database: Database, *, hasher: PasswordHasher, clock: Clock, email: str, password: str
+    database: Database,
+    *,
+    hasher: PasswordHasher,
+    clock: Clock,
+    email: str,
+    password: str,
+    device: Device,
 ) -> Session:
     """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
 
@@ -33,10 +48,10 @@ async def log_in(
             raise InvalidCredentials
         if better_hash is not None:
             current.password_hash = better_hash
-        return open_session(uow, current, now=clock.now())
+        return open_session(uow, current, device=device, now=clock.now())
 
 
-def open_session(uow: UnitOfWork, user: User, *, now: datetime) -> Session:
+def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) -> Session:
     """Start a session of `user`, whose row the caller has locked."""
     session = Session(
         id=new_id(),
@@ -46,6 +61,8 @@ def open_session(uow: UnitOfWork, user: User, *, now: datetime) -> Session:
         authenticated_at=now,
         created_at=now,
         last_used_at=now,
+        user_agent=device.user_agent,
+        ip_prefix=device.ip_prefix,
     )
     Sessions(uow.session).add(session)
     note_activity(uow, user, now=now)

@@ -10,11 +10,21 @@ from identity.repositories import Sessions
 
 
 async def log_out_everywhere(
-    uow: UnitOfWork, *, user_id: UUID, reason: RevocationReason, now: datetime, token_lifetime: timedelta
+    uow: UnitOfWork,
+    *,
+    user_id: UUID,
+    reason: RevocationReason,
+    now: datetime,
+    token_lifetime: timedelta,
+    keep: UUID | None = None,
 ) -> None:
-    """End all sessions; the caller has locked the account."""
+    """End all sessions, or all but the one to `keep`; the caller has locked the account."""
     sessions = Sessions(uow.session)
-    live = await sessions.live_of(user_id)
-    await sessions.end(live, reason=reason.value, now=now, token_lifetime=token_lifetime)
-    if live:
+    ending = [session for session in await sessions.live_of(user_id) if session.id != keep]
+    await sessions.end(ending, reason=reason.value, now=now, token_lifetime=token_lifetime)
+    if keep is None and ending:
         uow.publish(SessionRevoked(user_id=user_id, session_id=None, reason=reason))
+    elif keep is not None:
+        # "All of them" would refuse the kept session's tokens as well.
+        for session in ending:
+            uow.publish(SessionRevoked(user_id=user_id, session_id=session.id, reason=reason))

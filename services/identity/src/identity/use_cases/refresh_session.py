@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import structlog
 
 from chassis.db import Database, UnitOfWork
-from contracts.fields import RevocationReason
+from contracts.fields import MailKind, RevocationReason
 from contracts.identity import SessionRevoked
 from identity.models import Session
 from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
 from identity.repositories import Sessions, Users
 from identity.tokens import RefreshClaim
 from identity.use_cases.log_in import note_activity
+from identity.use_cases.request_mail import request_mail
 
 EXPIRED = "expired"
 
@@ -87,3 +88,4 @@ async def _end_reused(uow: UnitOfWork, session: Session, lifetimes: SessionLifet
         [session], reason=reason.value, now=now, token_lifetime=lifetimes.access_token
     )
     uow.publish(SessionRevoked(user_id=session.user_id, session_id=session.id, reason=reason))
+    request_mail(uow, user_id=session.user_id, kind=MailKind.SESSION_ENDED_FOR_SAFETY, now=now)

@@ -1,0 +1,80 @@
+"""What the links of mails lead to: confirming an address and resetting a password."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from chassis.openapi import problems
+from chassis.problems import Unauthorized
+from contracts.fields import MailKind
+from identity import schemas
+from identity.api.dependencies import CurrentService, SignedIn, new_password_hash
+from identity.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
+from identity.policy import EmailTaken, InvalidMailToken, WeakPassword
+from identity.use_cases.request_mail import request_mail
+from identity.use_cases.request_password_reset import request_password_reset
+from identity.use_cases.reset_password import reset_password
+from identity.use_cases.verify_email import verify_email
+
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+
+
+@router.post("/verify-email", responses=problems(InvalidMailToken, EmailTaken))
+async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
+    """Confirm an address with the token of a mail."""
+    async with service.unit_of_work() as uow:
+        await verify_email(uow, token=body.token.get_secret_value(), now=service.clock.now())
+    return schemas.MessageResponse(message="Your address is confirmed.")
+
+
+@router.post("/resend-verification", status_code=202, responses=problems(Unauthorized))
+async def resend_verification(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
+    """Send the confirmation mail again; a confirmed address gets none."""
+    if not user.is_verified:
+        async with service.unit_of_work() as uow:
+            request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=service.clock.now())
+    return schemas.MessageResponse(message="If your address is not confirmed yet, a mail is on its way.")
+
+
+@router.post("/request-password-reset")
+async def ask_for_reset(
+    body: schemas.PasswordResetRequest, service: CurrentService
+) -> schemas.MessageResponse:
+    """Send a reset mail; the answer is the same whether or not the address has an account."""
+    async with service.unit_of_work() as uow:
+        await request_password_reset(uow, email=body.email, now=service.clock.now())
+    return schemas.MessageResponse(message="If this address has an account, a mail is on its way.")
+
+
+@router.post("/reset-password", responses=problems(InvalidMailToken, WeakPassword))
+async def choose_password(
+    body: schemas.NewPasswordRequest, service: CurrentService
+) -> schemas.MessageResponse:
+    """Set a new password with the token of a mail; ends every session."""
+    password_hash = await new_password_hash(service, body.new_password, email="")
+    async with service.unit_of_work() as uow:
+        await reset_password(
+            uow,
+            token=body.token.get_secret_value(),
+            password_hash=password_hash,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
+
+
+@router.get("/verify-email", response_class=HTMLResponse)
+async def verify_email_page() -> HTMLResponse:
+    """Show the page that a confirmation mail links to."""
+    return _page(VERIFY_EMAIL_PAGE)
+
+
+@router.get("/reset-password", response_class=HTMLResponse)
+async def reset_password_page() -> HTMLResponse:
+    """Show the page that a reset mail links to."""
+    return _page(RESET_PASSWORD_PAGE)
+
+
+def _page(html: str) -> HTMLResponse:
+    return HTMLResponse(
+        html, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"}
+    )

@@ -1,0 +1,132 @@
+"""Signing in with Apple and Google, and Apple's notices."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from pydantic import SecretStr
+
+from chassis.auth import CurrentPrincipal, Principal
+from chassis.openapi import problems
+from chassis.problems import Unauthorized
+from identity import schemas
+from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, token_response
+from identity.providers.apple_grants import ObtainedGrant
+from identity.providers.problems import (
+    EmailNeeded,
+    FreshSignInNeeded,
+    IdentityTokenRefused,
+    NoticeRefused,
+    ProviderAccountTaken,
+    ProviderNotOffered,
+    SignInFirst,
+)
+from identity.providers.tokens import ProvenIdentity
+from identity.use_cases.follow_apple_notice import follow_apple_notice
+from identity.use_cases.link_provider import link_provider
+from identity.use_cases.log_in import Device
+from identity.use_cases.sign_in_with_provider import sign_in_with_provider
+from identity.wiring import Service
+
+FRESH = timedelta(minutes=5)
+"""How recent a sign-in must be that lets one add another way to sign in (ASVS 7.5.1)."""
+_SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded)
+_LINK = problems(
+    Unauthorized, IdentityTokenRefused, FreshSignInNeeded, ProviderNotOffered, ProviderAccountTaken
+)
+
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+
+
+@router.post("/apple", responses=_SIGN_IN)
+async def sign_in_with_apple(
+    body: schemas.AppleSignIn, service: CurrentService, device: CurrentDevice
+) -> schemas.TokenResponse:
+    """Sign in, or register, with the identity token of Sign in with Apple."""
+    identity, grant = await _apple(service, body)
+    return await _sign_in(service, device, identity, grant)
+
+
+@router.post("/google", responses=_SIGN_IN)
+async def sign_in_with_google(
+    body: schemas.GoogleSignIn, service: CurrentService, device: CurrentDevice
+) -> schemas.TokenResponse:
+    """Sign in, or register, with the id_token of Sign in with Google."""
+    return await _sign_in(service, device, await _google(service, body), None)
+
+
+@router.post("/apple/link", responses=_LINK)
+async def link_apple(
+    body: schemas.AppleSignIn, principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+) -> schemas.MessageResponse:
+    """Let Sign in with Apple open the caller's account too; needs a sign-in of the last five minutes."""
+    _require_fresh(service, principal)
+    identity, grant = await _apple(service, body)
+    await link_provider(
+        service.database, user_id=user.id, identity=identity, grant=grant, now=service.clock.now()
+    )
+    return schemas.MessageResponse(message="You can now sign in with Apple.")
+
+
+@router.post("/google/link", responses=_LINK)
+async def link_google(
+    body: schemas.GoogleSignIn, principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+) -> schemas.MessageResponse:
+    """Let Sign in with Google open the caller's account too; needs a sign-in of the last five minutes."""
+    _require_fresh(service, principal)
+    identity = await _google(service, body)
+    await link_provider(
+        service.database, user_id=user.id, identity=identity, grant=None, now=service.clock.now()
+    )
+    return schemas.MessageResponse(message="You can now sign in with Google.")
+
+
+@router.post("/apple/notifications", responses=problems(NoticeRefused, ProviderNotOffered))
+async def receive_apple_notification(
+    body: schemas.AppleNotification, service: CurrentService
+) -> schemas.MessageResponse:
+    """Take a notice of Apple's server about a person; one that was taken before changes nothing."""
+    now = service.clock.now()
+    notice = await service.providers.apple_notices.read(body.payload.get_secret_value(), now=now)
+    async with service.unit_of_work() as uow:
+        await follow_apple_notice(
+            uow,
+            notice,
+            now=now,
+            deadline_days=service.settings.erasure_deadline_days,
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.MessageResponse(message="The notice was taken.")
+
+
+async def _apple(service: Service, body: schemas.AppleSignIn) -> tuple[ProvenIdentity, ObtainedGrant | None]:
+    providers = service.providers
+    identity = await providers.apple.verify(body.identity_token.get_secret_value(), nonce=_text(body.nonce))
+    code = _text(body.authorization_code)
+    return identity, await providers.apple_grants.obtain(code, identity) if code is not None else None
+
+
+async def _google(service: Service, body: schemas.GoogleSignIn) -> ProvenIdentity:
+    return await service.providers.google.verify(body.id_token.get_secret_value(), nonce=_text(body.nonce))
+
+
+async def _sign_in(
+    service: Service, device: Device, identity: ProvenIdentity, grant: ObtainedGrant | None
+) -> schemas.TokenResponse:
+    session = await sign_in_with_provider(
+        service.database,
+        identity=identity,
+        grant=grant,
+        device=device,
+        now=service.clock.now(),
+        token_lifetime=service.settings.access_token_lifetime,
+    )
+    return token_response(service, session)
+
+
+def _require_fresh(service: Service, principal: Principal) -> None:
+    if service.clock.now() - principal.authenticated_at > FRESH:
+        raise FreshSignInNeeded
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None

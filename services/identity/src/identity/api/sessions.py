@@ -1,0 +1,82 @@
+"""The person's signed-in devices, and the password that guards them."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from chassis.auth import CurrentPrincipal
+from chassis.openapi import problems
+from chassis.problems import NotFound, Unauthorized
+from identity import schemas
+from identity.api.dependencies import CurrentService, SignedIn, new_password_hash
+from identity.policy import InvalidCredentials, WeakPassword
+from identity.repositories import Sessions
+from identity.use_cases.change_password import change_password
+from identity.use_cases.end_session import end_session
+
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+
+
+@router.get("/sessions", responses=problems(Unauthorized))
+async def list_sessions(
+    principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+) -> schemas.SessionList:
+    """List the devices on which the person is signed in."""
+    now, settings = service.clock.now(), service.settings
+    async with service.unit_of_work() as uow:
+        found = await Sessions(uow.session).listed(
+            user.id,
+            used_after=now - settings.refresh_idle,
+            created_after=now - settings.refresh_absolute,
+        )
+    return schemas.SessionList(
+        sessions=[
+            schemas.SessionRead(
+                id=session.id,
+                created_at=session.created_at,
+                last_used_at=session.last_used_at,
+                user_agent=session.user_agent,
+                ip=session.ip_prefix,
+                current=session.id == principal.session_id,
+            )
+            for session in found
+        ]
+    )
+
+
+@router.delete("/sessions/{session_id}", status_code=204, responses=problems(Unauthorized, NotFound))
+async def remove_session(session_id: UUID, user: SignedIn, service: CurrentService) -> None:
+    """End one session."""
+    async with service.unit_of_work() as uow:
+        await end_session(
+            uow,
+            user_id=user.id,
+            session_id=session_id,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+
+
+@router.post("/change-password", responses=problems(Unauthorized, InvalidCredentials, WeakPassword))
+async def replace_password(
+    body: schemas.PasswordChangeRequest,
+    principal: CurrentPrincipal,
+    user: SignedIn,
+    service: CurrentService,
+) -> schemas.MessageResponse:
+    """Change the password; ends every other session."""
+    fits, _ = await service.hasher.verify(body.current_password.get_secret_value(), user.password_hash)
+    if not fits:
+        raise InvalidCredentials("The current password is not right.")
+    new_hash = await new_password_hash(service, body.new_password, email=user.email)
+    async with service.unit_of_work() as uow:
+        await change_password(
+            uow,
+            user_id=user.id,
+            session_id=principal.session_id,
+            verified_hash=user.password_hash,
+            new_hash=new_hash,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.MessageResponse(message="Your password is changed. Other devices were signed out.")

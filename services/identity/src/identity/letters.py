@@ -1,0 +1,124 @@
+"""What identity's mails say: text and HTML from the same sentences."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from html import escape
+
+from contracts.fields import MailKind
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One kind of mail. `path` is the page that its link opens; without one there is no link."""
+
+    subject: str
+    sentences: tuple[str, ...]
+    button: str = ""
+    path: str = ""
+
+
+_IF_IT_WAS_NOT_YOU = (
+    "If this was not you: somebody may know your password. Reset it in the app, which signs out every device."
+)
+
+LETTERS: dict[MailKind, Letter] = {
+    MailKind.VERIFY_ADDRESS: Letter(
+        "Confirm your address",
+        (
+            "Welcome to IrisVue. Please confirm that this address is yours.",
+            "The link works once, for 24 hours. If you did not create an account, ignore this mail.",
+        ),
+        "Confirm my address",
+        "/verify-email",
+    ),
+    MailKind.CONFIRM_NEW_ADDRESS: Letter(
+        "Confirm your new address",
+        (
+            "You asked to use this address for your IrisVue account. It takes effect when you confirm it.",
+            "The link works once, for 24 hours. If you did not ask for this, ignore this mail.",
+        ),
+        "Use this address",
+        "/verify-email",
+    ),
+    MailKind.ADDRESS_CHANGED: Letter(
+        "The address of your account is about to change",
+        (
+            "Somebody who is signed in to your IrisVue account asked to change its address.",
+            "It changes when the new address is confirmed.",
+            _IF_IT_WAS_NOT_YOU,
+        ),
+    ),
+    MailKind.RESET_PASSWORD: Letter(
+        "Reset your password",
+        (
+            "You asked to reset the password of your IrisVue account.",
+            "The link works once, for 15 minutes.",
+            "If you did not ask for it, ignore this mail: your password stays as it is.",
+        ),
+        "Choose a new password",
+        "/reset-password",
+    ),
+    MailKind.PASSWORD_CHANGED: Letter(
+        "Your password was changed",
+        ("The password of your IrisVue account was changed.", _IF_IT_WAS_NOT_YOU),
+    ),
+    MailKind.NEW_SIGN_IN_METHOD: Letter(
+        "A new way to sign in was added",
+        ("Your IrisVue account can now be opened with a new sign-in method.", _IF_IT_WAS_NOT_YOU),
+    ),
+    MailKind.SESSION_ENDED_FOR_SAFETY: Letter(
+        "We signed out one of your devices",
+        (
+            "An old sign-in token of one of your devices was used a second time.",
+            "It may have been copied, so that device was signed out. Sign in again to go on.",
+            _IF_IT_WAS_NOT_YOU,
+        ),
+    ),
+    MailKind.ADDRESS_ALREADY_REGISTERED: Letter(
+        "You already have an account",
+        (
+            "Somebody tried to create an IrisVue account with this address, which has one already.",
+            "If this was you: sign in, or reset the password. If it was not, there is nothing to do.",
+        ),
+    ),
+    MailKind.ACCOUNT_DELETED: Letter(
+        "Your account is being deleted",
+        (
+            "As you asked, your IrisVue account is closed and everything in it is being erased.",
+            "The app keeps a token that shows you when the erasure is complete. This can't be undone.",
+        ),
+    ),
+}
+
+
+def write(kind: MailKind, *, sender: str, recipient: str, link: str | None, now: datetime) -> EmailMessage:
+    """Return the mail, as text with an HTML alternative (RFC 2046 §5.1.4)."""
+    letter = LETTERS[kind]
+    message = EmailMessage()
+    message["Subject"] = letter.subject
+    message["From"] = sender
+    message["To"] = recipient
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].rstrip(">"))
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_text(letter, link))
+    message.add_alternative(_html(letter, link), subtype="html")
+    return message
+
+
+def _text(letter: Letter, link: str | None) -> str:
+    parts = [*letter.sentences]
+    if link:
+        parts.insert(1, f"{letter.button}:\n{link}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(letter: Letter, link: str | None) -> str:
+    parts = [f"<p>{escape(sentence)}</p>" for sentence in letter.sentences]
+    if link:
+        address = escape(link, quote=True)
+        parts.insert(1, f'<p><a href="{address}"><b>{escape(letter.button)}</b></a></p><p>{address}</p>')
+    body = "\n".join(parts)
+    return f'<!doctype html><html lang="en"><title>{escape(letter.subject)}</title><body>{body}</body></html>'

@@ -1,0 +1,43 @@
+"""Mails to be sent and the single-use tokens in their links."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chassis.tables import on_erase
+from identity.models.base import Base
+
+
+class Mail(Base):
+    """A mail that was asked for; without an account it is a dummy that nobody gets."""
+
+    __tablename__ = "mails"
+    __table_args__ = (
+        Index("ix_mails_unsent", "requested_at", postgresql_where=text("settled_at IS NULL")),
+        {"info": on_erase("delete")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("identity.users.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[str] = mapped_column(String(40))
+    new_address: Mapped[str | None] = mapped_column(String(320))
+    requested_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    refused: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class MailToken(Base):
+    """The right that a link in a mail carries; only its hash is kept (OWASP Forgot Password)."""
+
+    __tablename__ = "mail_tokens"
+    __table_args__ = ({"info": on_erase("delete")},)
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str] = mapped_column(String(40))
+    new_address: Mapped[str | None] = mapped_column(String(320))
+    expires_at: Mapped[datetime] = mapped_column(index=True)

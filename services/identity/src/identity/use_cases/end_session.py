@@ -1,0 +1,25 @@
+"""End one of the person's sessions, chosen from their list."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.problems import NotFound, Unauthorized
+from contracts.fields import RevocationReason
+from contracts.identity import SessionRevoked
+from identity.repositories import Sessions, Users
+
+
+async def end_session(
+    uow: UnitOfWork, *, user_id: UUID, session_id: UUID, now: datetime, token_lifetime: timedelta
+) -> None:
+    """End the session; raises `NotFound` when it is not the person's or has ended."""
+    if await Users(uow.session).lock(user_id) is None:
+        raise Unauthorized
+    sessions = Sessions(uow.session)
+    session = await sessions.lock(session_id)
+    if session is None or session.user_id != user_id or session.ended_at is not None:
+        raise NotFound
+    reason = RevocationReason.ENDED_BY_USER
+    await sessions.end([session], reason=reason.value, now=now, token_lifetime=token_lifetime)
+    uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))

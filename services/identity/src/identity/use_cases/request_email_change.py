@@ -1,0 +1,28 @@
+"""Ask for another address; it takes effect when its owner confirms it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.problems import Unauthorized
+from contracts.fields import MailKind
+from identity.models import User
+from identity.policy import EmailTaken, email_key
+from identity.repositories import Users
+from identity.use_cases.request_mail import request_mail
+
+
+async def request_email_change(uow: UnitOfWork, *, user_id: UUID, email: str, now: datetime) -> User:
+    """Send the confirmation to the new address and tell the old one; raises `EmailTaken`."""
+    users = Users(uow.session)
+    user = await users.lock(user_id)
+    if user is None or not user.is_active:
+        raise Unauthorized
+    if email == user.email:
+        return user
+    holder = await users.with_email(email_key(email))
+    if holder is not None and holder.id != user.id:
+        raise EmailTaken
+    request_mail(uow, user_id=user_id, kind=MailKind.CONFIRM_NEW_ADDRESS, now=now, new_address=email)
+    request_mail(uow, user_id=user_id, kind=MailKind.ADDRESS_CHANGED, now=now)
+    return user

@@ -1,0 +1,34 @@
+"""Choose a new password with the token of a mail; every session ends."""
+
+from datetime import datetime, timedelta
+
+from chassis.db import UnitOfWork
+from contracts.fields import MailKind, RevocationReason
+from identity.policy import InvalidMailToken
+from identity.repositories import Mails, Users
+from identity.tokens import capability_hash
+from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.request_mail import request_mail
+
+
+async def reset_password(
+    uow: UnitOfWork, *, token: str, password_hash: str, now: datetime, token_lifetime: timedelta
+) -> None:
+    """Set the password, end every session and tell the person; raises `InvalidMailToken`.
+
+    The mail proves the address too, so an account that was not verified is verified now.
+    """
+    mails = Mails(uow.session)
+    found = await mails.take_token(capability_hash(token), purposes=(MailKind.RESET_PASSWORD.value,), now=now)
+    if found is None:
+        raise InvalidMailToken
+    user = await Users(uow.session).lock(found.user_id)
+    if user is None or not user.is_active:
+        raise InvalidMailToken
+    user.password_hash, user.updated_at = password_hash, now
+    # Links that are still under way, to a changed address too, may have been asked for by somebody else.
+    await mails.drop_tokens(user.id)
+    await log_out_everywhere(
+        uow, user_id=user.id, reason=RevocationReason.PASSWORD_RESET, now=now, token_lifetime=token_lifetime
+    )
+    request_mail(uow, user_id=user.id, kind=MailKind.PASSWORD_CHANGED, now=now)

@@ -1,0 +1,75 @@
+"""Send a mail that was asked for, once."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from chassis.db import UnitOfWork
+from contracts.fields import MailKind
+from identity.letters import LETTERS, write
+from identity.models import Mail, MailToken, User
+from identity.post import MailRefused, Post
+from identity.repositories import Mails, Users
+from identity.tokens import capability_hash, new_capability
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """How mails leave: the server, who they come from and where their links lead."""
+
+    post: Post
+    address: str
+    link_base: str
+    verify_for: timedelta
+    reset_for: timedelta
+
+
+async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: datetime) -> None:
+    """Send the mail and remember it; harmless when it was sent, or when its person is gone.
+
+    Raises `MailServerUnavailable` when the server can't be reached; the mail stays to be sent.
+    """
+    mails = Mails(uow.session)
+    mail = await mails.lock(mail_id)
+    if mail is None or mail.settled_at is not None:
+        return
+    mail.settled_at = now
+    user = await Users(uow.session).find(mail.user_id) if mail.user_id else None
+    if user is None:
+        return
+    kind = MailKind(mail.kind)
+    message = write(
+        kind,
+        sender=sender.address,
+        recipient=mail.new_address or user.email,
+        link=_link(mails, sender, user, mail, kind, now),
+        now=now,
+    )
+    try:
+        await sender.post.send(message)
+    except MailRefused as refusal:
+        mail.refused = True
+        log.warning("mail_refused", mail_id=str(mail.id), kind=mail.kind, code=str(refusal))
+
+
+def _link(mails: Mails, sender: Sender, user: User, mail: Mail, kind: MailKind, now: datetime) -> str | None:
+    path = LETTERS[kind].path
+    if not path:
+        return None
+    lifetime = sender.reset_for if kind is MailKind.RESET_PASSWORD else sender.verify_for
+    token = new_capability()
+    mails.add_token(
+        MailToken(
+            token_hash=capability_hash(token),
+            user_id=user.id,
+            purpose=kind.value,
+            new_address=mail.new_address,
+            expires_at=now + lifetime,
+        )
+    )
+    # Behind the `#` the token stays in the browser: no server, proxy or log on the way sees it.
+    return f"{sender.link_base}{path}#token={token}"

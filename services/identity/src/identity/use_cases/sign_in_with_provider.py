@@ -1,0 +1,126 @@
+"""Sign in, or register, with what Apple or Google says about a person."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from chassis.db import Database, UnitOfWork
+from chassis.ids import new_id
+from chassis.problems import ServiceUnavailable
+from contracts.fields import MailKind
+from contracts.identity import UserRegistered, UserVerified
+from identity.models import Session, User
+from identity.policy import email_key
+from identity.providers.apple_grants import ObtainedGrant
+from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
+from identity.providers.tokens import ProvenIdentity
+from identity.repositories import ProviderIdentities, Users
+from identity.use_cases.link_provider import LostRace, add_link, keep_grant, spend_nonce
+from identity.use_cases.log_in import Device, open_session
+from identity.use_cases.reclaim_account import reclaim_account
+from identity.use_cases.request_mail import request_mail
+
+ATTEMPTS = 3
+
+log = structlog.get_logger(__name__)
+
+
+async def sign_in_with_provider(
+    database: Database,
+    *,
+    identity: ProvenIdentity,
+    grant: ObtainedGrant | None,
+    device: Device,
+    now: datetime,
+    token_lifetime: timedelta,
+) -> Session:
+    """Open a session of the account that `identity` opens, and create the account when there is none.
+
+    Raises `SignInFirst`, `EmailNeeded` or `IdentityTokenRefused`. Of two first sign-ins at once the unique
+    indexes let one create the account; the other is tried again and finds it.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            async with database.unit_of_work() as uow:
+                await spend_nonce(uow, identity)
+                user = await _account(uow, identity, now=now, token_lifetime=token_lifetime)
+                await keep_grant(uow, user, grant, now=now)
+                return open_session(uow, user, device=device, now=now)
+        except LostRace:
+            log.info("provider_sign_in_repeated", provider=identity.provider.value)
+    raise ServiceUnavailable
+
+
+async def _account(
+    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, token_lifetime: timedelta
+) -> User:
+    known = await _known_account(uow, identity)
+    if known is not None:
+        return known
+    user = await _account_with_address(uow, identity, now=now, token_lifetime=token_lifetime)
+    if user is None:
+        user = await _new_account(uow, identity, now=now)
+    await add_link(uow, user, identity, now=now)
+    return user
+
+
+async def _known_account(uow: UnitOfWork, identity: ProvenIdentity) -> User | None:
+    identities = ProviderIdentities(uow.session)
+    found = await identities.lock(identity.issuer, identity.subject)
+    if found is None:
+        return None
+    user, link = found
+    if user.erasure_id is not None:
+        # Who comes back while their old account is still being erased starts anew, as with an address.
+        await identities.unlink(link)
+        return None
+    if not user.is_active:
+        raise IdentityTokenRefused
+    link.asserted_at = max(link.asserted_at, identity.issued_at)
+    link.private_relay = identity.private_relay or link.private_relay
+    return user
+
+
+async def _account_with_address(
+    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, token_lifetime: timedelta
+) -> User | None:
+    """Return the account that has the provider's address, if both sides prove whose it is."""
+    if identity.email is None:
+        return None
+    user = await ProviderIdentities(uow.session).lock_account_with(email_key(identity.email))
+    if user is None:
+        return None
+    if not user.is_active:
+        raise IdentityTokenRefused
+    if not identity.email_proved:
+        raise SignInFirst
+    if user.is_verified:
+        request_mail(uow, user_id=user.id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
+    else:
+        await reclaim_account(uow, user, now=now, token_lifetime=token_lifetime)
+    return user
+
+
+async def _new_account(uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime) -> User:
+    if identity.email is None:
+        raise EmailNeeded
+    fresh = User(
+        id=new_id(),
+        email=identity.email,
+        email_key=email_key(identity.email),
+        auth_provider=identity.provider.value,
+        is_active=True,
+        is_verified=identity.email_proved,
+        created_at=now,
+        updated_at=now,
+    )
+    users = Users(uow.session)
+    user = await users.lock(fresh.id) if await users.add(fresh) else None
+    if user is None:
+        raise LostRace
+    uow.publish(UserRegistered(user_id=user.id, auth_provider=identity.provider, registered_at=now))
+    if user.is_verified:
+        uow.publish(UserVerified(user_id=user.id, verified_at=now))
+    else:
+        request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=now)
+    return user
