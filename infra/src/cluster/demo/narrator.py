@@ -1,5 +1,6 @@
 """Tells a story in the terminal: chapters, requests with their answers, facts and proofs."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -8,8 +9,8 @@ from typing import Any, TextIO
 from cluster import table
 from cluster.demo.client import Answer
 
-WIDTH = 96
 SHOWN = 84
+LONG_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}([0-9a-f]{6})")
 FIRST_REFUSAL = 400
 BOLD, DIM, GREEN, YELLOW, RED, PLAIN = "\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[0m"
 
@@ -44,15 +45,15 @@ class Narrator:
     def heard(self, answer: Answer) -> None:
         """Show one request with its answer; listens to the client."""
         self._calls += 1
-        request = f"{answer.method:<6} {answer.target}"
+        request = f"{answer.method:<6} " + LONG_ID.sub(r"…\1", answer.target)
         colour = GREEN if answer.status < FIRST_REFUSAL else YELLOW
         status = self._coloured(colour, str(answer.status))
         reason = f"  {answer.problem}" if answer.problem else ""
-        self._line(f"    {request:<62} {status} {answer.milliseconds:6.0f} ms{reason}")
+        self._line(f"    {request:<52} {status} {answer.milliseconds:6.0f} ms{reason}")
 
     def fact(self, name: str, value: Any) -> None:
         """Show one interesting field."""
-        text = str(value)
+        text = " ".join(str(value).split())
         shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
         self._line(self._coloured(DIM, f"           {name:<22} {shown}"))
 

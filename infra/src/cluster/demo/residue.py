@@ -2,7 +2,9 @@
 
 Nothing is left out by name: every row of every table of every schema, every object, version and unfinished
 upload, every Redis key and value, every message of every queue. A trace is any of the person's words, as
-text, as hexadecimal digits (how PostgreSQL shows raw bytes) or, for ids, without hyphens.
+text, as hexadecimal digits (how PostgreSQL shows raw bytes) or, for ids, without hyphens. The keyed hash that
+names the person's folder in the bucket is searched as well; only work orders to look there once more may
+still hold it, and those are counted apart.
 """
 
 import asyncio
@@ -32,17 +34,30 @@ _TABLES = """
     WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 """
 
-_BEARS_A_TRACE = "lower(t::text) LIKE ANY ($1::text[])"
+_ROWS = """
+    SELECT count(*), count(*) FILTER (WHERE named), count(*) FILTER (WHERE foldered AND NOT named)
+    FROM (
+        SELECT row LIKE ANY ($1::text[]) AS named, row LIKE ANY ($2::text[]) AS foldered
+        FROM (SELECT lower(t::text) AS row FROM {table} AS t) AS texts
+    ) AS judged
+"""
+# An upload that was cut off may still reach the store after the erasure: storage looks into the folder again,
+# up to a day later, and then forgets its name.
+MAY_NAME_THE_FOLDER = frozenset(["irisvue.storage.destructions"])
 
 
 @dataclass(frozen=True)
 class Place:
-    """One table, bucket, database or queue: how much was looked at, and how much of it bears a trace."""
+    """One table, bucket, database or queue: how much was looked at, and how much of it bears a trace.
+
+    `kept` counts what names the person's folder by its keyed hash, where that may be.
+    """
 
     kind: str
     name: str
     looked_at: int
     found: int
+    kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,26 +65,25 @@ class Traces:
     """What to search for, in every spelling."""
 
     words: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, *, ids: Iterable[str], words: Iterable[str]) -> "Traces":
-        """Build the spellings of UUIDs and of plain words, lower case."""
+    def of(cls, *, ids: Iterable[str], words: Iterable[str], object_keys: Iterable[str] = ()) -> "Traces":
+        """Build the spellings of UUIDs, of plain words and of the first folder of object keys, lower case."""
         plain = [str(UUID(text)) for text in ids]
         texts = [*plain, *(text.lower() for text in words)]
         short = [text.replace("-", "") for text in plain]
-        return cls(tuple(dict.fromkeys([*texts, *short, *(text.encode().hex() for text in texts)])))
+        folders = [key.split("/", 1)[0].lower() for key in object_keys]
+        return cls(
+            tuple(dict.fromkeys([*texts, *short, *(text.encode().hex() for text in texts)])),
+            tuple(dict.fromkeys([*folders, *(text.encode().hex() for text in folders)])),
+        )
 
     def stand_in(self, data: str | bytes) -> bool:
         """Whether any of them stands in the data."""
         text = data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
         lowered = text.lower()
-        return any(word in lowered for word in self.words)
-
-    @property
-    def patterns(self) -> list[str]:
-        """The same as LIKE patterns."""
-        escaped = (word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") for word in self.words)
-        return [f"%{word}%" for word in escaped]
+        return any(word in lowered for word in (*self.words, *self.folders))
 
 
 async def search(values: Mapping[str, str], traces: Traces) -> list[Place]:
@@ -98,12 +112,21 @@ async def search_database(values: Mapping[str, str], database: str, traces: Trac
         places = []
         for (table,) in await connection.fetch(_TABLES):
             # The name comes from the catalogue, quoted by PostgreSQL itself.
-            query = f"SELECT count(*), count(*) FILTER (WHERE {_BEARS_A_TRACE}) FROM {table} AS t"  # noqa: S608
-            rows, found = await connection.fetchrow(query, traces.patterns)
-            places.append(Place("table", f"{database}.{table}", rows, found))
+            query = _ROWS.format(table=table)
+            rows, named, foldered = await connection.fetchrow(
+                query, _patterns(traces.words), _patterns(traces.folders)
+            )
+            name = f"{database}.{table}"
+            kept = foldered if name in MAY_NAME_THE_FOLDER else 0
+            places.append(Place("table", name, rows, named + foldered - kept, kept))
         return places
     finally:
         await connection.close()
+
+
+def _patterns(words: Iterable[str]) -> list[str]:
+    escaped = (word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") for word in words)
+    return [f"%{word}%" for word in escaped]
 
 
 async def search_bucket(values: Mapping[str, str], traces: Traces) -> list[Place]:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from cluster.demo.narrator import Narrator, StoryBroken
 from cluster.environment import BUCKET
 
 ERASURE_SECONDS = 60.0
+LAST_WORDS_SECONDS = 10.0
 POLL_SECONDS = 0.1
 SLICE = 64
 
@@ -209,25 +211,39 @@ class Story:
     async def _is_found_nowhere(self) -> None:
         tell = self._tell
         tell.chapter("What is left of her")
-        places = await residue.search(self._values, self._traces())
+        places, left = await self._search_until_gone()
         self._show(places)
-        left = [place for place in places if place.found]
         if left:
             names = ", ".join(f"{place.name} ({place.found})" for place in left)
             raise StoryBroken(f"traces of the person are left in: {names}")
         total = sum(place.looked_at for place in places)
-        tell.proven(f"nothing: {total} rows, objects, keys and messages in {len(places)} places")
+        tell.proven(f"nothing in {total} rows, objects, keys and messages of {len(places)} places")
+
+    async def _search_until_gone(self) -> tuple[list[residue.Place], list[residue.Place]]:
+        """Search; the last announcements may still be on their way out, and are given some seconds."""
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        while True:
+            places = await residue.search(self._values, self._traces())
+            left = [place for place in places if place.found]
+            if not left or time.monotonic() > deadline:
+                return places, left
+            await asyncio.sleep(POLL_SECONDS)
 
     def _traces(self) -> residue.Traces:
         return residue.Traces.of(
             ids=[self._user_id, *self._consent_ids, *(photo["id"] for photo in self._photos)],
-            words=[self._email, *(photo["s3_key"] for photo in self._photos)],
+            words=[self._email],
+            object_keys=[photo["s3_key"] for photo in self._photos],
         )
 
     def _show(self, places: Sequence[residue.Place], *, only_found: bool = False) -> None:
+        shown = [place for place in places if place.found or (place.looked_at and not only_found)]
         rows = [
-            (place.kind, place.name, str(place.looked_at), str(place.found))
-            for place in places
-            if place.found or not only_found
+            (place.kind, place.name, str(place.looked_at), str(place.found), str(place.kept or ""))
+            for place in shown
         ]
-        self._tell.table(rows, ("kind", "place", "looked at", "of her"))
+        self._tell.table(rows, ("kind", "place", "looked at", "of her", "keyed hash of her folder"))
+        if not only_found:
+            empty = Counter(place.kind for place in places if not place.looked_at)
+            counted = ", ".join(f"{number} of kind {kind}" for kind, number in empty.items())
+            self._tell.fact("empty places", counted)
