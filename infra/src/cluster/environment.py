@@ -103,7 +103,7 @@ def service_environment(
     if service != "identity":
         environment["IDENTITY_URL"] = f"http://{network.apis['identity']}"
     environment |= _own(values, service, network)
-    if migrates:
+    if migrates and service in DATABASE_SERVICES:
         environment |= _owner_urls(values, service, network)
     return {f"{prefix}_{name}": value for name, value in environment.items()}
 

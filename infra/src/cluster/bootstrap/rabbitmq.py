@@ -1,5 +1,6 @@
 """Replays contracts.topology on a broker through its management API; harmless when repeated."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -33,16 +34,15 @@ async def prepare_rabbitmq(
         await broker.put(["vhosts", vhost], {})
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         await broker.put(["permissions", vhost, admin[0]], everything)
-        for service in topology.SERVICES:
-            await _prepare_user(broker, vhost, service, passwords[service])
-        # Policies come before queues, so that no queue lives a moment without its limits.
-        for policy in topology.policies():
-            await broker.put(["policies", vhost, policy.name], _policy(policy))
-        for exchange in topology.exchanges():
-            await broker.put(["exchanges", vhost, exchange.name], {"type": exchange.kind, "durable": True})
-        for queue in topology.queues():
-            body = {"durable": True, "auto_delete": False, "arguments": queue.arguments}
-            await broker.put(["queues", vhost, queue.name], body)
+        await asyncio.gather(
+            *(_prepare_user(broker, vhost, service, passwords[service]) for service in topology.SERVICES),
+            # Policies come before queues, so that no queue lives a moment without its limits.
+            *(broker.put(["policies", vhost, each.name], _policy(each)) for each in topology.policies()),
+            *(broker.put(["exchanges", vhost, each.name], _exchange(each)) for each in topology.exchanges()),
+        )
+        await asyncio.gather(
+            *(broker.put(["queues", vhost, each.name], _queue(each)) for each in topology.queues())
+        )
         await _prepare_bindings(broker, vhost, topology.bindings())
         await _remove_stale_policies(broker, vhost)
 
@@ -82,6 +82,14 @@ async def _remove_stale_policies(broker: "_Management", vhost: str) -> None:
     for entry in await broker.get(["policies", vhost]):
         if entry["name"] not in wanted:
             await broker.delete(["policies", vhost, entry["name"]])
+
+
+def _exchange(exchange: topology.Exchange) -> dict[str, Any]:
+    return {"type": exchange.kind, "durable": True, "auto_delete": False, "arguments": {}}
+
+
+def _queue(queue: topology.Queue) -> dict[str, Any]:
+    return {"durable": True, "auto_delete": False, "arguments": queue.arguments}
 
 
 def _policy(policy: topology.Policy) -> dict[str, Any]:

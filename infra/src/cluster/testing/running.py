@@ -1,7 +1,7 @@
 """The servers that tests talk to, however they were started."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bootstrap import schemas
@@ -16,7 +16,7 @@ class RunningServers:
     `values` are the variables of a `.env`, `network` says where each server listens.
     """
 
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     network: Network
     maildir: Path | None = None
 
