@@ -1,0 +1,378 @@
+"""The relay with a publisher that the test controls; the real broker has tests of its own."""
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+from aio_pika.exceptions import DeliveryError
+from pamqp.commands import Basic
+from sqlalchemy import select
+
+from chassis import relay as relay_module
+from chassis.broker import BrokerUnavailable
+from chassis.ids import new_id
+from chassis.relay import Relay
+from chassis.testing import eventually
+
+
+class Publisher:
+    """Remembers what arrived, and fails in the ways that the test asks for."""
+
+    def __init__(self):
+        self.arrived = []
+        self.failures = asyncio.Queue()
+        self.stop_at = {}
+        self.connected = asyncio.Queue()
+
+    async def publish(self, message):
+        if not self.failures.empty():
+            raise self.failures.get_nowait()
+        self.arrived.append(message.event_id)
+
+    async def is_connected(self):
+        if not self.connected.empty():
+            answer = self.connected.get_nowait()
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+        return True
+
+
+@pytest.fixture
+def publisher():
+    return Publisher()
+
+
+@pytest.fixture
+def relay(sender, publisher):
+    return Relay(sender, publisher)
+
+
+@pytest.fixture
+async def running(relay):
+    """The relay as a worker runs it."""
+    task = asyncio.create_task(relay.run())
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def announce(sender, an_event):
+    """Return a function that commits an event about each person and returns the events' ids, in order."""
+
+    async def commit(*people):
+        async with sender.unit_of_work() as uow:
+            for person in people:
+                uow.publish(an_event(person))
+            await uow.flush_events()
+            uow.discard_events()
+            outbox = uow.tables.outbox
+            written = await uow.session.scalars(select(outbox.c.event_id).order_by(outbox.c.position.desc()))
+            return written.all()[: len(people)][::-1]
+
+    return commit
+
+
+@pytest.fixture
+def forget_leases(scratch):
+    """Return a function that makes every lease run out."""
+
+    async def forget():
+        await scratch.execute(
+            "UPDATE identity.outbox SET lease_until = now() - interval '1 s' WHERE lease_until IS NOT NULL"
+        )
+
+    return forget
+
+
+async def test_confirmed_row_leaves_the_outbox(relay, publisher, announce, rows):
+    ids = await announce(new_id(), new_id())
+    assert await relay.relay_once() == 2
+    assert sorted(publisher.arrived) == sorted(ids)
+    assert await rows("identity.outbox") == []
+
+
+async def test_only_the_first_row_of_a_subject_is_under_way(relay, publisher, announce):
+    person = new_id()
+    first, second = await announce(person, person)
+    assert await relay.relay_once() == 1
+    assert publisher.arrived == [first]
+    assert await relay.relay_once() == 1
+    assert publisher.arrived == [first, second]
+
+
+class Stage:
+    """A publisher whose messages wait on the wire until the test lets them through."""
+
+    def __init__(self):
+        self.entered = asyncio.Event()
+        self.confirm = asyncio.Event()
+        self.arrived = []
+
+    async def publish(self, message):
+        self.entered.set()
+        await self.confirm.wait()
+        self.arrived.append(message.event_id)
+
+    async def is_connected(self):
+        return True
+
+
+async def test_leased_row_belongs_to_one_relay_until_its_lease_runs_out(
+    sender, relay, publisher, announce, forget_leases
+):
+    person = new_id()
+    first, _second = await announce(person, person)
+    stage = Stage()
+    stalled = asyncio.create_task(Relay(sender, stage).relay_once())
+    await stage.entered.wait()
+
+    assert await relay.relay_once() == 0
+    await forget_leases()
+    assert await relay.relay_once() == 1
+    assert publisher.arrived == [first]
+
+    stage.confirm.set()
+    await stalled
+
+
+async def test_relay_that_lost_its_lease_removes_nothing(sender, announce, forget_leases, rows):
+    await announce(new_id())
+    early, late = Stage(), Stage()
+    slow = asyncio.create_task(Relay(sender, early).relay_once())
+    await early.entered.wait()
+    await forget_leases()
+    other = asyncio.create_task(Relay(sender, late).relay_once())
+    await late.entered.wait()
+
+    early.confirm.set()
+    await slow
+    # The other relay is still publishing this row; only its own confirm may remove it.
+    assert len(await rows("identity.outbox")) == 1
+    late.confirm.set()
+    await other
+    assert await rows("identity.outbox") == []
+
+
+async def test_relay_killed_before_it_could_remove_the_row_leads_to_a_second_delivery(
+    sender, relay, publisher, announce, forget_leases, monkeypatch, rows
+):
+    (event_id,) = await announce(new_id())
+    settling = asyncio.Event()
+
+    async def killed(*_):
+        settling.set()
+        await asyncio.Event().wait()
+
+    doomed = Relay(sender, publisher)
+    monkeypatch.setattr(doomed, "_settle", killed)
+    task = asyncio.create_task(doomed.relay_once())
+    await settling.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(await rows("identity.outbox")) == 1
+
+    await forget_leases()
+    await relay.relay_once()
+    assert publisher.arrived == [event_id, event_id]
+    assert await rows("identity.outbox") == []
+
+
+async def test_refused_row_waits_by_itself_and_says_why(relay, publisher, announce, rows):
+    stuck, other = new_id(), new_id()
+    first, _second, of_other = await announce(stuck, stuck, other)
+    publisher.failures.put_nowait(DeliveryError(None, Basic.Nack()))
+
+    assert await relay.relay_once() == 1
+    assert publisher.arrived == [of_other]
+    waiting = {row["event_id"]: row for row in await rows("identity.outbox")}
+    assert waiting[first]["last_error"] == "DeliveryError"
+    assert waiting[first]["attempts"] == 1
+    assert waiting[first]["lease_token"] is None
+    assert waiting[first]["next_attempt_at"] > waiting[first]["created_at"]
+    # Nothing of that person overtakes it, and it isn't tried again at once.
+    assert await relay.relay_once() == 0
+
+
+async def test_unreachable_broker_frees_the_rows_at_once(relay, publisher, announce, rows):
+    (event_id,) = await announce(new_id())
+    publisher.failures.put_nowait(BrokerUnavailable())
+    with pytest.raises(BrokerUnavailable):
+        await relay.relay_once()
+
+    (row,) = await rows("identity.outbox")
+    assert (row["lease_token"], row["attempts"], row["last_error"]) == (None, 0, None)
+    await relay.relay_once()
+    assert publisher.arrived == [event_id]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(asyncio.CancelledError(), id="cancelled by a lost connection"),
+        pytest.param(TimeoutError(), id="no confirm in time"),
+        pytest.param(RuntimeError(), id="a bug of the client library"),
+    ],
+)
+async def test_relay_survives_a_publish_that_ends_with(failure, publisher, running, announce, rows):
+    publisher.failures.put_nowait(failure)
+    ids = await announce(new_id(), new_id())
+
+    async def everything_arrived():
+        assert sorted(publisher.arrived) == sorted(ids)
+        assert await rows("identity.outbox") == []
+
+    await eventually(everything_arrived)
+    assert not running.done()
+
+
+async def test_relay_survives_a_cancellation_that_is_not_its_own(publisher, running, announce, rows):
+    publisher.connected.put_nowait(asyncio.CancelledError())
+    await announce(new_id())
+
+    async def everything_left():
+        assert await rows("identity.outbox") == []
+
+    await eventually(everything_left)
+    assert not running.done()
+
+
+async def test_relay_stops_when_it_is_told_to(publisher, running):
+    running.cancel()
+    await asyncio.wait([running], timeout=2)
+    assert running.cancelled()
+
+
+async def test_relay_ends_with_an_error_that_nobody_can_wait_out(running, scratch, announce):
+    await scratch.execute("ALTER TABLE identity.outbox RENAME TO elsewhere")
+    try:
+        await asyncio.wait([running], timeout=5)
+        assert running.done()
+        assert running.exception() is not None
+    finally:
+        await scratch.execute("ALTER TABLE identity.elsewhere RENAME TO outbox")
+
+
+async def test_commit_wakes_the_relay_long_before_it_would_poll(relay, publisher, announce, monkeypatch):
+    monkeypatch.setattr(relay_module, "IDLE_POLL_SECONDS", 60)
+
+    async def a_commit_arrives_within(seconds):
+        (event_id,) = await announce(new_id())
+
+        async def arrived():
+            assert event_id in publisher.arrived
+
+        await eventually(arrived, seconds=seconds)
+
+    task = asyncio.create_task(relay.run())
+    try:
+        # What was committed before the relay listened arrives with the next one.
+        await eventually(lambda: a_commit_arrives_within(0.5))
+        for _ in range(3):
+            await a_commit_arrives_within(2)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_row_that_nobody_announced_is_found_by_the_poll(publisher, running, an_event, body_of, scratch):
+    event, event_id = an_event(), new_id()
+    connection = await scratch.connect()
+    await connection.execute(
+        "INSERT INTO identity.outbox (event_id, type, subject, body) VALUES ($1, $2, $3, $4)",
+        event_id,
+        event.type,
+        event.subject,
+        body_of(event, event_id),
+    )
+    await connection.close()
+
+    async def arrived():
+        assert publisher.arrived == [event_id]
+
+    await eventually(arrived, seconds=5)
+
+
+async def test_state_says_how_many_rows_wait_and_how_long(relay, announce, scratch):
+    assert (await relay.state()).waiting == 0
+    await announce(new_id(), new_id())
+    await scratch.execute("UPDATE identity.outbox SET created_at = now() - interval '90 seconds'")
+    state = await relay.state()
+    assert state.waiting == 2
+    assert 90 <= state.oldest_seconds < 120
+
+
+class Fate:
+    """Lets one round of a relay end well, stall for longer than its lease, or die at a chosen message."""
+
+    def __init__(self, chance, arrived, trouble, leases_ran_out):
+        self.kind = chance.choices(["well", "crash before", "crash after", "stall"], [70, 8, 7, 15])[0]
+        self.at = chance.randrange(12)
+        self.arrived = arrived
+        self.trouble = trouble
+        self.leases_ran_out = leases_ran_out
+        self.round = None
+
+    async def publish(self, message):
+        self.at -= 1
+        if self.kind == "well" or self.at != 0:
+            self.arrived.append(message.event_id)
+            return
+        if self.kind == "stall":
+            self.trouble.set()
+            await self.leases_ran_out.wait()
+            self.arrived.append(message.event_id)
+            return
+        if self.kind == "crash after":
+            self.arrived.append(message.event_id)
+        self.trouble.set()
+        self.round.cancel()
+        await asyncio.Event().wait()
+
+
+async def test_four_relays_that_crash_and_stall_publish_everything_in_order(
+    sender, announce, forget_leases, rows, monkeypatch
+):
+    monkeypatch.setattr(relay_module, "BATCH", 12)
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    people = [new_id() for _ in range(60)]
+    await announce(*people * 10)
+    in_order = {}
+    for row in await rows("identity.outbox"):
+        in_order.setdefault(row["subject"], []).append(row["event_id"])
+    arrived, faults = [], Counter()
+    trouble, leases_ran_out = asyncio.Event(), asyncio.Event()
+
+    async def relay():
+        while (await Relay(sender, None).state()).waiting:
+            fate = Fate(chance, arrived, trouble, leases_ran_out)
+            fate.round = asyncio.create_task(Relay(sender, fate).relay_once())
+            await asyncio.wait([fate.round])
+            faults[fate.kind] += fate.at <= 0
+            if not fate.round.cancelled():
+                fate.round.result()
+
+    async def let_leases_run_out():
+        while True:
+            await trouble.wait()
+            trouble.clear()
+            await forget_leases()
+            leases_ran_out.set()
+            leases_ran_out.clear()
+
+    time_passes = asyncio.create_task(let_leases_run_out())
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(relay())
+    time_passes.cancel()
+
+    first_arrivals = list(dict.fromkeys(arrived))
+    assert len(first_arrivals) == 600, f"seed {seed}"
+    for expected in in_order.values():
+        mine = set(expected)
+        assert [event_id for event_id in first_arrivals if event_id in mine] == expected, f"seed {seed}"
+    assert len(arrived) > 600, "no fault led to a second delivery: the test proved nothing"
+    assert all(faults[kind] for kind in ("crash before", "crash after", "stall"))
