@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from starlette.types import Scope
@@ -46,10 +47,13 @@ class Gate:
         self._tell(scope, await self._limits.spend(route.rate, str(principal.user_id)))
         return principal
 
-    def forget(self, principal: Principal, ends: Ends) -> None:
-        """Refuse the caller's session, or all tokens of the caller, from now on."""
+    def forget(self, principal: Principal, ends: Ends, path: str) -> None:
+        """Refuse from now on what a successful call to `path` has ended."""
         # The caller's own token must be covered even when identity's clock is ahead of ours.
         revoked_at = max(self._clock.now(), principal.issued_at)
+        if ends is Ends.NAMED_SESSION:
+            self._denylist.deny_session(UUID(path.rsplit("/", 1)[1]), revoked_at)
+            return
         self._denylist.deny_session(principal.session_id, revoked_at)
         if ends is Ends.ALL_SESSIONS:
             self._denylist.deny_person(principal.user_id, revoked_at)

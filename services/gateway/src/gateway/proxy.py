@@ -114,7 +114,7 @@ class _Exchange:
         """
         try:
             async with self._watched(), await self._ask(target, headers) as answer:
-                await self._pass_on(answer, send)
+                await self._pass_on(answer, target.partition("?")[0], send)
         except (aiohttp.ClientError, OSError, TimeoutError, ClientGone) as error:
             if self._client_gone or isinstance(self.body.failure, ClientGone):
                 log.info("client_left", route=self._route.path)
@@ -151,10 +151,10 @@ class _Exchange:
         except (aiohttp.ClientConnectorError, UpstreamGone):
             return await self._upstreams.send(method, upstream, target, headers=headers)
 
-    async def _pass_on(self, answer: ClientResponse, send: Send) -> None:
+    async def _pass_on(self, answer: ClientResponse, path: str, send: Send) -> None:
         if self._caller is not None and self._route.ends is not None and answer.status in _SUCCESS:
             # Before the client learns that its session is over, it is over here too.
-            self._gate.forget(self._caller, self._route.ends)
+            self._gate.forget(self._caller, self._route.ends, path)
         start: Message = {
             "type": "http.response.start",
             "status": answer.status,

@@ -38,17 +38,18 @@ class Access(StrEnum):
 
 
 class RateClass(StrEnum):
-    """Which limit counts a request: the first five per address, the last two per person."""
+    """Which limit counts a request: per address, but the last two per person."""
 
     REGISTER = "register"
     LOGIN = "login"
     REFRESH = "refresh"
+    RECOVER = "recover"
     PUBLIC = "public"
     LINK = "link"
+    REFUSED = "refused"
+    """Requests whose token was refused."""
     USER = "user"
     UPLOAD = "upload"
-    REFUSED = "refused"
-    """Requests whose token was refused, counted per address."""
 
 
 class Ends(StrEnum):
@@ -56,6 +57,7 @@ class Ends(StrEnum):
 
     SESSION = "session"
     ALL_SESSIONS = "all sessions"
+    NAMED_SESSION = "the session that the path ends with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,17 @@ ROUTES: tuple[Route, ...] = (
     _open(_IDENTITY, RateClass.REFRESH, "POST", "/api/v1/auth/refresh"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout", ends=Ends.SESSION),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-all", ends=Ends.ALL_SESSIONS),
+    _bearer(_IDENTITY, "GET", "/api/v1/auth/sessions"),
+    _bearer(_IDENTITY, "DELETE", "/api/v1/auth/sessions/{session_id}", ends=Ends.NAMED_SESSION),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/verify-email"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/verify-email"),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/resend-verification"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-password-reset"),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/reset-password"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/reset-password"),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/change-password"),
     _bearer(_IDENTITY, "GET", "/api/v1/users/me"),
+    _bearer(_IDENTITY, "PATCH", "/api/v1/users/me"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/users/me", ends=Ends.ALL_SESSIONS),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/privacy/erasures/{erasure_id}"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/.well-known/jwks.json"),

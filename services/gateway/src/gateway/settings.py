@@ -14,12 +14,12 @@ from chassis.settings import ServiceSettings
 from gateway.headers import Network
 from gateway.routes import RateClass, Upstream
 
-# Per address: register, login, refresh, public, link, refused. Per person: user, upload.
 _LIMITS: dict[str, dict[RateClass, str]] = {
     "production": {
         RateClass.REGISTER: "5/hour",
         RateClass.LOGIN: "50/15 minutes",
         RateClass.REFRESH: "300/minute",
+        RateClass.RECOVER: "20/15 minutes",
         RateClass.PUBLIC: "300/minute",
         RateClass.LINK: "300/minute",
         RateClass.REFUSED: "60/minute",

@@ -118,6 +118,16 @@ async def test_own_token_is_refused_on_the_very_next_call(
     assert await status_of(stage, other_device) == (401 if others_end else 200)
 
 
+async def test_session_ended_from_the_list_is_refused_at_once(stage: Any) -> None:
+    user, session = new_id(), new_id()
+    own, lost_phone = stage.mint.bearer(user, new_id()), stage.mint.bearer(user, session)
+    path = f"/api/v1/auth/sessions/{str(session).upper()}"
+    async with stage.client.delete(path, headers=own) as answer:
+        assert answer.status == 200
+    assert await status_of(stage, lost_phone) == 401
+    assert await status_of(stage, own) == 200
+
+
 async def test_failed_logout_ends_nothing(stage: Any) -> None:
     own = stage.mint.bearer()
     stage.identity.answers("POST", "/api/v1/auth/logout-all", {}, 503)

@@ -61,6 +61,11 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("POST", "/api/v1/auth/login"),
         ("POST", "/api/v1/auth/login/json"),
         ("POST", "/api/v1/auth/refresh"),
+        ("GET", "/api/v1/auth/verify-email"),
+        ("POST", "/api/v1/auth/verify-email"),
+        ("POST", "/api/v1/auth/request-password-reset"),
+        ("GET", "/api/v1/auth/reset-password"),
+        ("POST", "/api/v1/auth/reset-password"),
         ("GET", "/api/v1/privacy/erasures/{erasure_id}"),
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/api/v1/privacy/jurisdiction"),
@@ -76,6 +81,7 @@ def test_what_ends_sessions_is_marked() -> None:
     assert {(each.method, each.path): each.ends for each in ROUTES if each.ends is not None} == {
         ("POST", "/api/v1/auth/logout"): Ends.SESSION,
         ("POST", "/api/v1/auth/logout-all"): Ends.ALL_SESSIONS,
+        ("DELETE", "/api/v1/auth/sessions/{session_id}"): Ends.NAMED_SESSION,
         ("DELETE", "/api/v1/users/me"): Ends.ALL_SESSIONS,
     }
 
