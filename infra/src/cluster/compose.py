@@ -83,8 +83,9 @@ class ComposeCluster:
         self._compose("start", name)
 
     def kill(self, name: str) -> None:
-        """End one service without warning; it starts again when `start` is called."""
+        """End one service without warning and start it again, as supervisord would."""
         self._compose("kill", "--signal", "KILL", name)
+        self._compose("start", name)
 
     def _command(self) -> list[str]:
         return [

@@ -25,17 +25,17 @@ def main() -> None:
 
 
 def remove_containers(label: str) -> None:
-    """Remove every container that carries `label`, with its anonymous volumes."""
-    found = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"label={label}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    if found:
-        subprocess.run(
-            ["docker", "rm", "--force", "--volumes", *found], stdout=subprocess.DEVNULL, check=False
-        )
+    """Remove every container, volume and network that carries `label`."""
+    for kind, options in (("container", ["--force", "--volumes"]), ("volume", ["--force"]), ("network", [])):
+        every = ["--all"] if kind == "container" else []
+        listed = subprocess.run(
+            ["docker", kind, "ls", *every, "--quiet", "--filter", f"label={label}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split()
+        if listed:
+            subprocess.run(["docker", kind, "rm", *options, *listed], stdout=subprocess.DEVNULL, check=False)
 
 
 if __name__ == "__main__":

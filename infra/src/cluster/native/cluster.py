@@ -3,11 +3,14 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 
 from cluster import leftovers, ports
 from cluster.bootstrap import Bootstrap
+from cluster.checks import server_checks, service_checks
 from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
@@ -15,17 +18,14 @@ from cluster.native import services
 from cluster.native.install import install_missing
 from cluster.native.servers import Server, servers_of
 from cluster.native.supervisor import RUNNING, Supervisor
-from cluster.programs import MARKER, NotReadyError, Program, until_ready
+from cluster.programs import MARKER, Check, NotReadyError, Program, until_ready
 from cluster.progress import Progress
-from cluster.readiness import http_answers
 from cluster.variables import DATABASE_SERVICES
 
 SERVER_SECONDS = 120
 SERVICE_SECONDS = 90
 LEFTOVER_SECONDS = 10
 SHOWN_LINES = 15
-
-Prepare = Callable[[], Awaitable[None]]
 
 
 class NativeCluster:
@@ -39,6 +39,7 @@ class NativeCluster:
         self._supervisor = Supervisor(layout)
         self._servers = servers_of(values, layout.var, layout.sockets, tag=layout.tag)
         self._services = services.programs(layout, values)
+        self._checks = server_checks(values) | service_checks(values)
 
     async def up(self, *, only_servers: bool) -> None:
         """Start what does not run, prepare the servers, start our services anew, wait until all are ready."""
@@ -81,12 +82,12 @@ class NativeCluster:
                 )
                 tasks.create_task(self._service(program, needed))
 
-    async def _server(self, server: Server, prepare: Prepare | None = None) -> None:
+    async def _server(self, server: Server, prepare: Check | None = None) -> None:
         began = self._progress.seconds
         for program in server.programs(self._mark):
             await asyncio.to_thread(self._supervisor.start, program.name)
         name = server.name
-        await self._wait(name, server.check, seconds=SERVER_SECONDS)
+        await self._wait(name, seconds=SERVER_SECONDS)
         if prepare is not None:
             await prepare()
         self._progress.say(f"{name} is ready ({self._progress.seconds - began:.1f} s)")
@@ -114,17 +115,16 @@ class NativeCluster:
             await task
         began = self._progress.seconds
         await asyncio.to_thread(self._supervisor.start, program.name)
-        url = services.readiness_url(self._values, program)
-        await self._wait(program.name, lambda: http_answers(url), seconds=SERVICE_SECONDS)
+        await self._wait(program.name, seconds=SERVICE_SECONDS)
         self._progress.say(f"{program.name} is ready ({self._progress.seconds - began:.1f} s)")
 
-    async def _wait(self, name: str, check: Prepare, *, seconds: float) -> None:
+    async def _wait(self, name: str, *, seconds: float) -> None:
         def why_dead() -> str | None:
             state = self._supervisor.states().get(name)
             return None if state in RUNNING else f"it exited again and again ({state})"
 
         try:
-            await until_ready(name, check, seconds=seconds, still_alive=why_dead)
+            await until_ready(name, self._checks[name], seconds=seconds, still_alive=why_dead)
         except ClusterError as error:
             raise ClusterError(f"{error}\n{self._last_lines(name)}") from error
 
@@ -133,14 +133,11 @@ class NativeCluster:
         if not self._supervisor.is_running():
             return []
         states = self._supervisor.states()
-        checks: dict[str, Prepare] = {server.name: server.check for server in self._servers.all()}
-        for program in self._services:
-            url = services.readiness_url(self._values, program)
-            checks[program.name] = lambda url=url: http_answers(url)  # type: ignore[misc]
-        answers = await asyncio.gather(*(_answer(states.get(name), check) for name, check in checks.items()))
-        return [
-            (name, states.get(name, "?").lower(), said) for name, said in zip(checks, answers, strict=True)
-        ]
+        answers = await asyncio.gather(
+            *(_answer(states.get(name), ask) for name, ask in self._checks.items())
+        )
+        named = zip(self._checks, answers, strict=True)
+        return [(name, states.get(name, "?").lower(), said) for name, said in named]
 
     def down(self) -> None:
         """Stop everything, also what a crashed start left behind."""
@@ -160,9 +157,13 @@ class NativeCluster:
 
     def reset(self) -> None:
         """Delete all data of a cluster that is down."""
-        for directory in {self._layout.var, self._layout.sockets, self._servers.postgres.home}:
+        for directory in self.directories():
             if directory.exists():
                 shutil.rmtree(directory)
+
+    def directories(self) -> tuple[Path, ...]:
+        """Return every directory that this cluster writes to."""
+        return (self._layout.var, self._layout.sockets, self._servers.postgres.home)
 
     def programs(self) -> list[str]:
         """Return the names of all programs, for the logs command."""
@@ -189,9 +190,9 @@ class NativeCluster:
         """Start one program that was stopped; does not wait until it is ready."""
         self._supervisor.start(name)
 
-    def pid(self, name: str) -> int:
-        """Return the process id of one program."""
-        return self._supervisor.pid(name)
+    def kill(self, name: str) -> None:
+        """End one program without warning; supervisord starts it again."""
+        os.kill(self._supervisor.pid(name), signal.SIGKILL)
 
     def _recover(self) -> None:
         """Without its supervisord, whatever runs is left over from a crash and would hold our ports."""
@@ -225,7 +226,7 @@ class NativeCluster:
         return "\n".join([f"The end of {file}:", *(f"  {line}" for line in lines)])
 
 
-async def _answer(state: str | None, check: Prepare) -> str:
+async def _answer(state: str | None, check: Check) -> str:
     if state not in RUNNING:
         return "-"
     try:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.programs import MARKER, Program
-from cluster.readiness import port_answers
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,3 @@ class MailServer:
                 ports={"SMTP_PORT": self.port},
             ),
         )
-
-    async def check(self) -> None:
-        """Pass when the port answers."""
-        await port_answers("127.0.0.1", self.port)

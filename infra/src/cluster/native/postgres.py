@@ -11,7 +11,6 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.native import accounts
 from cluster.programs import MARKER, Program
-from cluster.readiness import postgres_answers
 
 # The same settings stand in compose.yaml. They keep the log free of personal data: the message about a
 # broken unique key would quote the row.
@@ -127,10 +126,6 @@ class PostgresServer:
                 ports={"POSTGRES_PORT": self.port},
             ),
         )
-
-    async def check(self) -> None:
-        """Pass when queries are answered."""
-        await postgres_answers(self.dsn)
 
     def _refuse_other_version(self) -> None:
         ours = _major_version()

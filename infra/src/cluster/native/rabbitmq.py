@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.programs import MARKER, Program
-from cluster.readiness import http_answers
 
 # The wrapper of the same name in /usr/sbin insists on the system's user and paths.
 SERVER_PLACES = (
@@ -117,11 +116,6 @@ class RabbitServer:
                 },
             ),
         )
-
-    async def check(self) -> None:
-        """Pass when the node runs without an alarm."""
-        url = f"{self.management_url}/api/health/checks/local-alarms"
-        await http_answers(url, login=(self.admin, self.password))
 
 
 def find_server() -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.programs import MARKER, Program
-from cluster.readiness import redis_answers
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,6 @@ class RedisServer:
                 ports={"REDIS_PORT": self.port},
             ),
         )
-
-    async def check(self) -> None:
-        """Pass when PING is answered."""
-        await redis_answers("127.0.0.1", self.port, self.password)
 
 
 def find_server() -> str | None:

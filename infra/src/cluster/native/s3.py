@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.programs import MARKER, Program
-from cluster.readiness import http_answers
 
 # The store listens for gRPC on each port plus this.
 GRPC_OFFSET = 10000
@@ -114,10 +113,6 @@ class S3Server:
                 },
             ),
         )
-
-    async def check(self) -> None:
-        """Pass when the S3 API is healthy."""
-        await http_answers(f"{self.endpoint}/healthz")
 
 
 def identities(keys: S3Keys, bucket: str) -> dict[str, object]:

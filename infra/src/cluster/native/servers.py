@@ -27,9 +27,6 @@ class Server(Protocol):
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Its processes, in the order in which they start, marked as belonging to `mark`."""
 
-    async def check(self) -> None:
-        """Raise NotReadyError until it answers."""
-
 
 @dataclass(frozen=True)
 class Servers:

@@ -33,14 +33,6 @@ def programs(layout: Layout, values: Mapping[str, str]) -> tuple[Program, ...]:
     return tuple(found)
 
 
-def readiness_url(values: Mapping[str, str], program: Program) -> str:
-    """Return where a service's process says whether it is ready."""
-    (port,) = program.ports.values()
-    host = values["GATEWAY_HOST"] if program.name == "gateway" else "127.0.0.1"
-    reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-    return f"http://{reachable}:{port}/health/readiness"
-
-
 def _program(layout: Layout, service: str, process: str, name: str, ports: Mapping[str, int]) -> Program:
     return Program(
         name=name,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from cluster import compose_file, readiness
-from cluster.environment import ADMIN, native_network
+from cluster import compose_file
+from cluster.checks import server_checks
+from cluster.environment import native_network
 from cluster.layout import Layout
 from cluster.programs import Check, until_ready
 from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
@@ -27,7 +28,7 @@ def container_servers() -> Iterator[RunningServers]:
     with warden(str(directory), (directory,), label=f"{LABEL}={directory}"):
         values = values_on_free_ports(directory)
         described = compose_file.services(Layout.of().checkout / "compose.yaml", values)
-        checks = _checks(values)
+        checks = server_checks(values)
         with ThreadPoolExecutor(len(checks)) as threads:
             containers = list(threads.map(lambda name: _start(described[name], str(directory)), checks))
         try:
@@ -56,21 +57,6 @@ def _start(description: dict[str, Any], session: str) -> Any:
         # The library's own method has no way to name the address.
         container.ports[inside] = (host, int(outside))  # type: ignore[assignment]
     return container.start()
-
-
-def _checks(values: dict[str, str]) -> dict[str, Check]:
-    network = native_network(values)
-    dsn = f"postgresql://{ADMIN}:{values['POSTGRES_ADMIN_PASSWORD']}@{network.postgres}/postgres"
-    alarms = f"http://{network.management}/api/health/checks/local-alarms"
-    login = (ADMIN, values["RABBITMQ_ADMIN_PASSWORD"])
-    redis_port = int(values["REDIS_PORT"])
-    return {
-        "rabbitmq": lambda: readiness.http_answers(alarms, login=login),
-        "postgres": lambda: readiness.postgres_answers(dsn),
-        "s3": lambda: readiness.http_answers(f"http://{network.s3}/healthz"),
-        "redis": lambda: readiness.redis_answers("127.0.0.1", redis_port, values["REDIS_PASSWORD"]),
-        "mail": lambda: readiness.port_answers("127.0.0.1", int(values["SMTP_PORT"])),
-    }
 
 
 async def _all_ready(checks: dict[str, Check]) -> None:

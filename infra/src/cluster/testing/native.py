@@ -6,21 +6,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
+from cluster.checks import server_checks
 from cluster.environment import native_network
 from cluster.native import accounts
 from cluster.native.install import install_missing
 from cluster.native.servers import Server, Servers, servers_of
-from cluster.programs import MARKER, Program, until_ready
+from cluster.programs import MARKER, Check, Program, until_ready
 from cluster.progress import Progress
 from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
 from cluster.testing.running import RunningServers
 
 START_SECONDS = 90
 SHOWN_LINES = 15
+
+Process = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
@@ -31,21 +34,23 @@ def native_servers() -> Iterator[RunningServers]:
     values = values_on_free_ports(directory)
     servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=False)
     with warden(str(directory), (directory, servers.postgres.home)):
-        started: list[subprocess.Popen[bytes]] = []
+        started: list[Process] = []
         try:
-            in_new_loop(_start_all(servers, directory, started))
+            in_new_loop(_start_all(servers, server_checks(values), directory, started))
             yield RunningServers(values, native_network(values), servers.mail.directory)
         finally:
             _end(started)
 
 
-async def _start_all(servers: Servers, directory: Path, started: list[subprocess.Popen[bytes]]) -> None:
+async def _start_all(
+    servers: Servers, checks: Mapping[str, Check], directory: Path, started: list[Process]
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         for server in servers.all():
-            tasks.create_task(_start(server, directory, started))
+            tasks.create_task(_start(server, checks[server.name], directory, started))
 
 
-async def _start(server: Server, directory: Path, started: list[subprocess.Popen[bytes]]) -> None:
+async def _start(server: Server, check: Check, directory: Path, started: list[Process]) -> None:
     await asyncio.to_thread(server.prepare)
     for program in server.programs(str(directory)):
         log = directory / f"{program.name}.log"
@@ -61,10 +66,10 @@ async def _start(server: Server, directory: Path, started: list[subprocess.Popen
             or f"exit {process.returncode}"
         )
 
-    await until_ready(server.name, server.check, seconds=START_SECONDS, still_alive=why_dead)
+    await until_ready(server.name, check, seconds=START_SECONDS, still_alive=why_dead)
 
 
-def start_program(program: Program, output: TextIO) -> subprocess.Popen[bytes]:
+def start_program(program: Program, output: TextIO) -> Process:
     """Start it in a session of its own, with the account that it wants."""
     inherited = {name: value for name, value in os.environ.items() if name != MARKER}
     return subprocess.Popen(
@@ -81,7 +86,7 @@ def start_program(program: Program, output: TextIO) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(started: list[subprocess.Popen[bytes]]) -> None:
+def _end(started: list[Process]) -> None:
     """Kill them: the data is thrown away, so nobody needs to stop in good order."""
     for process in started:
         with contextlib.suppress(ProcessLookupError):

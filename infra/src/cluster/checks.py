@@ -1,0 +1,40 @@
+"""How each part of a cluster is asked whether it is ready; the published ports are the same in both modes."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from cluster import readiness
+from cluster.environment import ADMIN, native_network
+from cluster.programs import Check
+from cluster.variables import DATABASE_SERVICES
+
+EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+
+
+def server_checks(values: Mapping[str, str]) -> dict[str, Check]:
+    """Return one check per server, by name."""
+    network = native_network(values)
+    dsn = f"postgresql://{ADMIN}:{values['POSTGRES_ADMIN_PASSWORD']}@{network.postgres}/postgres"
+    alarms = f"http://{network.management}/api/health/checks/local-alarms"
+    login = (ADMIN, values["RABBITMQ_ADMIN_PASSWORD"])
+    redis = ("127.0.0.1", int(values["REDIS_PORT"]), values["REDIS_PASSWORD"])
+    return {
+        "rabbitmq": partial(readiness.http_answers, alarms, login=login),
+        "postgres": partial(readiness.postgres_answers, dsn),
+        "s3": partial(readiness.http_answers, f"http://{network.s3}/healthz"),
+        "redis": partial(readiness.redis_answers, *redis),
+        "mail": partial(readiness.port_answers, "127.0.0.1", int(values["SMTP_PORT"])),
+    }
+
+
+def service_checks(values: Mapping[str, str]) -> dict[str, Check]:
+    """Return one check per process of our services, by name."""
+    host = values["GATEWAY_HOST"]
+    addresses = {"gateway": f"{'127.0.0.1' if host in EVERY_ADDRESS else host}:{values['GATEWAY_PORT']}"}
+    for service in DATABASE_SERVICES:
+        addresses[f"{service}-api"] = f"127.0.0.1:{values[f'{service.upper()}_PORT']}"
+        addresses[f"{service}-worker"] = f"127.0.0.1:{values[f'{service.upper()}_WORKER_PORT']}"
+    return {
+        name: partial(readiness.http_answers, f"http://{address}/health/readiness")
+        for name, address in addresses.items()
+    }

@@ -1,0 +1,101 @@
+"""A whole cluster of its own for end-to-end tests, beside whatever else runs on the machine."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster import checks, engine, env_file
+from cluster.compose import LABEL, ComposeCluster
+from cluster.environment import native_network
+from cluster.errors import ClusterError
+from cluster.layout import Layout
+from cluster.native.cluster import NativeCluster
+from cluster.programs import until_ready
+from cluster.progress import Silence
+from cluster.testing.isolation import temporary_directory, values_on_free_ports, warden
+from cluster.testing.running import RunningServers
+
+READY_SECONDS = 120
+
+
+class SeparateCluster:
+    """A running cluster; its programs have the same names in both modes: `rabbitmq`, `storage-worker`."""
+
+    def __init__(self, layout: Layout, mode: str) -> None:
+        self.layout = layout
+        self.mode = mode
+        self.values = env_file.load(layout.env_file)
+        kind = NativeCluster if mode == "native" else ComposeCluster
+        self._cluster: NativeCluster | ComposeCluster = kind(layout, self.values, Silence())
+
+    @property
+    def url(self) -> str:
+        """The gateway."""
+        return f"http://127.0.0.1:{self.values['GATEWAY_PORT']}"
+
+    @property
+    def servers(self) -> RunningServers:
+        """Its servers, to look behind the gateway."""
+        maildir = self.layout.var / "mail" / "Maildir" if self.mode == "native" else None
+        return RunningServers(self.values, native_network(self.values), maildir)
+
+    def stop(self, program: str) -> None:
+        """Stop one program in good order; it stays down until `start`."""
+        self._cluster.stop(program)
+
+    def start(self, program: str) -> None:
+        """Start one program that was stopped; returns before it is ready."""
+        self._cluster.start(program)
+
+    def kill(self, program: str) -> None:
+        """End one program without warning (SIGKILL); it is started again at once."""
+        self._cluster.kill(program)
+
+    async def until_ready(self, *programs: str, seconds: float = READY_SECONDS) -> None:
+        """Wait until these programs are ready, or all of them when none is named."""
+        known = checks.server_checks(self.values) | checks.service_checks(self.values)
+        for program in programs or known:
+            await until_ready(program, known[program], seconds=seconds)
+
+    def log(self, program: str) -> str:
+        """Return what a program has written lately."""
+        command = self._cluster.logs_command([program], follow=False)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def keep_logs(self, destination: Path) -> None:
+        """Copy all logs, for a look after a failed run."""
+        destination.mkdir(parents=True, exist_ok=True)
+        for name in self._cluster.programs():
+            try:
+                (destination / f"{name}.log").write_text(self.log(name))
+            except (ClusterError, subprocess.CalledProcessError) as error:
+                (destination / f"{name}.log").write_text(f"no log: {error}\n")
+
+
+@contextlib.contextmanager
+def separate_cluster(mode: str | None = None) -> Iterator[SeparateCluster]:
+    """Start a cluster on free ports in a temporary directory, and remove it at the end with its data."""
+    chosen = mode or ("native" if engine.why_not() else "compose")
+    directory = temporary_directory()
+    project = directory.name
+    values_on_free_ports(directory, GATEWAY_HOST="127.0.0.1", COMPOSE_PROJECT_NAME=project)
+    layout = Layout.of(directory)
+    label = f"{LABEL}={project}" if chosen == "compose" else ""
+    places = NativeCluster(layout, env_file.load(layout.env_file), Silence()).directories()
+    with warden(str(layout.var), (directory, *places), label=label):
+        try:
+            _command(directory, "up", "--mode", chosen)
+            yield SeparateCluster(layout, chosen)
+        finally:
+            _command(directory, "down")
+
+
+def _command(directory: Path, *arguments: str) -> None:
+    """Run one command of the cluster; its progress goes where the test run's own output goes."""
+    command = [sys.executable, "-m", "cluster", "--directory", str(directory), *arguments]
+    result = subprocess.run(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, check=False)
+    print(result.stdout)
+    if result.returncode != 0:
+        raise ClusterError(f"`cluster {' '.join(arguments)}` failed:\n{result.stdout}")
