@@ -17,6 +17,7 @@ from chassis.telemetry import configure_logging
 from chassis.worker import Worker
 
 S = TypeVar("S", bound=StatefulSettings)
+PROCESSES = frozenset({"api", "worker", "migrate"})
 
 
 def run_service(
@@ -26,16 +27,27 @@ def run_service(
     create_api: Callable[[S], FastAPI],
     create_worker: Callable[[S], Awaitable[Worker]],
     migrate: Callable[[S], None] | None = None,
+    add_commands: Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None] | None = None,
+    run_command: Callable[[S, argparse.Namespace], int] | None = None,
 ) -> None:
     """Run the process that the command line names.
 
-    `migrate` replaces the usual migration of one schema from the service's `migrations/` folder.
+    `migrate` replaces the usual migration of one schema from the service's `migrations/` folder;
+    `add_commands` and `run_command` add commands of the service's own.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {service}")
-    parser.add_argument("process", choices=["api", "worker", "migrate"])
-    process = parser.parse_args().process
+    commands = parser.add_subparsers(dest="process", required=True)
+    commands.add_parser("api", help="serve HTTP")
+    commands.add_parser("worker", help="relay, consume and do scheduled work")
+    commands.add_parser("migrate", help="bring the schema to its newest version")
+    if add_commands is not None:
+        add_commands(commands)
+    arguments = parser.parse_args()
+    process = arguments.process
     settings = load_settings(settings_class)
     configure_logging(service=service, level=settings.log_level)
+    if run_command is not None and process not in PROCESSES:
+        raise SystemExit(run_command(settings, arguments))
     if process == "api":
         asyncio.run(serve(create_api(settings), host=settings.host, port=settings.port).serve())
     elif process == "worker":

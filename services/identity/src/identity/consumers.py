@@ -23,18 +23,22 @@ from identity.wiring import Service
 def consumers(service: Service, participation: ErasureParticipation) -> list[Consumer]:
     """Return identity's queues and their handlers."""
 
+    async def on_mail_requested(uow: UnitOfWork, envelope: Envelope[MailRequested]) -> None:
+        await send_mail(uow, service.mail_sender, mail_id=envelope.data.mail_id, now=service.clock.now())
+
     async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
         event = envelope.data
-        await participation.accept(
-            uow,
-            OpenErasure(
-                erasure_id=event.erasure_id,
-                user_id=event.user_id,
-                requested_at=event.requested_at,
-                deadline=event.deadline,
-            ),
-        )
+        erasure = OpenErasure(event.erasure_id, event.user_id, event.requested_at, event.deadline)
+        await participation.accept(uow, erasure)
 
+    return [
+        Consumer("identity.email", {MailRequested: on_mail_requested}),
+        Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
+        *_coordination(service),
+    ]
+
+
+def _coordination(service: Service) -> list[Consumer]:
     async def on_erasure_reported(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
         await collect_report(uow, envelope.data, now=service.clock.now())
 
@@ -47,23 +51,9 @@ def consumers(service: Service, participation: ErasureParticipation) -> list[Con
             now=service.clock.now(),
         )
 
-    async def on_mail_requested(uow: UnitOfWork, envelope: Envelope[MailRequested]) -> None:
-        await send_mail(uow, service.mail_sender, mail_id=envelope.data.mail_id, now=service.clock.now())
-
+    reports = (IdentityErasureReported, ConsentErasureReported, StorageErasureReported)
+    arrivals = (IdentityParticipantJoined, ConsentParticipantJoined, StorageParticipantJoined)
     return [
-        Consumer("identity.email", {MailRequested: on_mail_requested}),
-        Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
-        Consumer(
-            "identity.collect-erasure-reports",
-            dict.fromkeys(
-                (IdentityErasureReported, ConsentErasureReported, StorageErasureReported), on_erasure_reported
-            ),
-        ),
-        Consumer(
-            "identity.register-participants",
-            dict.fromkeys(
-                (IdentityParticipantJoined, ConsentParticipantJoined, StorageParticipantJoined),
-                on_participant_joined,
-            ),
-        ),
+        Consumer("identity.collect-erasure-reports", dict.fromkeys(reports, on_erasure_reported)),
+        Consumer("identity.register-participants", dict.fromkeys(arrivals, on_participant_joined)),
     ]

@@ -1,5 +1,6 @@
 """Composition root: builds the API and the worker of identity; nothing runs at import."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -29,9 +30,11 @@ def create_api(settings: IdentitySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
+        async with open_service(settings) as service, asyncio.TaskGroup() as tasks:
             install(app, service)
+            following = tasks.create_task(service.follow_key_rotation(), name="follow-key-rotation")
             yield
+            following.cancel()
 
     async def check_database() -> None:
         await app.state.service.database.ping()
@@ -50,7 +53,7 @@ def install(app: FastAPI, service: Service) -> None:
     """Give the application its collaborators."""
 
     async def own_keys() -> dict[str, Any]:
-        return service.tokens.jwks()
+        return service.tokens.jwks(service.clock.now())
 
     app.state.service = service
     app.state.service_tokens = service.service_tokens

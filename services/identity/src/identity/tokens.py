@@ -18,6 +18,7 @@ from jwt.algorithms import ECAlgorithm
 from chassis.auth import ACCESS_TOKEN_TYPE, ALGORITHM
 from chassis.ids import new_id
 from chassis.settings import key_bytes
+from identity.keyring import KeyRing
 from identity.models import Session
 from identity.settings import IdentitySettings
 
@@ -43,8 +44,7 @@ class TokenIssuer:
         key = load_pem_private_key(settings.signing_key.get_secret_value().encode(), password=None)
         if not isinstance(key, EllipticCurvePrivateKey):
             raise TypeError("IDENTITY_SIGNING_KEY must be an EC P-256 key; `make env` generates one")
-        self._key = key
-        self._jwk = public_jwk(key)
+        self.ring = KeyRing(key, public_jwk(key), token_lifetime=settings.access_token_lifetime)
         self._refresh_key = key_bytes(settings.refresh_token_key)
         self._issuer = settings.access_token_issuer
         self._audience = settings.access_token_audience
@@ -55,9 +55,9 @@ class TokenIssuer:
         """How long a fresh access token is good for."""
         return int(self._lifetime.total_seconds())
 
-    def jwks(self) -> dict[str, Any]:
+    def jwks(self, now: datetime) -> dict[str, Any]:
         """Return the public keys (RFC 7517 §5)."""
-        return {"keys": [self._jwk]}
+        return {"keys": self.ring.published(now)}
 
     def access_token(self, session: Session, *, now: datetime) -> str:
         """Return an access token of `session` (RFC 9068)."""
@@ -72,8 +72,9 @@ class TokenIssuer:
             "exp": int((now + self._lifetime).timestamp()),
             "auth_time": int(session.authenticated_at.timestamp()),
         }
-        headers = {"typ": ACCESS_TOKEN_TYPE, "kid": self._jwk["kid"]}
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=headers)
+        key = self.ring.signing(now)
+        headers = {"typ": ACCESS_TOKEN_TYPE, "kid": key.kid}
+        return jwt.encode(claims, key.private_key, algorithm=ALGORITHM, headers=headers)
 
     def refresh_token(self, session: Session) -> str:
         """Return the refresh token of the session's current generation; the same each time it is asked."""

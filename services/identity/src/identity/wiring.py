@@ -1,21 +1,32 @@
 """What a request or a message of identity may use."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
+from chassis.faults import is_transient
+from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
+from identity.keyring import open_private_key
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
 from identity.post import SmtpPost
 from identity.providers import Providers, open_providers
+from identity.repositories import SigningKeys
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer
 from identity.use_cases.send_mail import Sender
+
+KEY_POLL_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,24 @@ class Service:
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
         return self.database.unit_of_work()
+
+    async def load_keys(self) -> None:
+        """Take over the signing keys that rotation has stored."""
+        secret = key_bytes(self.settings.refresh_token_key)
+        async with self.unit_of_work() as uow:
+            rows = await SigningKeys(uow.session).all()
+        self.tokens.ring.replace([open_private_key(row, secret=secret) for row in rows])
+
+    async def follow_key_rotation(self) -> None:
+        """Look for rotated keys until cancelled; a database that is away leaves the known keys in use."""
+        while True:
+            try:
+                await self.load_keys()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("signing_keys_not_loaded", error=describe(error))
+            await asyncio.sleep(KEY_POLL_SECONDS)
 
 
 @asynccontextmanager

@@ -65,7 +65,7 @@ def test_what_is_no_refresh_token_is_refused(issuer, token):
 
 async def test_an_access_token_verifies_with_the_published_keys(issuer):
     async def keys():
-        return issuer.jwks()
+        return issuer.jwks(datetime.now(UTC))
 
     tokens = AccessTokens(KeySet(keys), issuer="http://localhost:8000", audience="irisvue-api")
     one = session()
@@ -77,7 +77,7 @@ async def test_an_access_token_verifies_with_the_published_keys(issuer):
 
 async def test_another_audience_or_issuer_is_refused(issuer):
     async def keys():
-        return issuer.jwks()
+        return issuer.jwks(datetime.now(UTC))
 
     token = issuer.access_token(session(), now=datetime.now(UTC))
     for expected in (("http://localhost:8000", "other"), ("https://other", "irisvue-api")):

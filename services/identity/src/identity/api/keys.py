@@ -12,4 +12,4 @@ router = APIRouter(tags=["identity"])
 @router.get("/.well-known/jwks.json")
 async def jwks(service: CurrentService) -> dict[str, Any]:
     """Publish the keys that verify access tokens."""
-    return service.tokens.jwks()
+    return service.tokens.jwks(service.clock.now())

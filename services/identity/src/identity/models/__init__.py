@@ -3,6 +3,7 @@
 from identity.models.accounts import Session, SessionRevocation, User
 from identity.models.base import SCHEMA, Base
 from identity.models.erasures import Erasure, ErasureParticipant, Participant
+from identity.models.keys import SigningKey
 from identity.models.mail import Mail, MailToken
 from identity.models.providers import AppleGrant, ProviderIdentity, SpentToken
 
@@ -18,6 +19,7 @@ __all__ = [
     "ProviderIdentity",
     "Session",
     "SessionRevocation",
+    "SigningKey",
     "SpentToken",
     "User",
 ]

@@ -29,6 +29,7 @@ class User(Base):
     auth_provider: Mapped[str] = mapped_column(String(20))
     is_active: Mapped[bool]
     is_verified: Mapped[bool]
+    is_admin: Mapped[bool] = mapped_column(server_default=text("false"))
     active_on: Mapped[date | None]
     erasure_id: Mapped[UUID | None]
     created_at: Mapped[datetime]

@@ -1,6 +1,7 @@
 """Every query of identity, by what it is about."""
 
 from identity.repositories.erasures import Erasures
+from identity.repositories.keys import SigningKeys
 from identity.repositories.mail import Mails
 from identity.repositories.participants import Participants
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
@@ -14,6 +15,7 @@ __all__ = [
     "Participants",
     "ProviderIdentities",
     "Sessions",
+    "SigningKeys",
     "SpentTokens",
     "Users",
 ]

@@ -18,7 +18,8 @@ class Users:
 
     async def add(self, user: User) -> bool:
         """Insert the account; False when the address belongs to another one."""
-        columns = {column.key: getattr(user, column.key) for column in User.__table__.columns}
+        values = {column.key: getattr(user, column.key) for column in User.__table__.columns}
+        columns = {name: value for name, value in values.items() if value is not None}
         statement = insert(User).values(columns).on_conflict_do_nothing().returning(User.id)
         return await self._session.scalar(statement) is not None
 

@@ -27,6 +27,7 @@ async def conceal_registration(uow: UnitOfWork, *, email: str, now: datetime) ->
         auth_provider=AuthProvider.EMAIL.value,
         is_active=True,
         is_verified=False,
+        is_admin=False,
         created_at=now,
         updated_at=now,
     )

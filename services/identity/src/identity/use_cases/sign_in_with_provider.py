@@ -111,6 +111,7 @@ async def _new_account(uow: UnitOfWork, identity: ProvenIdentity, *, now: dateti
         auth_provider=identity.provider.value,
         is_active=True,
         is_verified=identity.email_proved,
+        is_admin=False,
         created_at=now,
         updated_at=now,
     )

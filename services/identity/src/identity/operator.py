@@ -1,0 +1,120 @@
+"""What operators do at the command line: `python -m identity COMMAND`."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+from chassis.settings import key_bytes
+from contracts.fields import RevocationReason
+from identity.policy import EmailTaken, checked_email
+from identity.repositories import Mails, Sessions, Users
+from identity.settings import IdentitySettings
+from identity.use_cases.create_admin import create_admin
+from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.rotate_keys import rotate_keys
+from identity.wiring import Service, open_service
+
+STUCK_AFTER = timedelta(minutes=5)
+LISTED = 200
+
+Command = Callable[[Service, argparse.Namespace], Awaitable[int]]
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the operator's commands to the service's command line."""
+    admin = commands.add_parser("create-admin", help="make an account that may operate the platform")
+    admin.add_argument("email")
+    admin.set_defaults(command=_create_admin)
+    for name, command, help_text in (
+        ("sessions", _show_sessions, "list the live sessions of a user id"),
+        ("end-sessions", _end_sessions, "end every session of a user id"),
+    ):
+        parser = commands.add_parser(name, help=help_text)
+        parser.add_argument("user_id", type=UUID)
+        parser.set_defaults(command=command)
+    rotation = commands.add_parser("rotate-keys", help="make the next signing key; it signs in ten minutes")
+    rotation.set_defaults(command=_rotate_keys)
+    stuck = commands.add_parser("stuck-mails", help="list mails that should have left by now")
+    stuck.set_defaults(command=_stuck_mails)
+
+
+def run_command(settings: IdentitySettings, arguments: argparse.Namespace) -> int:
+    """Run the chosen command and return the exit status."""
+
+    async def run() -> int:
+        async with open_service(settings) as service:
+            command: Command = arguments.command
+            return await command(service, arguments)
+
+    return asyncio.run(run())
+
+
+async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
+    try:
+        email = checked_email(arguments.email)
+    except ValueError as error:
+        return _fail(str(error))
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    password_hash = await service.hasher.hash_chosen(
+        password, email=email, min_length=service.settings.password_min_length
+    )
+    try:
+        async with service.unit_of_work() as uow:
+            user = await create_admin(uow, email=email, password_hash=password_hash, now=service.clock.now())
+    except EmailTaken as problem:
+        return _fail(problem.detail)
+    return _say(f"created {user.id}")
+
+
+async def _show_sessions(service: Service, arguments: argparse.Namespace) -> int:
+    async with service.unit_of_work() as uow:
+        sessions = await Sessions(uow.session).live_of(arguments.user_id)
+        lines = [
+            f"{one.id}  since {one.created_at:%Y-%m-%d %H:%M}  last used {one.last_used_at:%Y-%m-%d %H:%M}"
+            for one in sessions
+        ]
+    return _say("\n".join(lines) or "no live session")
+
+
+async def _end_sessions(service: Service, arguments: argparse.Namespace) -> int:
+    async with service.unit_of_work() as uow:
+        if await Users(uow.session).lock(arguments.user_id) is None:
+            return _fail("no account has this id")
+        await log_out_everywhere(
+            uow,
+            user_id=arguments.user_id,
+            reason=RevocationReason.SECURITY,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return _say("every session has ended; access tokens are refused within a second")
+
+
+async def _rotate_keys(service: Service, _arguments: argparse.Namespace) -> int:
+    async with service.unit_of_work() as uow:
+        row = await rotate_keys(
+            uow, secret=key_bytes(service.settings.refresh_token_key), now=service.clock.now()
+        )
+    return _say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def _stuck_mails(service: Service, _arguments: argparse.Namespace) -> int:
+    before = service.clock.now() - STUCK_AFTER
+    async with service.unit_of_work() as uow:
+        mails = await Mails(uow.session).unsettled(before=before, limit=LISTED)
+        lines = [f"{mail.id}  {mail.kind}  asked for {mail.requested_at:%Y-%m-%d %H:%M}" for mail in mails]
+    return _say("\n".join(lines) or "no mail is stuck")
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return 1

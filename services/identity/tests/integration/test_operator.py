@@ -1,0 +1,53 @@
+import os
+import subprocess
+import sys
+
+PASSWORD = "correct horse battery staple"
+
+
+def operate(platform, *arguments, typed=""):
+    return subprocess.run(
+        [sys.executable, "-m", "identity", *arguments],
+        env={**os.environ, **platform.environment("identity")},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_an_operator_shows_and_ends_the_sessions_of_a_person(platform, ada):
+    shown = operate(platform, "sessions", ada.user_id)
+    assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 1)
+    assert operate(platform, "end-sessions", ada.user_id).returncode == 0
+    assert (await ada.refresh(ada.tokens["refresh_token"])).status_code == 401
+    assert "no live session" in operate(platform, "sessions", ada.user_id).stdout
+
+
+async def test_an_operator_makes_an_admin_who_can_sign_in(platform, client, ada):
+    made = operate(platform, "create-admin", "ops@example.org", typed=PASSWORD + "\n")
+    assert made.returncode == 0, made.stderr
+    answer = await client.post(
+        "/api/v1/auth/login/json", json={"email": "ops@example.org", "password": PASSWORD}
+    )
+    assert answer.status_code == 200
+    again = operate(platform, "create-admin", "ops@example.org", typed=PASSWORD + "\n")
+    assert again.returncode == 1
+    assert "example.org" not in again.stderr
+
+
+async def test_an_operator_rotates_keys_and_sees_stuck_mails(platform, ada, service, clock):
+    assert "signs from" in operate(platform, "rotate-keys").stdout
+    assert "no mail is stuck" in operate(platform, "stuck-mails").stdout
+    connection = await platform.connect_as_admin()
+    try:
+        await connection.execute("UPDATE identity.mails SET requested_at = requested_at - interval '1 hour'")
+    finally:
+        await connection.close()
+    assert "verify_address" in operate(platform, "stuck-mails").stdout
+
+
+async def test_a_wrong_id_is_named_as_such(platform, service):
+    assert "no account" in operate(platform, "end-sessions", "019ab0c4-1000-7001-8001-0000316edc57").stderr
+    assert operate(platform, "sessions", "nonsense").returncode == 2
