@@ -30,6 +30,8 @@ _LARGEST_ICC_PROFILE: Final = 65_536
 _LARGEST_HEAD: Final = 4_096
 _SECONDS_IN_CHILD: Final = 30
 _CHUNK: Final = 1 << 20
+# The parent was started with three descriptors and opens one pipe at a time.
+_HIGHEST_DESCRIPTOR: Final = 256
 
 _FORMATS: Final = {
     "image/jpeg": (JpegImagePlugin.JpegImageFile.format, stripping.strip_jpeg),
@@ -153,8 +155,9 @@ def _child(declared: str, body: bytes, limits: Limits, answer_end: int) -> NoRet
 def _confine(limits: Limits, answer_end: int) -> None:
     """Leave the child one open pipe, no new files, no disk, no core dump, little memory and little time."""
     os.closerange(0, answer_end)
-    os.closerange(answer_end + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
+    os.closerange(answer_end + 1, _HIGHEST_DESCRIPTOR)
+    # The number of processes stays free: libde265 decodes in a thread, which counts as one.
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(kind, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
     if sys.platform == "linux":

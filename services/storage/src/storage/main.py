@@ -13,7 +13,7 @@ from chassis.erasure import ErasureParticipation
 from chassis.reconcile import OpenErasures
 from chassis.worker import Periodic, Worker
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
-from storage.api import UPLOAD_PATHS, public
+from storage.api import ROUTERS, UNLIMITED_PATHS
 from storage.consumers import consumers
 from storage.settings import StorageSettings
 from storage.use_cases.destroy_due import destroy_due
@@ -41,10 +41,10 @@ def create_api(settings: StorageSettings) -> FastAPI:
     app = create_app(
         settings,
         title="IrisVue storage",
-        routers=[public],
+        routers=ROUTERS,
         checks={"db": check_databases, "storage": check_store},
         lifespan=lifespan,
-        unlimited_paths=UPLOAD_PATHS,
+        unlimited_paths=UNLIMITED_PATHS,
     )
     return app
 

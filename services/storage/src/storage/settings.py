@@ -47,7 +47,7 @@ class StorageSettings(StatefulSettings):
         default=300, ge=1, le=300, description="How long an upload link is good."
     )
     upload_seconds: int = Field(default=120, ge=1, le=600, description="How long one upload may take.")
-    uploads_at_once: int = Field(default=8, ge=1, description="Uploads held in memory, per process.")
+    uploads_at_once: int = Field(default=16, ge=1, description="Uploads held in memory, per process.")
     confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
     link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
     reads_at_once: int = Field(default=8, ge=1, description="Photos opened in memory, per process.")

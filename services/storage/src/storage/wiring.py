@@ -16,7 +16,7 @@ from storage.consents import Consents
 from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.links import Links
 from storage.models import KEYRING_SCHEMA, SCHEMA
-from storage.object_store import ObjectStoreSettings, open_object_store
+from storage.object_store import ObjectStore, ObjectStoreSettings, open_object_store
 from storage.sealing import LocalKeyring
 from storage.settings import StorageSettings
 from storage.slots import Slots
@@ -72,22 +72,24 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
     """Build the collaborators, and close what they hold at the end; none of them connects yet."""
     clock = clock or SystemClock()
     tokens = ServiceTokens.of("storage", settings)
+    consent = ServiceClient(settings.consent_url, audience="consent", tokens=tokens)
+    identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
     async with AsyncExitStack() as stack:
         database, keyring = _databases(settings, clock)
         stack.push_async_callback(database.close)
         stack.push_async_callback(keyring.close)
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
-        sandbox = await stack.enter_async_context(
-            DecodingSandbox(SandboxLimits(processes=settings.sandbox_processes))
-        )
-        consent = ServiceClient(settings.consent_url, audience="consent", tokens=tokens)
+        vault = _vault(settings, objects, keyring)
         consents = Consents(await stack.enter_async_context(consent))
-        identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
-        vault = Vault(
-            objects=objects,
-            keyring=keyring,
-            encryption=LocalKeyring.parse(settings.key_encryption_keys.get_secret_value()),
-            folder_key=_derived(settings, "folders"),
+        sandbox = DecodingSandbox(SandboxLimits(processes=settings.sandbox_processes))
+        reception = Reception(
+            database=database,
+            vault=vault,
+            sandbox=await stack.enter_async_context(sandbox),
+            consents=consents,
+            slots=Slots(settings.uploads_at_once),
+            clock=clock,
+            lease=timedelta(seconds=settings.upload_seconds + UPLOAD_MARGIN_SECONDS),
         )
         yield Service(
             settings=settings,
@@ -97,19 +99,20 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             vault=vault,
             consents=consents,
             links=_links(settings),
-            reception=Reception(
-                database=database,
-                vault=vault,
-                sandbox=sandbox,
-                consents=consents,
-                slots=Slots(settings.uploads_at_once),
-                clock=clock,
-                lease=timedelta(seconds=settings.upload_seconds + UPLOAD_MARGIN_SECONDS),
-            ),
+            reception=reception,
             reads=Slots(settings.reads_at_once),
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),
         )
+
+
+def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -> Vault:
+    return Vault(
+        objects=objects,
+        keyring=keyring,
+        encryption=LocalKeyring.parse(settings.key_encryption_keys.get_secret_value()),
+        folder_key=_derived(settings, "folders"),
+    )
 
 
 def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:

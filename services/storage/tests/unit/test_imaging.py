@@ -5,6 +5,8 @@ import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -234,6 +236,28 @@ async def test_no_process_is_left_when_the_sandbox_closes(pictures) -> None:
 async def started_process(sandbox: DecodingSandbox, pictures) -> asyncio.subprocess.Process:
     await sandbox.examine(pictures.jpeg(), "image/jpeg")
     return sandbox._idle[0]
+
+
+def test_a_heic_picture_is_decoded_without_the_rights_of_root(pictures) -> None:
+    script = """
+import os, sys, pi_heif
+from storage.imaging_worker import Limits, _in_child
+pi_heif.register_heif_opener(thumbnails=False)
+pi_heif.options.DECODE_THREADS = 1
+body = sys.stdin.buffer.read()
+if os.getuid() == 0:
+    os.setuid(65534)
+answer = _in_child("image/heic", body, Limits(512 << 20, 5, 40_000_000, 32 << 20))
+assert b'"width": 320' in answer, answer[:200]
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", script],
+        input=pictures.heic(),
+        check=False,
+        timeout=60,
+        capture_output=True,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 async def test_errors_are_of_one_family() -> None:

@@ -1,0 +1,47 @@
+"""What every route may ask for, and how every route shows a photo."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from storage import schemas
+from storage.models import Photo
+from storage.policy import Rendition, upload_status
+from storage.wiring import Service
+
+
+def current_service(request: Request) -> Service:
+    """Return the collaborators of this process."""
+    service: Service = request.app.state.service
+    return service
+
+
+CurrentService = Annotated[Service, Depends(current_service)]
+
+
+def photo_read(photo: Photo, service: Service) -> schemas.PhotoRead:
+    """Show a photo to its owner, with fresh links once it is confirmed."""
+    now = service.clock.now()
+
+    def link(rendition: Rendition) -> str | None:
+        return None if photo.confirmed_at is None else service.links.read_url(photo.id, rendition, now=now)
+
+    return schemas.PhotoRead(
+        id=photo.id,
+        user_id=photo.user_id,
+        s3_key=photo.s3_key,
+        thumbnail_url=link(Rendition.THUMBNAIL),
+        original_url=link(Rendition.ORIGINAL),
+        width=photo.width,
+        height=photo.height,
+        file_size=photo.received_bytes,
+        content_type=photo.media_type,
+        upload_status=upload_status(
+            confirmed=photo.confirmed_at is not None,
+            received=photo.received_at is not None,
+            link_expires_at=photo.upload_expires_at,
+            now=now,
+        ),
+        created_at=photo.created_at,
+        updated_at=photo.updated_at,
+    )

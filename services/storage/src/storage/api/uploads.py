@@ -1,0 +1,136 @@
+"""Asking for an upload link, and sending bytes over it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Query, Request
+from starlette.requests import ClientDisconnect
+
+from chassis.auth import CurrentPrincipal
+from chassis.openapi import problems
+from chassis.problems import PersonErased, Unauthorized
+from storage import schemas
+from storage.api.dependencies import CurrentService
+from storage.links import UploadToken
+from storage.policy import (
+    ConsentRequired,
+    LinkRefused,
+    PhotoTooLarge,
+    TooBusy,
+    UploadGone,
+    UploadInterrupted,
+    UploadRunning,
+    WrongImageType,
+)
+from storage.use_cases.ask_consent import ask_consent
+from storage.use_cases.request_upload import request_upload
+
+router = APIRouter(prefix="/api/v1/photos", tags=["storage"])
+
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_PHOTO_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {kind.value: _BYTES for kind in schemas.AcceptedType}}
+}
+
+
+@router.post(
+    "/upload",
+    name="request_upload",
+    status_code=201,
+    summary="Ask for a link to upload one photo",
+    responses=problems(Unauthorized, PersonErased, ConsentRequired),
+)
+async def post_upload(
+    service: CurrentService,
+    principal: CurrentPrincipal,
+    body: Annotated[schemas.UploadRequest | None, Body()] = None,
+    content_type: Annotated[schemas.AcceptedType | None, Query()] = None,
+) -> schemas.UploadTicket:
+    """Begin a photo; needs a live biometric consent. The type may stand in the body or in the query."""
+    declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
+    now = service.clock.now()
+    answer = await ask_consent(service.database, service.consents, user_id=principal.user_id, now=now)
+    async with service.unit_of_work() as uow:
+        photo, token = await request_upload(
+            uow,
+            user_id=principal.user_id,
+            content_type=declared.value,
+            answer=answer,
+            vault=service.vault,
+            now=now,
+            link_over_at=now + timedelta(seconds=service.settings.upload_link_seconds),
+        )
+    return schemas.UploadTicket(
+        upload_url=service.links.upload_url(photo.id, token),
+        photo_id=photo.id,
+        s3_key=photo.s3_key,
+        expires_at=photo.upload_expires_at,
+    )
+
+
+@router.put(
+    "/{photo_id}/content",
+    name="upload_photo",
+    summary="Upload a photo's bytes over its link",
+    openapi_extra=_PHOTO_BODY,
+    responses=problems(
+        UploadInterrupted,
+        LinkRefused,
+        ConsentRequired,
+        UploadRunning,
+        UploadGone,
+        PhotoTooLarge,
+        WrongImageType,
+        TooBusy,
+    ),
+)
+async def put_content(
+    photo_id: UUID,
+    request: Request,
+    service: CurrentService,
+    token: Annotated[str, Query(max_length=128)],
+    content_type: Annotated[str, Header(max_length=128, include_in_schema=False)] = "",
+) -> schemas.UploadReceipt:
+    """Take the bytes; the link is the permission, works once, and only while the consent lives."""
+    limit = service.settings.upload_limit_bytes
+    _refuse_announced_excess(request, limit)
+    photo = await service.reception.receive(
+        photo_id,
+        token=UploadToken(token),
+        content_type=content_type.partition(";")[0].strip().lower(),
+        read_body=lambda: _read_body(request, limit, seconds=service.settings.upload_seconds),
+    )
+    return schemas.UploadReceipt(
+        photo_id=photo.id,
+        file_size=photo.received_bytes or 0,
+        content_type=photo.media_type,
+        width=photo.width or 0,
+        height=photo.height or 0,
+    )
+
+
+def _refuse_announced_excess(request: Request, limit: int) -> None:
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdigit() or int(announced) > limit:
+        raise _too_many_bytes(limit)
+
+
+async def _read_body(request: Request, limit: int, *, seconds: float) -> bytes:
+    parts: list[bytes] = []
+    received = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                received += len(part)
+                if received > limit:
+                    raise _too_many_bytes(limit)
+                parts.append(part)
+    except (ClientDisconnect, TimeoutError):
+        raise UploadInterrupted from None
+    return b"".join(parts)
+
+
+def _too_many_bytes(limit: int) -> PhotoTooLarge:
+    return PhotoTooLarge(f"A photo may have at most {limit} bytes.")
