@@ -241,13 +241,14 @@ async def started_process(sandbox: DecodingSandbox, pictures) -> asyncio.subproc
 def test_a_heic_picture_is_decoded_without_the_rights_of_root(pictures) -> None:
     script = """
 import os, sys, pi_heif
-from storage.imaging_worker import Limits, _in_child
+from storage.imaging_worker import Limits, _in_child, _warm
 pi_heif.register_heif_opener(thumbnails=False)
 pi_heif.options.DECODE_THREADS = 1
-body = sys.stdin.buffer.read()
+body, limits = sys.stdin.buffer.read(), Limits(512 << 20, 5, 40_000_000, 32 << 20)
+_warm(limits)
 if os.getuid() == 0:
     os.setuid(65534)
-answer = _in_child("image/heic", body, Limits(512 << 20, 5, 40_000_000, 32 << 20))
+answer = _in_child("image/heic", body, limits)
 assert b'"width": 320' in answer, answer[:200]
 """
     run = subprocess.run(
