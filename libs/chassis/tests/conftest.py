@@ -28,7 +28,7 @@ from cluster.environment import ADMIN, VHOST
 from cluster.testing.platform import Platform
 from contracts.envelope import Event, wrap
 from contracts.identity import UserDeleted
-from contracts.topology import EXCHANGE
+from contracts.topology import EXCHANGE, policies, queues
 
 DATABASE = "chassis_scratch"
 ROLE = "chassis_app"
@@ -203,6 +203,11 @@ class Broker:
         host, port = self.platform.servers.network.amqp.split(":")
         return FaultyProxy(host, int(port))
 
+    async def purge(self) -> None:
+        await asyncio.gather(
+            *(self._manage("DELETE", "queues", VHOST, queue.name, "contents") for queue in queues())
+        )
+
     async def bind(self, queue: str, event_type: str) -> None:
         await self._manage(
             "POST", "bindings", VHOST, "e", EXCHANGE, "q", queue, json={"routing_key": event_type}
@@ -210,6 +215,14 @@ class Broker:
 
     async def unbind(self, queue: str, event_type: str) -> None:
         await self._manage("DELETE", "bindings", VHOST, "e", EXCHANGE, "q", queue, event_type)
+
+    async def set_policy(self, queue: str, definition: dict[str, Any]) -> None:
+        policy = {"pattern": f"^{queue}$", "definition": definition, "apply-to": "queues", "priority": 0}
+        await self._manage("PUT", "policies", VHOST, queue, json=policy)
+
+    async def restore_policy(self, queue: str) -> None:
+        (policy,) = (policy for policy in policies() if policy.name == queue)
+        await self.set_policy(queue, policy.definition)
 
     async def drain(self, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
         """Take every message that is ready out of a queue."""
@@ -239,9 +252,10 @@ class Broker:
 @pytest.fixture
 async def broker(platform: Platform) -> AsyncIterator[Broker]:
     """Return the broker with empty queues, and leave them empty."""
-    await platform.purge_queues()
-    yield Broker(platform)
-    await platform.purge_queues()
+    broker = Broker(platform)
+    await broker.purge()
+    yield broker
+    await broker.purge()
 
 
 @pytest.fixture

@@ -116,14 +116,13 @@ class EventPublisher(BrokerConnection):
         if self._connecting is None or not self._connecting.done():
             raise BrokerUnavailable
         headers: HeadersType = {"traceparent": message.traceparent} if message.traceparent else {}
-        async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS + 1):
+        async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
             await self.broker.publish(
                 message.body,
                 exchange=_EXCHANGE,
                 routing_key=message.type,
                 mandatory=message.mandatory,
                 persist=True,
-                timeout=PUBLISH_TIMEOUT_SECONDS,
                 content_type=CLOUDEVENTS_JSON,
                 message_id=str(message.event_id),
                 message_type=message.type,

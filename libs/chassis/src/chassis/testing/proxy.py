@@ -12,13 +12,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FaultyProxy:
-    """Listens on a free port of the loopback interface and forwards to `host:port` until told otherwise.
+    """Listens on `port`, a free one of the loopback interface, and forwards to its target until told otherwise.
 
     `delay` adds latency, `blackhole` holds every byte back and closes nothing (a lost route: the bytes arrive
     after `heal`, if anybody still waits), `cut` and `cut_after` reset connections.
     """
 
     def __init__(self, host: str, port: int) -> None:
+        self.port = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._links: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
@@ -30,6 +31,7 @@ class FaultyProxy:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -38,13 +40,6 @@ class FaultyProxy:
         links = list(self._links)
         self.cut()
         await asyncio.gather(*links, return_exceptions=True)
-
-    @property
-    def port(self) -> int:
-        """Where clients connect to instead."""
-        if self._server is None:
-            raise RuntimeError("open the proxy with `async with` before use")
-        return int(self._server.sockets[0].getsockname()[1])
 
     def delay(self, seconds: float) -> None:
         """Deliver every byte this much later, in each direction."""
@@ -75,12 +70,17 @@ class FaultyProxy:
         self._pattern = None
         self._passable.set()
 
-    async def _accept(self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        link = asyncio.current_task()
-        if link is None or self._refusing:
+    def _accept(self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if self._refusing:
             _reset(client)
             return
-        ends = self._links[link] = [client]
+        ends = [client]
+        link = asyncio.create_task(self._carry(from_client, ends))
+        self._links[link] = ends
+        link.add_done_callback(self._links.pop)
+
+    async def _carry(self, from_client: asyncio.StreamReader, ends: list[asyncio.StreamWriter]) -> None:
+        (client,) = ends
         try:
             await self._let_pass(asyncio.get_running_loop().time())
             from_server, server = await asyncio.open_connection(*self._target)
@@ -94,7 +94,6 @@ class FaultyProxy:
         finally:
             for end in ends:
                 end.close()
-            del self._links[link]
 
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watched: bool = False

@@ -1,0 +1,150 @@
+"""How often something may happen in a time: counted in Redis, or here, more strictly, when Redis is away."""
+
+import asyncio
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import StorageTypes
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from chassis.problems import Problem
+
+REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_CONNECTIONS = 16
+RETRY_REDIS_SECONDS = 2.0
+"""While Redis is away it is asked again at most this often, so that an outage does not slow every request."""
+LOCAL_SHARE = 2
+"""Without Redis each process counts alone, so it allows only this fraction (1/2) of the numbers."""
+_KEY_PURPOSE = b"irisvue rate limit identifiers"
+
+log = structlog.get_logger(__name__)
+
+
+class QuotaExceeded(Problem):
+    """The caller used up what it may do in this time."""
+
+    status = 429
+    slug = "quota-exceeded"
+    title = "Too many requests"
+
+    def __init__(self, policy: str, retry_after: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            f"Too many requests in a short time. Try again in {retry_after} seconds.",
+            headers={**(headers or {}), "Retry-After": str(retry_after), "Cache-Control": "no-store"},
+            extra={"violated-policies": [policy]},
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the caller has left."""
+
+    limit: RateLimitItem
+    allowed: bool
+    remaining: int
+    reset_seconds: int
+
+
+class Counters:
+    """Sliding-window counters by name and caller; never open, whatever happens to Redis."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        limits: Mapping[str, RateLimitItem],
+        *,
+        prefix: str,
+        secret: bytes,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`secret` keys the hashes under which callers are counted: Redis holds no address and no user id."""
+        self._limits = limits
+        self._stricter = {name: _share_of(limit) for name, limit in limits.items()}
+        self._hash_key = hmac.digest(secret, _KEY_PURPOSE, "sha256")
+        self._monotonic = monotonic
+        # limits pings and counts through this client; its URL argument only names the kind of server.
+        self._shared = _strategy(
+            RedisStorage(
+                "async+redis://",
+                implementation="redispy",
+                key_prefix=f"{prefix}:limits",
+                connection_pool=cast("str", redis.connection_pool),
+            )
+        )
+        self._local = _strategy(MemoryStorage())
+        self._ask_redis_at = float("-inf")
+        self._redis_slots = asyncio.Semaphore(REDIS_CONNECTIONS)
+
+    async def take(self, name: str, caller: str) -> Standing:
+        """Count one event of `caller` under the limit `name`, and say how it stands."""
+        identifier = self._identifier(caller)
+        # A burst must not open a connection per request: in the rush of handshakes all of them would be late.
+        async with self._redis_slots:
+            if self._monotonic() >= self._ask_redis_at:
+                try:
+                    return await _take(self._shared, self._limits[name], name, identifier)
+                except (RedisError, OSError) as error:
+                    self._redis_is_away(error)
+        return await _take(self._local, self._stricter[name], name, identifier)
+
+    async def spend(self, name: str, caller: str) -> None:
+        """Count one event; raises `QuotaExceeded` when it was one too many."""
+        standing = await self.take(name, caller)
+        if not standing.allowed:
+            raise QuotaExceeded(name, standing.reset_seconds)
+
+    async def forgive(self, name: str, caller: str) -> None:
+        """Begin to count `caller` anew."""
+        identifier = self._identifier(caller)
+        await self._local.clear(self._stricter[name], name, identifier)
+        if self._monotonic() >= self._ask_redis_at:
+            try:
+                await self._shared.clear(self._limits[name], name, identifier)
+            except (RedisError, OSError) as error:
+                self._redis_is_away(error)
+
+    def _identifier(self, caller: str) -> str:
+        return hmac.digest(self._hash_key, caller.encode(), hashlib.sha256).hex()[:32]
+
+    def _redis_is_away(self, error: Exception) -> None:
+        self._ask_redis_at = self._monotonic() + RETRY_REDIS_SECONDS
+        log.warning("limits_counted_locally", error=type(error).__name__)
+
+
+async def _take(
+    strategy: SlidingWindowCounterRateLimiter, limit: RateLimitItem, name: str, identifier: str
+) -> Standing:
+    allowed = await strategy.hit(limit, name, identifier)
+    window = await strategy.get_window_stats(limit, name, identifier)
+    return Standing(limit, allowed, window.remaining, max(1, math.ceil(window.reset_time - time.time())))
+
+
+def _strategy(storage: Storage) -> SlidingWindowCounterRateLimiter:
+    return SlidingWindowCounterRateLimiter(cast("StorageTypes", storage))
+
+
+def _share_of(limit: RateLimitItem) -> RateLimitItem:
+    return type(limit)(max(1, limit.amount // LOCAL_SHARE), limit.multiples)
+
+
+def connect_redis(url: str) -> Redis:
+    """Return a client that gives up quickly: a limit must never cost more than the request it protects."""
+    return Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
