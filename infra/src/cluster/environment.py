@@ -11,6 +11,13 @@ DATABASE = "irisvue"
 KEYRING_DATABASE = "keyring"
 VHOST = "irisvue"
 ADMIN = "irisvue_admin"
+PROVIDER_SETTINGS = (
+    "APPLE_AUDIENCES",
+    "GOOGLE_AUDIENCES",
+    "APPLE_TEAM_ID",
+    "APPLE_KEY_ID",
+    "APPLE_PRIVATE_KEY",
+)
 INSIDE_API_PORT = 8000
 INSIDE_WORKER_PORT = 8001
 
@@ -130,7 +137,10 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
         "identity": {
             "SIGNING_KEY": values["IDENTITY_SIGNING_KEY"],
             "REFRESH_TOKEN_KEY": values["IDENTITY_REFRESH_TOKEN_KEY"],
+            "PROVIDER_TOKEN_KEY": values["IDENTITY_PROVIDER_TOKEN_KEY"],
             "SMTP_URL": f"smtp://{network.smtp}",
+            "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
+            **{name: values.get(f"IDENTITY_{name}", "") for name in PROVIDER_SETTINGS},
         },
         "consent": {"GEOIP_DB_PATH": values.get("CONSENT_GEOIP_DB_PATH", "")},
         "storage": {

@@ -97,6 +97,20 @@ def _ports() -> Group:
     return Group("Ports", tuple(ports))
 
 
+def _providers() -> Group:
+    optional = {
+        "IDENTITY_APPLE_AUDIENCES": "Bundle and service ids of the app, by comma; empty switches Apple off.",
+        "IDENTITY_GOOGLE_AUDIENCES": "All OAuth client ids of the app, by comma; empty switches Google off.",
+        "IDENTITY_APPLE_TEAM_ID": "Apple developer team; with the next two, deletions are told to Apple.",
+        "IDENTITY_APPLE_KEY_ID": "Id of the key of Sign in with Apple.",
+        "IDENTITY_APPLE_PRIVATE_KEY": r"That key: PEM on one line, line ends written as \n.",
+    }
+    return Group(
+        "Sign-in with Apple and Google",
+        tuple(Variable(name, comment, optional=True) for name, comment in optional.items()),
+    )
+
+
 def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
     return Variable(name, comment, make=make)
 
@@ -148,6 +162,11 @@ def _service_secrets() -> Group:
         _secret("IDENTITY_SIGNING_KEY", "EC P-256 private key that signs access tokens.", secret.signing_key),
         _secret("IDENTITY_REFRESH_TOKEN_KEY", "Keyed hash of refresh tokens.", secret.key_256),
         _secret(
+            "IDENTITY_PROVIDER_TOKEN_KEY",
+            "Seals what Apple granted; lost, deletions can't revoke it.",
+            secret.key_256,
+        ),
+        _secret(
             "STORAGE_KEY_ENCRYPTION_KEYS",
             "Keys that wrap the data key of each person; lost keys mean lost photos.",
             secret.key_encryption_keys,
@@ -159,7 +178,7 @@ def _service_secrets() -> Group:
 
 def groups() -> tuple[Group, ...]:
     """All variables, in the order in which `.env` lists them."""
-    return (_general(), _ports(), _server_secrets(), _service_secrets())
+    return (_general(), _ports(), _providers(), _server_secrets(), _service_secrets())
 
 
 def variables() -> dict[str, Variable]:
