@@ -7,9 +7,15 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from identity.models import Mail, MailToken
+from contracts.fields import MailKind
+from identity.models import Mail, MailToken, User
 
 KEEP_SETTLED = timedelta(days=7)
+_WITH_LINK = (
+    MailKind.VERIFY_ADDRESS.value,
+    MailKind.CONFIRM_NEW_ADDRESS.value,
+    MailKind.RESET_PASSWORD.value,
+)
 
 
 class Mails:
@@ -48,9 +54,18 @@ class Mails:
         statement = select(func.count()).select_from(Mail).where(Mail.user_id == user_id)
         return int(await self._session.scalar(statement) or 0)
 
-    def add_token(self, token: MailToken) -> None:
-        """Insert a token."""
-        self._session.add(token)
+    async def add_token(self, token: MailToken, *, as_of: datetime) -> None:
+        """Insert a token, unless its account was changed since `as_of`.
+
+        Whoever made old links useless while this one was on its way to the mail server meant it as well.
+        """
+        unchanged = (
+            select(User.id)
+            .where(User.id == token.user_id, User.updated_at == as_of)
+            .with_for_update(read=True, key_share=True)
+        )
+        if await self._session.scalar(unchanged) is not None:
+            self._session.add(token)
 
     async def take_token(
         self, token_hash: str, *, purposes: Sequence[str], now: datetime
@@ -71,7 +86,16 @@ class Mails:
         return await self._session.scalar(statement)
 
     async def drop_tokens(self, user_id: UUID) -> None:
-        """Make every open link of a person useless."""
+        """Make every open link of a person useless, and send none that was asked for before this moment.
+
+        A mail that is being sent now is not waited for; see `add_token`.
+        """
+        waiting = (
+            select(Mail.id)
+            .where(Mail.user_id == user_id, Mail.settled_at.is_(None), Mail.kind.in_(_WITH_LINK))
+            .with_for_update(skip_locked=True)
+        )
+        await self._session.execute(delete(Mail).where(Mail.id.in_(waiting)))
         await self._session.execute(delete(MailToken).where(MailToken.user_id == user_id))
 
     async def forget_old(self, *, now: datetime) -> None:

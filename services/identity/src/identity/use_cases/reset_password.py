@@ -8,6 +8,7 @@ from identity.policy import InvalidMailToken
 from identity.repositories import Mails, Users
 from identity.tokens import capability_hash
 from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.reclaim_account import reclaim_account
 from identity.use_cases.request_mail import request_mail
 
 
@@ -25,6 +26,9 @@ async def reset_password(
     user = await Users(uow.session).lock(found.user_id)
     if user is None or not user.is_active:
         raise InvalidMailToken
+    if not user.is_verified:
+        # Nobody had proved the address before, so whoever made the account may be somebody else.
+        await reclaim_account(uow, user, now=now, token_lifetime=token_lifetime)
     user.password_hash, user.updated_at = password_hash, now
     # Links that are still under way, to a changed address too, may have been asked for by somebody else.
     await mails.drop_tokens(user.id)

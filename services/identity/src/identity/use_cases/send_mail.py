@@ -41,35 +41,33 @@ async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: date
     user = await Users(uow.session).find(mail.user_id) if mail.user_id else None
     if user is None:
         return
-    kind = MailKind(mail.kind)
+    kind, capability, known_state = MailKind(mail.kind), new_capability(), user.updated_at
+    path = LETTERS[kind].path
     message = write(
         kind,
         sender=sender.address,
         recipient=mail.new_address or user.email,
-        link=_link(mails, sender, user, mail, kind, now),
+        # Behind the `#` the token stays in the browser: no server, proxy or log on the way sees it.
+        link=f"{sender.link_base}{path}#token={capability}" if path else None,
         now=now,
     )
     try:
         await sender.post.send(message)
+        if path:
+            await mails.add_token(_token(sender, user, mail, kind, capability, now), as_of=known_state)
     except MailRefused as refusal:
         mail.refused = True
         log.warning("mail_refused", mail_id=str(mail.id), kind=mail.kind, code=str(refusal))
 
 
-def _link(mails: Mails, sender: Sender, user: User, mail: Mail, kind: MailKind, now: datetime) -> str | None:
-    path = LETTERS[kind].path
-    if not path:
-        return None
+def _token(
+    sender: Sender, user: User, mail: Mail, kind: MailKind, capability: str, now: datetime
+) -> MailToken:
     lifetime = sender.reset_for if kind is MailKind.RESET_PASSWORD else sender.verify_for
-    token = new_capability()
-    mails.add_token(
-        MailToken(
-            token_hash=capability_hash(token),
-            user_id=user.id,
-            purpose=kind.value,
-            new_address=mail.new_address,
-            expires_at=now + lifetime,
-        )
+    return MailToken(
+        token_hash=capability_hash(capability),
+        user_id=user.id,
+        purpose=kind.value,
+        new_address=mail.new_address,
+        expires_at=now + lifetime,
     )
-    # Behind the `#` the token stays in the browser: no server, proxy or log on the way sees it.
-    return f"{sender.link_base}{path}#token={token}"

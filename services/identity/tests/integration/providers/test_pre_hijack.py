@@ -1,8 +1,14 @@
 """Somebody prepares an account under another person's address and waits (Sudhodanan and Paverd, 2022)."""
 
-import pytest
+import re
+from dataclasses import replace
+from datetime import timedelta
 
-from identity.models import ProviderIdentity
+import pytest
+from sqlalchemy import select
+
+from identity.models import Mail, ProviderIdentity
+from identity.use_cases.send_mail import send_mail
 
 pytestmark = pytest.mark.parametrize("provider", ["apple", "google"])
 
@@ -16,6 +22,19 @@ def attacker(ada):
     """Return the attacker, who has registered the victim's address and is signed in."""
     assert ada.email == VICTIM
     return ada
+
+
+@pytest.fixture
+def deliver_mail(service):
+    """Return a function that sends the waiting mail of one kind through `post`."""
+
+    async def _deliver(post, kind: str) -> None:
+        async with service.unit_of_work() as uow:
+            mail_id = await uow.session.scalar(select(Mail.id).where(Mail.kind == kind))
+            sender = replace(service.mail_sender, post=post)
+            await send_mail(uow, sender, mail_id=mail_id, now=service.clock.now())
+
+    return _deliver
 
 
 async def password_works(client) -> bool:
@@ -66,6 +85,27 @@ async def test_an_unexpired_change_of_address_is_dropped(
             answer = await client.post("/api/v1/auth/verify-email", json={"token": mailbox.token(number)})
             assert answer.status_code == 401
     assert (await phone.account(victim["bearer"]))["email"] == VICTIM
+
+
+async def test_a_link_that_is_on_its_way_to_the_mail_server_is_dropped_too(
+    client, phone, attacker, service, clock, deliver_mail, provider
+):
+    letters = []
+
+    class SlowPost:
+        """The owner of the address signs in while the mail server is still busy."""
+
+        async def send(self, message):
+            letters.append(message.get_body(("plain",)).get_content())
+            await phone.signed_in(provider)
+
+    await client.patch("/api/v1/users/me", json={"email": "attacker@example.org"}, headers=attacker.bearer)
+    clock.advance(timedelta(seconds=1))
+    await deliver_mail(SlowPost(), "confirm_new_address")
+    (letter,) = letters
+    token = re.search(r"#token=(\S+)", letter)[1]
+    answer = await client.post("/api/v1/auth/verify-email", json={"token": token})
+    assert answer.status_code == 401
 
 
 async def test_a_provider_that_verifies_nothing_opens_no_door(client, phone, mailbox, post_office, provider):

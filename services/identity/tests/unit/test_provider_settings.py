@@ -1,0 +1,86 @@
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import ValidationError
+
+from identity.settings import IdentitySettings
+
+KEY = "0123456789abcdef" * 4
+
+
+def pem() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Return a function that reads the settings from these variables and what every service needs."""
+
+    def _made(**variables: str) -> IdentitySettings:
+        needed = {
+            "SERVICE_KEY": pem(),
+            "SERVICE_PUBLIC_KEYS": "{}",
+            "SIGNING_KEY": pem(),
+            "REFRESH_TOKEN_KEY": KEY,
+            "TOMBSTONE_KEY": KEY,
+            "DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1/none",
+            "BROKER_URL": "amqp://127.0.0.1/",
+            "SMTP_URL": "smtp://127.0.0.1:25",
+        }
+        for name, value in {**needed, **variables}.items():
+            monkeypatch.setenv(f"IDENTITY_{name}", value)
+        return IdentitySettings()
+
+    return _made
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ()),
+        ("[]", ()),
+        ("org.irisvue.app", ("org.irisvue.app",)),
+        (" org.irisvue.app , org.irisvue.web,", ("org.irisvue.app", "org.irisvue.web")),
+        ('["org.irisvue.app", "org.irisvue.web"]', ("org.irisvue.app", "org.irisvue.web")),
+    ],
+)
+def test_audiences_are_a_comma_or_a_json_list(made, text, names):
+    settings = made(APPLE_AUDIENCES=text, GOOGLE_AUDIENCES=text)
+    assert settings.apple_audiences == settings.google_audiences == names
+
+
+@pytest.mark.parametrize("text", ["[", '["a"', "[1]"])
+def test_audiences_that_are_no_list_refuse_the_start(made, text):
+    with pytest.raises(ValidationError):
+        made(APPLE_AUDIENCES=text)
+
+
+def test_without_any_variable_both_providers_are_off(made):
+    settings = made(APPLE_TEAM_ID="", APPLE_KEY_ID="", APPLE_PRIVATE_KEY="", PROVIDER_TOKEN_KEY="")
+    assert settings.apple_audiences == settings.google_audiences == ()
+    assert settings.keeps_apple_grants is False
+
+
+def test_apple_s_credentials_are_given_together_or_not_at_all(made):
+    whole = {
+        "APPLE_TEAM_ID": "TEAM123456",
+        "APPLE_KEY_ID": "KEY1234567",
+        "APPLE_PRIVATE_KEY": pem().replace("\n", "\\n"),
+        "PROVIDER_TOKEN_KEY": KEY,
+    }
+    assert made(**whole).keeps_apple_grants is True
+    for missing in whole:
+        with pytest.raises(ValidationError, match="belong together"):
+            made(**{**whole, missing: ""})
+
+
+def test_a_key_for_sealing_alone_is_fine(made):
+    assert made(PROVIDER_TOKEN_KEY=KEY).keeps_apple_grants is False
+
+
+@pytest.mark.parametrize("name", ["APPLE_JWKS_URL", "APPLE_TOKEN_URL", "APPLE_REVOKE_URL", "GOOGLE_JWKS_URL"])
+def test_production_reaches_providers_over_tls_only(made, name):
+    production = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://irisvue.example"}
+    with pytest.raises(ValidationError, match="https://"):
+        made(**production, **{name: "http://provider.example/"})
