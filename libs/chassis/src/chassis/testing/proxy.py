@@ -12,7 +12,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FaultyProxy:
-    """Listens on `port`, a free one of the loopback interface, and forwards to its target until told otherwise.
+    """Listens on `port`, a free one on loopback, and forwards to its target until told otherwise.
 
     `delay` adds latency, `blackhole` holds every byte back and closes nothing (a lost route: the bytes arrive
     after `heal`, if anybody still waits), `cut` and `cut_after` reset connections.
