@@ -42,6 +42,7 @@ async def service(
     platform: Platform, settings: IdentitySettings, clock: FrozenClock
 ) -> AsyncIterator[Service]:
     await platform.clean("identity")
+    await platform.forget_counts()
     async with open_service(settings, clock) as opened:
         yield opened
 

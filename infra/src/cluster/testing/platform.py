@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import aiohttp
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
@@ -62,6 +63,11 @@ class Platform:
         await self._truncate(DATABASE, service)
         if service == "storage":
             await self._truncate(KEYRING_DATABASE, "keyring")
+
+    async def forget_counts(self) -> None:
+        """Empty Redis, so that no test meets the limits that another one has used up."""
+        async with Redis.from_url(self.servers.redis_url) as redis:
+            await redis.flushall()
 
     async def purge_queues(self) -> None:
         """Empty every queue, dead letters too."""

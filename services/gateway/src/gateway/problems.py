@@ -46,21 +46,6 @@ class ContentTooLarge(Problem):
         super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})
 
 
-class QuotaExceeded(Problem):
-    """The caller used up what it may do in this time."""
-
-    status = 429
-    slug = "quota-exceeded"
-    title = "Too many requests"
-
-    def __init__(self, policy: str, retry_after: int, headers: Mapping[str, str]) -> None:
-        super().__init__(
-            f"Too many requests in a short time. Try again in {retry_after} seconds.",
-            headers={**headers, "Retry-After": str(retry_after), "Cache-Control": "no-store"},
-            extra={"violated-policies": [policy]},
-        )
-
-
 class UpstreamBroken(Problem):
     """A service answered something that is not HTTP."""
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.clock import Clock, SystemClock
+from chassis.counters import connect_redis
 from chassis.http import ServiceClient
 from chassis.service_auth import ServiceTokens
 from gateway.consumers import Ears
@@ -14,7 +15,7 @@ from gateway.documents import Description
 from gateway.feed import RevocationFeed
 from gateway.gate import Gate
 from gateway.health import Vitals
-from gateway.limits import Limits, connect_redis
+from gateway.limits import Limits
 from gateway.proxy import Proxy
 from gateway.routes import ROUTES, RoutingTable
 from gateway.settings import GatewaySettings

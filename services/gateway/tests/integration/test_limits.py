@@ -172,7 +172,7 @@ async def test_redis_that_hangs_costs_a_quarter_of_a_second_once(
 async def test_redis_that_returns_is_used_again(
     open_stage: Any, redis_url: str, cable: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.limits.RETRY_REDIS_SECONDS", 0.0)
+    monkeypatch.setattr("chassis.counters.RETRY_REDIS_SECONDS", 0.0)
     link, near = cable(redis_url)
     async with open_stage(redis_url=near, **limits(public="40/minute")) as stage:
         async with stage.client.get(OPEN) as answer:

@@ -40,6 +40,7 @@ class IdentitySettings(ProviderSettings):
 
     password_min_length: int = Field(default=8, ge=8, le=64)
 
+    redis_url: SecretStr = Field(description="Where tries per account are counted.")
     smtp_url: SecretStr = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
     mail_sender: str = "IrisVue <no-reply@irisvue.example>"
     mail_link_base: str = Field(

@@ -9,12 +9,14 @@ from datetime import timedelta
 import structlog
 
 from chassis.clock import Clock, SystemClock
+from chassis.counters import connect_redis
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
 from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from identity.keyring import open_private_key
+from identity.limits import AccountLimits
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
 from identity.post import SmtpPost
@@ -40,6 +42,7 @@ class Service:
     tokens: TokenIssuer
     service_tokens: ServiceTokens
     mail_sender: Sender
+    limits: AccountLimits
     providers: Providers
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -84,6 +87,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         threads=settings.argon2_threads,
         queue=settings.argon2_queue,
     )
+    redis = connect_redis(settings.redis_url.get_secret_value())
     try:
         async with open_providers(settings, clock) as providers:
             yield Service(
@@ -94,10 +98,12 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                 tokens=TokenIssuer(settings),
                 service_tokens=ServiceTokens.of("identity", settings),
                 mail_sender=_mail_sender(settings),
+                limits=AccountLimits(redis, secret=key_bytes(settings.refresh_token_key)),
                 providers=providers,
             )
     finally:
         hasher.close()
+        await redis.aclose()
         await database.close()
 
 

@@ -30,6 +30,7 @@ def issuer() -> TokenIssuer:
             database_url="postgresql+asyncpg://nobody@127.0.0.1/none",
             broker_url="amqp://127.0.0.1/",
             smtp_url="smtp://127.0.0.1:1",
+            redis_url="redis://127.0.0.1:1/0",
         )
     )
 

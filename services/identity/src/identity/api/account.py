@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
+from chassis.counters import QuotaExceeded
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
@@ -21,9 +22,10 @@ async def show_me(user: SignedIn) -> schemas.UserRead:
     return user_read(user)
 
 
-@router.patch("/me", responses=problems(Unauthorized, EmailTaken))
+@router.patch("/me", responses=problems(Unauthorized, EmailTaken, QuotaExceeded))
 async def change_me(body: schemas.AccountChange, user: SignedIn, service: CurrentService) -> schemas.UserRead:
     """Ask for another address; it takes effect when the mail to it is answered."""
+    await service.limits.before_mail(str(user.id))
     async with service.unit_of_work() as uow:
         changed = await request_email_change(uow, user_id=user.id, email=body.email, now=service.clock.now())
     return user_read(changed)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from chassis.counters import QuotaExceeded
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import MailKind
@@ -26,10 +27,11 @@ async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentServic
     return schemas.MessageResponse(message="Your address is confirmed.")
 
 
-@router.post("/resend-verification", status_code=202, responses=problems(Unauthorized))
+@router.post("/resend-verification", status_code=202, responses=problems(Unauthorized, QuotaExceeded))
 async def resend_verification(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
     """Send the confirmation mail again; a confirmed address gets none."""
     if not user.is_verified:
+        await service.limits.before_mail(str(user.id))
         async with service.unit_of_work() as uow:
             request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=service.clock.now())
     return schemas.MessageResponse(message="If your address is not confirmed yet, a mail is on its way.")
@@ -40,8 +42,10 @@ async def ask_for_reset(
     body: schemas.PasswordResetRequest, service: CurrentService
 ) -> schemas.MessageResponse:
     """Send a reset mail; the answer is the same whether or not the address has an account."""
+    # Past the limit the same is done and answered, and nobody gets a mail.
+    wanted = body.email if await service.limits.before_reset(body.email) else ""
     async with service.unit_of_work() as uow:
-        await request_password_reset(uow, email=body.email, now=service.clock.now())
+        await request_password_reset(uow, email=wanted, now=service.clock.now())
     return schemas.MessageResponse(message="If this address has an account, a mail is on its way.")
 
 

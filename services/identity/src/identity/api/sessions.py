@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from chassis.auth import CurrentPrincipal
+from chassis.counters import QuotaExceeded
 from chassis.openapi import problems
 from chassis.problems import NotFound, Unauthorized
 from identity import schemas
@@ -57,7 +58,10 @@ async def remove_session(session_id: UUID, user: SignedIn, service: CurrentServi
         )
 
 
-@router.post("/change-password", responses=problems(Unauthorized, InvalidCredentials, WeakPassword))
+@router.post(
+    "/change-password",
+    responses=problems(Unauthorized, InvalidCredentials, WeakPassword, QuotaExceeded),
+)
 async def replace_password(
     body: schemas.PasswordChangeRequest,
     principal: CurrentPrincipal,
@@ -65,6 +69,7 @@ async def replace_password(
     service: CurrentService,
 ) -> schemas.MessageResponse:
     """Change the password; ends every other session."""
+    await service.limits.before_password_check(str(user.id))
     fits, _ = await service.hasher.verify(body.current_password.get_secret_value(), user.password_hash)
     if not fits:
         raise InvalidCredentials("The current password is not right.")

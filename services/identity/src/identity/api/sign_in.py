@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Form
 from pydantic import SecretStr
 
 from chassis.auth import CurrentPrincipal, Principal
+from chassis.counters import QuotaExceeded
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
@@ -50,7 +51,7 @@ async def register(body: schemas.Registration, service: CurrentService) -> schem
     return user_read(user)
 
 
-@router.post("/login", responses=problems(InvalidCredentials))
+@router.post("/login", responses=problems(InvalidCredentials, QuotaExceeded))
 async def login_with_form(
     service: CurrentService,
     device: CurrentDevice,
@@ -61,7 +62,7 @@ async def login_with_form(
     return await _login(service, device, username, password)
 
 
-@router.post("/login/json", responses=problems(InvalidCredentials))
+@router.post("/login/json", responses=problems(InvalidCredentials, QuotaExceeded))
 async def login_with_json(
     body: schemas.Credentials, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
@@ -70,6 +71,7 @@ async def login_with_json(
 
 
 async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
+    await service.limits.before_login(email, device.ip_prefix)
     session = await log_in(
         service.database,
         hasher=service.hasher,
@@ -78,6 +80,7 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
         password=password.get_secret_value(),
         device=device,
     )
+    await service.limits.after_login(email, device.ip_prefix)
     return token_response(service, session)
 
 

@@ -10,13 +10,12 @@ from contracts.fields import AuthProvider
 from identity.providers.apple import ISSUERS
 from identity.providers.problems import NoticeRefused, ProviderNotOffered
 from identity.providers.refusals import logged
-from identity.providers.tokens import ProviderTokens, TokenRefused, moment_of, subject_of
+from identity.providers.tokens import ProviderTokens, TokenRefused, moment_of, name_in, subject_of
 
 REMEMBERED = timedelta(days=30)
 """How long a notice is good for, and so how long its `jti` must be remembered."""
 _REQUIRED = ("iss", "aud", "iat", "jti")
 _MILLISECONDS_FROM = 100_000_000_000
-_LONGEST_JTI = 255
 
 
 class NoticeKind(StrEnum):
@@ -54,15 +53,13 @@ class AppleNotices:
             raise ProviderNotOffered
         with logged(AuthProvider.APPLE.value, NoticeRefused):
             claims = await self._tokens.read(payload, required=_REQUIRED)
-            issued_at, jti = moment_of(claims, "iat"), claims["jti"]
+            issued_at = moment_of(claims, "iat")
             # Apple gives notices no end, so they get one: an id that is forgotten must not be good again.
             if now > issued_at + REMEMBERED:
                 raise TokenRefused("iat")
-            if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
-                raise TokenRefused("jti")
             event = _event(claims)
             return AppleNotice(
-                jti=jti,
+                jti=name_in(claims, "jti"),
                 kind=_kind(event.get("type")),
                 issuer=ISSUERS[0],
                 subject=subject_of(event),

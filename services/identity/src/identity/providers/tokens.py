@@ -17,7 +17,7 @@ from identity.providers.keys import ProviderKeys
 
 LEEWAY = timedelta(seconds=60)
 """How far a provider's clock may be from ours."""
-MAX_SUBJECT_LENGTH = 255
+MAX_NAME_LENGTH = 255
 # A token that brings its own key or adds rules of reading is not what providers send (RFC 8725 §3.10).
 _UNWANTED_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", "enc", "cty"})
 
@@ -124,19 +124,26 @@ def check_nonce(claims: dict[str, Any], sent: str | None) -> str | None:
         return None
     if not isinstance(found, str) or sent is None:
         raise TokenRefused("nonce")
-    hashed = hashlib.sha256(sent.encode()).hexdigest()
-    fits = hmac.compare_digest(found.encode(), sent.encode())
-    if not hmac.compare_digest(found.encode(), hashed.encode()) and not fits:
+    plain, presented = sent.encode(), found.encode(errors="replace")
+    hashed = hashlib.sha256(plain).hexdigest().encode()
+    if not any(hmac.compare_digest(presented, good) for good in (plain, hashed)):
         raise TokenRefused("nonce")
     return found
 
 
 def subject_of(claims: dict[str, Any]) -> str:
     """Return the provider's name for the person."""
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH or "\x00" in subject:
-        raise TokenRefused("sub")
-    return subject
+    return name_in(claims, "sub")
+
+
+def name_in(claims: dict[str, Any], claim: str) -> str:
+    """Return a claim that names something: at most 255 printable ASCII characters (OIDC Core §2)."""
+    name = claims.get(claim)
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise TokenRefused(claim)
+    if not (name.isascii() and name.isprintable()):
+        raise TokenRefused(claim)
+    return name
 
 
 def email_of(claims: dict[str, Any]) -> str | None:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import ServiceUnavailable, Unauthorized
@@ -13,6 +15,11 @@ from identity.providers.problems import IdentityTokenRefused, ProviderAccountTak
 from identity.providers.tokens import LEEWAY, ProvenIdentity
 from identity.repositories import AppleGrants, ProviderIdentities, SpentTokens, Users
 from identity.use_cases.request_mail import request_mail
+
+
+ATTEMPTS = 3
+
+log = structlog.get_logger(__name__)
 
 
 class LostRace(Exception):
@@ -26,12 +33,15 @@ async def link_provider(
 
     Raises `ProviderAccountTaken` when the person at the provider opens another account.
     """
-    try:
-        async with database.unit_of_work() as uow:
-            await spend_nonce(uow, identity)
-            await _link(uow, user_id, identity, grant, now)
-    except LostRace:
-        raise ServiceUnavailable from None
+    for _ in range(ATTEMPTS):
+        try:
+            async with database.unit_of_work() as uow:
+                await spend_nonce(uow, identity)
+                await _link(uow, user_id, identity, grant, now)
+                return
+        except LostRace:
+            log.info("provider_link_repeated", provider=identity.provider.value)
+    raise ServiceUnavailable
 
 
 async def _link(

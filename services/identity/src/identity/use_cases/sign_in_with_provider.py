@@ -15,12 +15,10 @@ from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
-from identity.use_cases.link_provider import LostRace, add_link, keep_grant, spend_nonce
+from identity.use_cases.link_provider import ATTEMPTS, LostRace, add_link, keep_grant, spend_nonce
 from identity.use_cases.log_in import Device, open_session
 from identity.use_cases.reclaim_account import reclaim_account
 from identity.use_cases.request_mail import request_mail
-
-ATTEMPTS = 3
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,64 @@
+"""What one account or one address may try in a time; sessions that exist are never touched by it.
+
+The gateway counts per client address. Here the account is counted, because guesses at one account come from
+many addresses: its owner's network has a number of its own, so that strangers who use up the account's can't
+lock the owner out at once (NIST 800-63B-4 §3.2.2).
+"""
+
+from enum import StrEnum
+
+from limits import RateLimitItem
+from limits import parse as parse_limit
+from redis.asyncio import Redis
+
+from chassis.counters import Counters
+from identity.policy import email_key
+
+
+class Limit(StrEnum):
+    """The names of the limits."""
+
+    LOGIN_HERE = "login-account-network"
+    LOGIN = "login-account"
+    RESET = "password-reset"
+    MAIL = "mail"
+    PASSWORD_CHECK = "password-check"  # noqa: S105 - a name
+
+
+LIMITS: dict[str, RateLimitItem] = {
+    Limit.LOGIN_HERE: parse_limit("10/15 minutes"),
+    Limit.LOGIN: parse_limit("100/15 minutes"),
+    Limit.RESET: parse_limit("3/hour"),
+    Limit.MAIL: parse_limit("5/hour"),
+    Limit.PASSWORD_CHECK: parse_limit("10/15 minutes"),
+}
+
+
+class AccountLimits:
+    """Counts tries per account, whether or not the account exists."""
+
+    def __init__(self, redis: Redis, *, secret: bytes) -> None:
+        """`secret` keys the hashes under which accounts are counted."""
+        self._counters = Counters(redis, LIMITS, prefix="identity", secret=secret)
+
+    async def before_login(self, email: str, ip_prefix: str | None) -> None:
+        """Count a sign-in before its password is checked; raises `QuotaExceeded`."""
+        account = email_key(email)
+        await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
+        await self._counters.spend(Limit.LOGIN, account)
+
+    async def after_login(self, email: str, ip_prefix: str | None) -> None:
+        """Begin anew after a success: only guessing is to be stopped."""
+        await self._counters.forgive(Limit.LOGIN_HERE, f"{email_key(email)}|{ip_prefix}")
+
+    async def before_reset(self, email: str) -> bool:
+        """Count a request for a reset mail; False when there were too many for one more mail."""
+        return (await self._counters.take(Limit.RESET, email_key(email))).allowed
+
+    async def before_mail(self, user_id: str) -> None:
+        """Count a mail that a signed-in person asks for; raises `QuotaExceeded`."""
+        await self._counters.spend(Limit.MAIL, user_id)
+
+    async def before_password_check(self, user_id: str) -> None:
+        """Count a check of the current password; raises `QuotaExceeded`."""
+        await self._counters.spend(Limit.PASSWORD_CHECK, user_id)
