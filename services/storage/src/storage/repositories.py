@@ -13,6 +13,7 @@ from storage.models import ConsentGate, DataKey, Destruction, Photo
 from storage.sealing import WrappedKey
 
 BATCH = 100
+CLAIMED = 20
 LEASE_SECONDS = 60
 BACKOFF_SECONDS = (1.0, 300.0)
 
@@ -183,7 +184,7 @@ class Destructions:
                 or_(Destruction.lease_until.is_(None), Destruction.lease_until < now),
             )
             .order_by(Destruction.next_attempt_at)
-            .limit(BATCH)
+            .limit(CLAIMED)
             .with_for_update(skip_locked=True)
         )
         if only is not None:

@@ -1,6 +1,5 @@
 """The caller's photos: confirming, listing, showing, deleting."""
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -94,8 +93,7 @@ async def remove_photo(photo_id: UUID, service: CurrentService, principal: Curre
     async with service.unit_of_work() as uow:
         work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id, now=service.clock.now())
     try:
-        async with asyncio.timeout(DESTROY_SECONDS):
-            await destroy_due(service.database, service.vault, only=work.id)
+        await destroy_due(service.database, service.vault, only=work.id, folder_seconds=DESTROY_SECONDS)
     except Exception as error:
         if not is_transient(error):
             raise
