@@ -1,10 +1,10 @@
 """What identity's API takes and gives."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, checked_email
 
@@ -15,6 +15,14 @@ class RequestBody(BaseModel):
     """Base of what comes in: unknown fields are ignored, values never shown in errors."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_whole_text(cls, value: Any) -> Any:
+        # JSON can spell half of a surrogate pair, which neither an encoding nor the database can hold.
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("This text contains half a character.")
+        return value
 
 
 class Registration(RequestBody):

@@ -16,7 +16,6 @@ from identity.providers.tokens import LEEWAY, ProvenIdentity
 from identity.repositories import AppleGrants, ProviderIdentities, SpentTokens, Users
 from identity.use_cases.request_mail import request_mail
 
-
 ATTEMPTS = 3
 
 log = structlog.get_logger(__name__)

@@ -77,6 +77,8 @@ CASES = {
     "sub is empty": lambda fake: fake.token(sub=""),
     "sub is too long": lambda fake: fake.token(sub="1" * 256),
     "sub with a zero byte": lambda fake: fake.token(sub="1\x002"),
+    "sub with half a character": lambda fake: fake.token(sub="\ud800"),
+    "sub beyond ASCII": lambda fake: fake.token(sub="ä"),
     "no algorithm": lambda fake: forged(fake, {"alg": "none", "kid": "rsa-1"}),
     "no algorithm, other case": lambda fake: forged(fake, {"alg": "NoNe", "kid": "rsa-1"}),
     "signature missing": lambda fake: forged(fake, {"alg": "RS256", "kid": "rsa-1"}),
@@ -112,6 +114,7 @@ NONCE_CASES = {
     "hash in capitals": hashlib.sha256(NONCE.encode()).hexdigest().upper(),
     "hash of the hash": hashlib.sha256(hashlib.sha256(NONCE.encode()).hexdigest().encode()).hexdigest(),
     "nonce is no text": [NONCE],
+    "nonce with half a character": "\ud800",
 }
 
 
@@ -165,6 +168,18 @@ async def test_a_token_of_absurd_length_is_refused_before_it_is_read(phone, appl
     answer = await phone.send("apple", "a" * 8193)
     assert answer.status_code == 422
     assert apple.asked == []
+
+
+@pytest.mark.parametrize("field", ["identity_token", "authorization_code", "nonce"])
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "", 7, [], {}])
+async def test_what_is_no_text_or_no_token_is_never_an_error_of_ours(phone, client, apple, rows, field, text):
+    body = {"identity_token": apple.token(), field: text}
+    content = json.dumps(body)
+    answer = await client.post(
+        "/api/v1/auth/apple", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in {401, 422}, answer.text
+    assert await rows(User) == 0
 
 
 @pytest.mark.parametrize("provider", ["apple", "google"])

@@ -178,6 +178,16 @@ async def test_who_is_signed_in_can_link_whatever_the_addresses_say(phone, ada, 
 
 
 @PROVIDERS
+async def test_linking_twice_at_once_is_linking_once(phone, ada, rows, provider):
+    token = phone.fakes[provider].token()
+    answers = await asyncio.gather(
+        *(phone.send(provider, token, path="/link", headers=ada.bearer) for _ in range(5))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert await rows(ProviderIdentity) == 1
+
+
+@PROVIDERS
 async def test_linking_needs_a_session_and_a_recent_one(phone, ada, clock, rows, provider):
     token = phone.fakes[provider].token()
     assert (await phone.send(provider, token, path="/link")).status_code == 401
