@@ -1,19 +1,23 @@
 """Storage's settings, prefix STORAGE_."""
 
+import json
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import HexKey, StatefulSettings
+from chassis.settings import MINIMUM_DISTINCT_HEX_DIGITS, HexKey, StatefulSettings
 from storage.sealing import InvalidKeyring, LocalKeyring
 
 
 def _check_keyring(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
     try:
-        LocalKeyring.parse(value.get_secret_value())
+        LocalKeyring.parse(text)
     except InvalidKeyring as error:
         raise ValueError(str(error)) from None
+    if any(len(set(key.lower())) < MINIMUM_DISTINCT_HEX_DIGITS for key in json.loads(text)["keys"].values()):
+        raise ValueError("has a key that is too regular to be random; `make env` generates one")
     return value
 
 

@@ -1,6 +1,7 @@
 """Erasure: objects of every kind, rows and key go; nothing is reported before, nothing returns after."""
 
 import os
+import random
 from datetime import timedelta
 from uuid import uuid4
 
@@ -138,6 +139,38 @@ async def test_it_is_never_reported_while_something_resists(
         assert await reports() == []
     await work()
     assert len(await reports()) == 1
+
+
+async def test_a_store_that_fails_now_and_then_only_delays(
+    ada, clock, service, pictures, deliver, work, reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ada.upload(pictures.jpeg())
+    await open_upload(service, ada)
+    client, dice = service.vault._objects._client, random.Random(7)
+
+    def fail_often(operation):
+        async def flaky(**parameters):
+            if dice.random() < 0.3:
+                raise ConnectionResetError
+            return await operation(**parameters)
+
+        return flaky
+
+    await deliver(deletion_of(ada, clock))
+    with monkeypatch.context() as patch:
+        for name in (
+            "list_object_versions",
+            "list_multipart_uploads",
+            "delete_objects",
+            "abort_multipart_upload",
+        ):
+            patch.setattr(client, name, fail_often(getattr(client, name)))
+        for _ in range(100):
+            await work()
+            if await reports():
+                break
+    assert (await reports())[0]["erased"]["objects"] == 3
+    assert await left(service, ada) == 0
 
 
 async def test_after_an_erasure_nothing_begins_again(

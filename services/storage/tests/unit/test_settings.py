@@ -1,0 +1,73 @@
+"""Settings: a missing or weak secret refuses the start, and no error repeats one."""
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import ValidationError
+
+from storage.settings import StorageSettings
+
+
+def complete() -> dict[str, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return {
+        "service_key": pem.replace("\n", "\\n"),
+        "service_public_keys": "{}",
+        "database_url": "postgresql+asyncpg://a:b@localhost/c",
+        "keyring_database_url": "postgresql+asyncpg://a:b@localhost/d",
+        "broker_url": "amqp://a:b@localhost/e",
+        "tombstone_key": secrets.token_hex(32),
+        "link_key": secrets.token_hex(32),
+        "key_encryption_keys": json.dumps({"active": "k1", "keys": {"k1": secrets.token_hex(32)}}),
+        "s3_endpoint_url": "http://localhost",
+        "s3_access_key": "access",
+        "s3_secret_key": "secret",
+    }
+
+
+def test_a_complete_configuration_is_accepted() -> None:
+    settings = StorageSettings(**complete())
+    assert (settings.port, settings.worker_port) == (18103, 18113)
+    assert "secret" not in repr(settings).replace("secret_key", "")
+
+
+@pytest.mark.parametrize("name", sorted(complete()))
+def test_nothing_secret_has_a_default(name: str) -> None:
+    values = complete()
+    del values[name]
+    with pytest.raises(ValidationError, match=name):
+        StorageSettings(**values)
+
+
+@pytest.mark.parametrize("name", ["tombstone_key", "link_key"])
+@pytest.mark.parametrize("weak", ["", "canary", "ab" * 32, "0" * 64, secrets.token_hex(16)])
+def test_a_weak_key_is_refused(name: str, weak: str) -> None:
+    with pytest.raises(ValidationError, match=name) as refusal:
+        StorageSettings(**complete() | {name: weak})
+    assert "canary" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "keyring",
+    [
+        "canary",
+        '{"active":"k1","keys":{}}',
+        '{"active":"k1","keys":{"k1":"canary"}}',
+        json.dumps({"active": "k1", "keys": {"k1": "ab" * 32}}),
+        json.dumps({"active": "k1", "keys": {"k1": secrets.token_hex(32), "k2": "00" * 32}}),
+    ],
+)
+def test_a_weak_keyring_is_refused(keyring: str) -> None:
+    with pytest.raises(ValidationError, match="key_encryption_keys") as refusal:
+        StorageSettings(**complete() | {"key_encryption_keys": keyring})
+    assert "canary" not in str(refusal.value)
+
+
+def test_production_needs_an_encrypted_public_address() -> None:
+    with pytest.raises(ValidationError, match="https"):
+        StorageSettings(**complete() | {"environment": "production"})
