@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import structlog
 from faststream.rabbit import RabbitMessage
@@ -23,12 +22,13 @@ from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
 from chassis.inbox import count_failure, first_delivery
 from chassis.problems import PersonErased, describe
-from contracts.envelope import Envelope, Event, InvalidEvent, parse, parse_head
+from contracts.envelope import Envelope, Event, Head, InvalidEvent, parse, parse_head
 
 MAX_ATTEMPTS = 5
 HOLD_SECONDS = (0.5, 30.0)
 HOLD_AT_MOST_SECONDS = 600.0
 RETRY_PAUSE_SECONDS = 0.1
+LONGEST_TYPE = 100
 
 Handler = Callable[[UnitOfWork, Envelope[Any]], Awaitable[None]]
 
@@ -55,6 +55,10 @@ class UnknownEventType(InvalidEvent):
     """The queue received a type, or a major version, that this consumer does not know."""
 
 
+class ForgedEvent(InvalidEvent):
+    """The message says that another service speaks than the one that published it."""
+
+
 class Inbound:
     """Carries messages from a queue through the inbox to the consumer's handlers."""
 
@@ -65,7 +69,7 @@ class Inbound:
 
     async def receive(self, message: RabbitMessage) -> None:
         """Process a delivery and acknowledge it according to the outcome."""
-        outcome = await self.process(message.body)
+        outcome = await self.process(message.body, routing_key=message.raw_message.routing_key)
         if outcome is Outcome.DONE:
             await message.ack()
         elif outcome is Outcome.PARKED:
@@ -73,10 +77,13 @@ class Inbound:
         else:
             await message.nack(requeue=True)
 
-    async def process(self, body: bytes) -> Outcome:
-        """Bring one message to its end: done, parked among the dead letters, or handed back to the broker."""
+    async def process(self, body: bytes, *, routing_key: str | None = None) -> Outcome:
+        """Bring one message to its end: done, parked among the dead letters, or handed back to the broker.
+
+        `routing_key` is the one it was published with, when that is known.
+        """
         try:
-            envelope, handler = self._read(body)
+            envelope, handler = self._read(body, routing_key)
         except InvalidEvent as error:
             return await self._park_surely(body, error)
         trace = context.traceparent.set(context.continued_trace(envelope.traceparent))
@@ -85,8 +92,12 @@ class Inbound:
         finally:
             context.traceparent.reset(trace)
 
-    def _read(self, body: bytes) -> tuple[Envelope[Any], Handler]:
+    def _read(self, body: bytes, routing_key: str | None) -> tuple[Envelope[Any], Handler]:
         event_type = parse_head(body).type
+        # The broker lets a service publish only under its own routing keys; the body could say anything. What
+        # an operator moves back from the dead letters arrives under the name of the queue.
+        if routing_key not in {None, event_type, self._consumer.queue}:
+            raise ForgedEvent("the event's type is not the one it was published under")
         if event_type not in self._by_type:
             raise UnknownEventType("this consumer does not know the event's type or version")
         event, handler = self._by_type[event_type]
@@ -142,10 +153,8 @@ class Inbound:
             if attempts >= MAX_ATTEMPTS:
                 await self._park(body, error, envelope)
                 return Outcome.PARKED
-        except Exception as trouble:
-            if not is_transient(trouble):
-                raise
-            log.warning("failure_not_counted", consumer=self._consumer.queue, error=describe(trouble))
+        except Exception as trouble:  # noqa: BLE001 - raised from here, it would leave the message unsettled
+            log.error("failure_not_counted", consumer=self._consumer.queue, error=describe(trouble))
             await asyncio.sleep(HOLD_SECONDS[0])
             return None
         await asyncio.sleep(RETRY_PAUSE_SECONDS * attempts)
@@ -154,24 +163,28 @@ class Inbound:
     async def _park_surely(self, body: bytes, error: InvalidEvent) -> Outcome:
         log.error("event_unreadable", consumer=self._consumer.queue, error=type(error).__name__)
         try:
-            await self._park(body, error, None)
-        except Exception as trouble:
-            if not is_transient(trouble):
-                raise
-            log.warning("dead_letter_not_recorded", consumer=self._consumer.queue, error=describe(trouble))
+            await self._park(body, error, _readable_head(body))
+        except Exception as trouble:  # noqa: BLE001 - raised from here, it would leave the message unsettled
+            log.error("dead_letter_not_recorded", consumer=self._consumer.queue, error=describe(trouble))
             await asyncio.sleep(HOLD_SECONDS[0])
             return Outcome.HANDED_BACK
         return Outcome.PARKED
 
-    async def _park(self, body: bytes, error: Exception, envelope: Envelope[Any] | None) -> None:
-        event_id: UUID | None = envelope.id if envelope else None
+    async def _park(self, body: bytes, error: Exception, head: Head | None) -> None:
         async with self._database.unit_of_work() as uow:
             await uow.session.execute(
                 insert(uow.tables.dead_letters).values(
                     consumer=self._consumer.queue,
-                    event_id=event_id,
-                    type=envelope.type if envelope else None,
+                    event_id=head.id if head else None,
+                    type=head.type[:LONGEST_TYPE] if head else None,
                     body_digest=hashlib.sha256(body).hexdigest(),
                     error_class=describe(error)[:200],
                 )
             )
+
+
+def _readable_head(body: bytes) -> Head | None:
+    try:
+        return parse_head(body)
+    except InvalidEvent:
+        return None

@@ -1,8 +1,10 @@
 """The inbox: an event acts once per consumer, however often it is delivered."""
 
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import Column, ColumnElement, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Database, UnitOfWork
@@ -44,16 +46,21 @@ async def count_failure(uow: UnitOfWork, *, consumer: str, event_id: UUID) -> in
 
 
 async def purge_old_records(database: Database) -> int:
-    """Forget events handled more than 30 days ago, a thousand per transaction; return how many."""
-    statement = text(
-        f'DELETE FROM "{database.schema}".inbox WHERE ctid IN ('  # noqa: S608 - the schema is a constant
-        f'SELECT ctid FROM "{database.schema}".inbox '
-        "WHERE received_at < clock_timestamp() - make_interval(days => :days) LIMIT :batch) RETURNING 1"
-    ).bindparams(days=KEEP_DAYS, batch=PURGE_BATCH)
+    """Forget events handled, and failures counted, more than 30 days ago; return how many records."""
+    inbox, failures = database.tables.inbox, database.tables.failed_attempts
+    return await _purge(database, inbox.c.received_at) + await _purge(database, failures.c.last_failed_at)
+
+
+async def _purge(database: Database, since: Column[datetime]) -> int:
+    # A thousand per transaction, so that no lock is held for long.
+    table = since.table
+    old = since < func.clock_timestamp() - timedelta(days=KEEP_DAYS)
+    ctid: ColumnElement[Any] = literal_column("ctid")
+    statement = delete(table).where(ctid.in_(select(ctid).select_from(table).where(old).limit(PURGE_BATCH)))
     purged = 0
     while True:
         async with database.unit_of_work() as uow:
-            found = len((await uow.session.execute(statement)).all())
+            found = len((await uow.session.execute(statement.returning(ctid))).all())
         purged += found
         if found < PURGE_BATCH:
             return purged
