@@ -137,6 +137,14 @@ async def open_database(scratch: Scratch) -> AsyncIterator[OpenDatabase]:
 
 
 @pytest.fixture
+async def database_proxy(scratch: Scratch) -> AsyncIterator[FaultyProxy]:
+    """Return a faulty network before PostgreSQL, for `open_database(…, via=…)`."""
+    host, port = scratch.platform.servers.network.postgres.split(":")
+    async with FaultyProxy(host, int(port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def sender(open_database: OpenDatabase) -> Database:
     """Return the schema of the service that publishes."""
     return open_database("identity")
@@ -237,6 +245,12 @@ class Broker:
         """Put a message straight into a queue, as no service could."""
         async with await aio_pika.connect(self.url(ADMIN)) as connection, connection.channel() as channel:
             await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
+
+    async def publish_as(self, user: str, routing_key: str, body: bytes) -> None:
+        """Publish as a service's user does, with a routing key that the test chooses."""
+        async with await aio_pika.connect(self.url(user)) as connection, connection.channel() as channel:
+            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+            await exchange.publish(aio_pika.Message(body), routing_key=routing_key)
 
     async def _manage(self, method: str, *path: str, json: Any = None) -> None:
         servers = self.platform.servers

@@ -7,17 +7,24 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+import structlog
+from aio_pika import RobustConnection
 from aio_pika.abc import HeadersType
-from aio_pika.exceptions import ChannelNotFoundEntity
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
-from chassis.faults import TransientFault
+from chassis.faults import TransientFault, asked_to_stop
 from contracts.topology import EXCHANGE
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
+QUESTION_SECONDS = 5.0
+GRACE_SECONDS = 20.0
+STOP_SECONDS = GRACE_SECONDS + 2
 PREFETCH = 16
 CLOUDEVENTS_JSON = "application/cloudevents+json"
+
+log = structlog.get_logger(__name__)
 
 # Services may not declare anything: the topology belongs to the bootstrap job.
 _EXCHANGE = RabbitExchange(EXCHANGE, declare=False)
@@ -25,6 +32,10 @@ _EXCHANGE = RabbitExchange(EXCHANGE, declare=False)
 
 class BrokerUnavailable(TransientFault):
     """There is no usable connection to the broker."""
+
+
+class BrokerStartFailed(Exception):
+    """The broker refused what we need, for example because a queue is missing; waiting mends nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def make_broker(url: str) -> RabbitBroker:
         url,
         fail_fast=False,
         reconnect_interval=1,
-        graceful_timeout=20,
+        graceful_timeout=GRACE_SECONDS,
         logger=None,
         default_channel=Channel(prefetch_count=PREFETCH, publisher_confirms=True, on_return_raises=True),
         ack_policy=AckPolicy.MANUAL,
@@ -68,19 +79,20 @@ class BrokerConnection:
 
     def __init__(self, url: str) -> None:
         self.broker = make_broker(url)
+        self._connection: RobustConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
 
     def connect(self) -> None:
-        """Begin to connect; FastStream's start waits for the server for as long as it takes."""
+        """Begin to connect; it waits for the server for as long as it takes."""
         if self._connecting is None:
-            self._connecting = asyncio.create_task(self.broker.start(), name="broker-connect")
+            self._connecting = asyncio.create_task(self._start(), name="broker-connect")
 
     async def is_connected(self) -> bool:
-        """Tell whether the connection is up and answers."""
+        """Tell whether the connection is up and answers; raises `BrokerStartFailed`."""
         if self._connecting is None or not self._connecting.done():
             return False
-        # A failed start is a programming or configuration error: it must surface, not look like an outage.
-        self._connecting.result()
+        if error := self._connecting.exception():
+            raise BrokerStartFailed(type(error).__name__) from error
         return await self.broker.ping(timeout=1.0)
 
     async def ping(self) -> None:
@@ -90,22 +102,50 @@ class BrokerConnection:
 
     async def has_consumer(self, queue: str) -> bool:
         """Tell whether `queue` exists and anyone consumes it; raises `BrokerUnavailable`."""
-        if not await self.is_connected():
+        if not await self.is_connected() or self._connection is None:
             raise BrokerUnavailable
-        connection = await self.broker.connect()
         try:
-            async with connection.channel() as channel:
+            async with asyncio.timeout(QUESTION_SECONDS), self._connection.channel() as channel:
                 found = await channel.declare_queue(queue, passive=True)
         except ChannelNotFoundEntity:
             return False
+        except (AMQPError, OSError) as error:
+            raise BrokerUnavailable from error
+        except asyncio.CancelledError:
+            if asked_to_stop():
+                raise
+            raise BrokerUnavailable from None
         return bool(found.declaration_result.consumer_count)
 
     async def close(self) -> None:
-        """Stop consuming, let running handlers finish, disconnect."""
+        """Stop consuming, let running handlers finish, disconnect; never fails because the broker is away."""
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        await self.broker.stop()
+        await _attempt("stop", self.broker.stop(), seconds=STOP_SECONDS)
+        if self._connection is not None:
+            # FastStream leaves the connection open when it could not take leave on it.
+            await _attempt("disconnect", self._connection.close(), seconds=QUESTION_SECONDS)
+
+    async def _start(self) -> None:
+        self._connection = await self.broker.connect()
+        await self.broker.start()
+
+
+async def _attempt(step: str, work: Awaitable[None], *, seconds: float) -> None:
+    """Await `work`, at most for `seconds`; a lost connection must not keep the process from ending well."""
+    failure: BaseException
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except asyncio.CancelledError as error:
+        if asked_to_stop():
+            raise
+        failure = error
+    except Exception as error:  # noqa: BLE001 - logged; whatever it is, closing goes on
+        failure = error
+    log.warning("broker_not_closed_in_good_order", step=step, error=type(failure).__name__)
+    return None
 
 
 class EventPublisher(BrokerConnection):
