@@ -43,6 +43,10 @@ class ResidueLeft(TransientFault):
     """The second look found something; the erasure is tried again and is not reported."""
 
 
+class LeaseLost(TransientFault):
+    """The attempt took longer than its lease; somebody else works on the task now."""
+
+
 @dataclass(frozen=True)
 class OpenErasure:
     """An erasure that somebody asked for, as the coordinator lists it."""
@@ -188,11 +192,15 @@ class ErasureParticipation:
             task.erased[kind] = max(number, task.erased.get(kind, 0))
         tasks = self._database.tables.erasure_tasks
         async with self._database.unit_of_work() as uow:
-            await uow.session.execute(
+            ours = await uow.session.scalar(
                 update(tasks)
                 .where(tasks.c.erasure_id == task.erasure_id, tasks.c.lease_token == token)
                 .values(erased=task.erased)
+                .returning(tasks.c.erasure_id)
             )
+        if ours is None:
+            # Whoever holds the task now may not have counted yet: what is destroyed here would go uncounted.
+            raise LeaseLost
 
     async def _verify(self, task: _Task) -> None:
         left = {
