@@ -14,11 +14,12 @@ COPY infra/docker/ready.py /usr/local/bin/ready.py
 COPY libs /app/libs
 ARG SERVICE=services/identity
 COPY ${SERVICE} /app/${SERVICE}
-ENV PATH=/venv/bin:$PATH \
-    PYTHONPATH=/app/libs/contracts/src:/app/libs/chassis/src:/app/${SERVICE}/src \
-    PYTHONUNBUFFERED=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
+# A path file, as an editable install writes it, because the decoding sandbox runs without environment variables.
 # The root file system is read-only later on, so bytecode is written now.
-RUN python -m compileall -q /app
+RUN printf '/app/%s/src\n' libs/contracts libs/chassis "${SERVICE}" \
+    >"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/irisvue.pth" \
+ && python -m compileall -q /app
 ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 USER app
