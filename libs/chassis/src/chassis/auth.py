@@ -1,8 +1,9 @@
 """Access tokens: what they must look like and who they speak for (RFC 9068, RFC 8725)."""
 
 import asyncio
+import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,8 +14,8 @@ import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jwt import PyJWK, PyJWTError
+from jwt.utils import base64url_decode
 
-from chassis.faults import is_transient
 from chassis.problems import ServiceUnavailable, Unauthorized, describe
 
 ALGORITHM = "ES256"
@@ -24,6 +25,9 @@ JWKS_MAX_AGE_SECONDS = 300.0
 JWKS_COOLDOWN_SECONDS = 5.0
 MAX_TOKEN_LENGTH = 4096
 _REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time"]
+
+# What reading a token that somebody made up may raise, down to a time that no calendar holds.
+MALFORMED = (PyJWTError, ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError)
 
 log = structlog.get_logger(__name__)
 
@@ -67,20 +71,25 @@ class KeySet:
 
     async def _refresh(self, now: float) -> None:
         try:
-            document = await self._fetch()
-        except Exception as error:
-            if not (is_transient(error) or isinstance(error, ServiceUnavailable)):
-                raise
+            keys = _usable_keys(await self._fetch())
+        except Exception as error:  # noqa: BLE001 - whatever the issuer answers, our callers are not to blame
             # Without keys the next caller may try at once; with keys the old ones serve meanwhile.
             self._tried_at = now if self._keys else float("-inf")
             log.warning("signing_keys_not_fetched", error=describe(error))
             return
         self._tried_at = self._fetched_at = now
-        self._keys = {
-            key["kid"]: PyJWK(key, algorithm=ALGORITHM)
-            for key in document["keys"]
-            if key.get("kty") == "EC" and key.get("crv") == "P-256" and "kid" in key
-        }
+        self._keys = keys
+
+
+def _usable_keys(document: dict[str, Any]) -> dict[str, PyJWK]:
+    keys = {
+        key["kid"]: PyJWK(key, algorithm=ALGORITHM)
+        for key in document["keys"]
+        if key.get("kty") == "EC" and key.get("crv") == "P-256" and "kid" in key
+    }
+    if not keys:
+        raise ValueError("the issuer publishes no key that we can use")
+    return keys
 
 
 class AccessTokens:
@@ -95,20 +104,18 @@ class AccessTokens:
         """Return whom `token` speaks for; raises `Unauthorized`, saying nothing about why."""
         try:
             header = read_header(token, token_type=ACCESS_TOKEN_TYPE)
-            key = await self._keys.find(header["kid"])
-            if key is None:
-                raise Unauthorized
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": _REQUIRED_CLAIMS},
+        except MALFORMED:
+            raise Unauthorized from None
+        key = await self._keys.find(header["kid"])
+        if key is None:
+            raise Unauthorized
+        try:
+            return _principal(
+                read_claims(
+                    token, key, audience=self._audience, issuer=self._issuer, required=_REQUIRED_CLAIMS
+                )
             )
-            return _principal(claims)
-        except (PyJWTError, ValueError, KeyError, TypeError, OverflowError):
+        except MALFORMED:
             raise Unauthorized from None
 
 
@@ -118,8 +125,8 @@ def read_header(token: str, *, token_type: str) -> dict[str, Any]:
     `kid` is only ever a name to look up; headers that point to keys or add rules (`jku`, `jwk`, `x5u`,
     `crit`, `b64`) make the token unacceptable (RFC 8725 §3.10).
     """
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise ValueError("token too long")
+    if len(token) > MAX_TOKEN_LENGTH or "=" in token:
+        raise ValueError("token too long, or padded")
     header = jwt.get_unverified_header(token)
     allowed = {"alg", "typ", "kid"}
     if set(header) != allowed or header["alg"] != ALGORITHM or header["typ"] != token_type:
@@ -127,6 +134,32 @@ def read_header(token: str, *, token_type: str) -> dict[str, Any]:
     if not isinstance(header["kid"], str):
         raise ValueError("kid must be a string")  # noqa: TRY004 - the caller treats every malformed token alike
     return header
+
+
+def read_claims(
+    token: str, key: PyJWK, *, audience: str, issuer: str, required: Sequence[str]
+) -> dict[str, Any]:
+    """Return the claims of a token that `key` signed; raises one of `MALFORMED`."""
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=issuer,
+        leeway=LEEWAY_SECONDS,
+        options={"require": list(required)},
+    )
+    # Of a name that is given twice, readers believe different ones (RFC 7519 §4).
+    for segment in token.split(".")[:2]:
+        json.loads(base64url_decode(segment), object_pairs_hook=_without_repetition)
+    return claims
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise ValueError("a name is given twice")
+    return named
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

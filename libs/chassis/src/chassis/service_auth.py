@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from jwt import PyJWK, PyJWTError
+from jwt import PyJWK
 
-from chassis.auth import ALGORITHM, LEEWAY_SECONDS, read_header
+from chassis.auth import ALGORITHM, MALFORMED, read_claims, read_header
 from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
 from chassis.problems import Forbidden, Unauthorized
@@ -61,16 +61,14 @@ class ServiceTokens:
         """Return the name of the service that calls; raises `Unauthorized`."""
         try:
             caller = str(read_header(token, token_type=SERVICE_TOKEN_TYPE)["kid"])
-            jwt.decode(
+            read_claims(
                 token,
                 self._public_keys[caller],
-                algorithms=[ALGORITHM],
                 audience=self._service,
                 issuer=caller,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "iat", "exp", "jti"]},
+                required=("iss", "aud", "iat", "exp", "jti"),
             )
-        except (PyJWTError, ValueError, KeyError, TypeError):
+        except MALFORMED:
             raise Unauthorized("This operation is for services of the platform.") from None
         return caller
 
