@@ -76,3 +76,9 @@ def another_key() -> Key:
 def claims() -> Callable[..., dict[str, Any]]:
     """Return a function that makes the claims of a good access token; a change to None takes a claim away."""
     return good_claims
+
+
+@pytest.fixture
+def make_key() -> type[Key]:
+    """Return what makes a key of a given name."""
+    return Key
