@@ -55,6 +55,12 @@ async def test_what_was_written_is_read_back(store: ObjectStore) -> None:
     assert await store.download("person/photo/original", most_bytes=100) == b"sealed bytes"
 
 
+async def test_a_large_object_is_written_and_read_whole(store: ObjectStore) -> None:
+    body = secrets.token_bytes(9_000_000)
+    await store.upload("person/photo/original", body)
+    assert await store.download("person/photo/original", most_bytes=len(body)) == body
+
+
 async def test_every_object_is_encrypted_by_the_store(store: ObjectStore) -> None:
     await store.upload("person/photo/original", b"sealed bytes")
     head = await store._client.head_object(Bucket=store._bucket, Key="person/photo/original")
