@@ -27,6 +27,7 @@ def made(monkeypatch):
             "DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1/none",
             "BROKER_URL": "amqp://127.0.0.1/",
             "SMTP_URL": "smtp://127.0.0.1:25",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
         }
         for name, value in {**needed, **variables}.items():
             monkeypatch.setenv(f"IDENTITY_{name}", value)
