@@ -66,7 +66,10 @@ LETTERS: dict[MailKind, Letter] = {
     ),
     MailKind.NEW_SIGN_IN_METHOD: Letter(
         "A new way to sign in was added",
-        ("Your IrisVue account can now be opened with a new sign-in method.", _IF_IT_WAS_NOT_YOU),
+        (
+            "Your IrisVue account can now be opened with a new sign-in method.",
+            "If this was not you: remove it in the app, and reset your password to sign out every device.",
+        ),
     ),
     MailKind.SESSION_ENDED_FOR_SAFETY: Letter(
         "We signed out one of your devices",

@@ -1,5 +1,6 @@
 """What identity's routes share: the collaborators, the signed-in account, and the answers."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,9 +12,13 @@ from chassis.service_auth import client_address
 from identity import schemas
 from identity.models import Session, User
 from identity.policy import ip_prefix
+from identity.providers.problems import FreshSignInNeeded
 from identity.repositories import Users
 from identity.use_cases.log_in import Device
 from identity.wiring import Service
+
+FRESH = timedelta(minutes=5)
+"""How recent a sign-in must be that lets one add another way to sign in (ASVS 7.5.1)."""
 
 
 def current_service(request: Request) -> Service:
@@ -56,6 +61,16 @@ async def new_password_hash(service: Service, password: SecretStr, *, email: str
 
 
 SignedIn = Annotated[User, Depends(signed_in)]
+
+
+async def freshly_signed_in(principal: CurrentPrincipal, user: SignedIn, service: CurrentService) -> User:
+    """Return the caller's account; raises `FreshSignInNeeded` when the sign-in was too long ago."""
+    if service.clock.now() - principal.authenticated_at > FRESH:
+        raise FreshSignInNeeded
+    return user
+
+
+FreshlySignedIn = Annotated[User, Depends(freshly_signed_in)]
 
 
 def user_read(user: User) -> schemas.UserRead:

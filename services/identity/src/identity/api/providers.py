@@ -1,15 +1,12 @@
 """Signing in with Apple and Google, and Apple's notices."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from chassis.auth import CurrentPrincipal, Principal
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
-from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, token_response
+from identity.api.dependencies import CurrentDevice, CurrentService, FreshlySignedIn, token_response
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import (
     EmailNeeded,
@@ -27,8 +24,6 @@ from identity.use_cases.log_in import Device
 from identity.use_cases.sign_in_with_provider import sign_in_with_provider
 from identity.wiring import Service
 
-FRESH = timedelta(minutes=5)
-"""How recent a sign-in must be that lets one add another way to sign in (ASVS 7.5.1)."""
 _SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded)
 _LINK = problems(
     Unauthorized, IdentityTokenRefused, FreshSignInNeeded, ProviderNotOffered, ProviderAccountTaken
@@ -56,10 +51,9 @@ async def sign_in_with_google(
 
 @router.post("/apple/link", responses=_LINK)
 async def link_apple(
-    body: schemas.AppleSignIn, principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+    body: schemas.AppleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
     """Let Sign in with Apple open the caller's account too; needs a sign-in of the last five minutes."""
-    _require_fresh(service, principal)
     identity, grant = await _apple(service, body)
     await link_provider(
         service.database, user_id=user.id, identity=identity, grant=grant, now=service.clock.now()
@@ -69,10 +63,9 @@ async def link_apple(
 
 @router.post("/google/link", responses=_LINK)
 async def link_google(
-    body: schemas.GoogleSignIn, principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+    body: schemas.GoogleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
     """Let Sign in with Google open the caller's account too; needs a sign-in of the last five minutes."""
-    _require_fresh(service, principal)
     identity = await _google(service, body)
     await link_provider(
         service.database, user_id=user.id, identity=identity, grant=None, now=service.clock.now()
@@ -121,11 +114,6 @@ async def _sign_in(
         token_lifetime=service.settings.access_token_lifetime,
     )
     return token_response(service, session)
-
-
-def _require_fresh(service: Service, principal: Principal) -> None:
-    if service.clock.now() - principal.authenticated_at > FRESH:
-        raise FreshSignInNeeded
 
 
 def _text(secret: SecretStr | None) -> str | None:
