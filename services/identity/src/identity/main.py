@@ -15,7 +15,7 @@ from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
 from identity.consumers import consumers
-from identity.repositories import Erasures, Mails, Sessions, SpentTokens
+from identity.repositories import Erasures, Mails, PasskeyChallenges, Sessions, SpentTokens
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
@@ -103,6 +103,7 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
             await Sessions(uow.session).forget_revocations(now=service.clock.now())
             await Mails(uow.session).forget_old(now=service.clock.now())
             await SpentTokens(uow.session).forget_expired(now=service.clock.now())
+            await PasskeyChallenges(uow.session).forget_expired(now=service.clock.now())
 
     return [
         Periodic(

@@ -7,10 +7,11 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import HexKey, PemKey
+from identity.passkey_settings import PasskeySettings
 from identity.provider_settings import ProviderSettings
 
 
-class IdentitySettings(ProviderSettings):
+class IdentitySettings(PasskeySettings, ProviderSettings):
     """What identity needs beside what every service needs."""
 
     model_config = SettingsConfigDict(

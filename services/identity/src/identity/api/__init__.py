@@ -1,10 +1,11 @@
 """Identity's routes, by what a person or a service does with them."""
 
-from identity.api import account, erasures, internal, keys, mail_links, providers, sessions, sign_in
+from identity.api import account, erasures, internal, keys, mail_links, passkeys, providers, sessions, sign_in
 
 ROUTERS = (
     sign_in.router,
     providers.router,
+    passkeys.router,
     mail_links.router,
     sessions.router,
     account.router,

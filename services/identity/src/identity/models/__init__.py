@@ -5,6 +5,7 @@ from identity.models.base import SCHEMA, Base
 from identity.models.erasures import Erasure, ErasureParticipant, Participant
 from identity.models.keys import SigningKey
 from identity.models.mail import Mail, MailToken
+from identity.models.passkeys import Passkey, PasskeyChallenge
 from identity.models.providers import AppleGrant, ProviderIdentity, SpentToken
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Mail",
     "MailToken",
     "Participant",
+    "Passkey",
+    "PasskeyChallenge",
     "ProviderIdentity",
     "Session",
     "SessionRevocation",

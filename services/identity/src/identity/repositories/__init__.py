@@ -4,6 +4,7 @@ from identity.repositories.erasures import Erasures
 from identity.repositories.keys import SigningKeys
 from identity.repositories.mail import Mails
 from identity.repositories.participants import Participants
+from identity.repositories.passkeys import PasskeyChallenges, Passkeys
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
 from identity.repositories.sessions import Sessions
 from identity.repositories.users import Users
@@ -13,6 +14,8 @@ __all__ = [
     "Erasures",
     "Mails",
     "Participants",
+    "PasskeyChallenges",
+    "Passkeys",
     "ProviderIdentities",
     "Sessions",
     "SigningKeys",

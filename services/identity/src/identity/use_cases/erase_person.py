@@ -6,7 +6,15 @@ from uuid import UUID
 from chassis.db import Database
 from chassis.faults import TransientFault
 from contracts.fields import MailKind
-from identity.repositories import AppleGrants, Mails, ProviderIdentities, Sessions, Users
+from identity.repositories import (
+    AppleGrants,
+    Mails,
+    PasskeyChallenges,
+    Passkeys,
+    ProviderIdentities,
+    Sessions,
+    Users,
+)
 from identity.use_cases.revoke_grants import GrantRevoker, revoke_grants
 
 
@@ -34,6 +42,8 @@ class IdentityHoldings:
                 "accounts": await Users(uow.session).count(user_id),
                 "sessions": await Sessions(uow.session).count(user_id),
                 "mails": await Mails(uow.session).count(user_id),
+                "passkeys": await Passkeys(uow.session).count(user_id),
+                "passkey_challenges": await PasskeyChallenges(uow.session).count(user_id),
                 "provider_identities": await ProviderIdentities(uow.session).count(user_id),
                 "provider_grants": await AppleGrants(uow.session).count(user_id),
             }

@@ -6,7 +6,7 @@ from chassis.db import UnitOfWork
 from contracts.fields import RevocationReason
 from contracts.identity import UserVerified
 from identity.models import User
-from identity.repositories import Mails, ProviderIdentities
+from identity.repositories import Mails, Passkeys, ProviderIdentities
 from identity.use_cases.log_out_everywhere import log_out_everywhere
 
 
@@ -18,6 +18,7 @@ async def reclaim_account(uow: UnitOfWork, user: User, *, now: datetime, token_l
     """
     user.password_hash, user.is_verified, user.updated_at = None, True, now
     await ProviderIdentities(uow.session).unlink_all(user.id)
+    await Passkeys(uow.session).remove_all(user.id)
     await Mails(uow.session).drop_tokens(user.id)
     await log_out_everywhere(
         uow, user_id=user.id, reason=RevocationReason.SECURITY, now=now, token_lifetime=token_lifetime

@@ -1,0 +1,124 @@
+"""Passkeys: adding, listing, removing, and signing in with one."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from chassis.openapi import problems
+from chassis.problems import NotFound, Unauthorized
+from identity.api.dependencies import (
+    CurrentDevice,
+    CurrentService,
+    FreshlySignedIn,
+    SignedIn,
+    token_response,
+)
+from identity.models import Passkey
+from identity.passkey_policy import PasskeyKnown, PasskeyNotVerified, PasskeyRefused, TooManyPasskeys
+from identity.passkey_schemas import (
+    AuthenticationAnswer,
+    PasskeyList,
+    PasskeyRead,
+    RegistrationAnswer,
+    encoded,
+)
+from identity.providers.problems import FreshSignInNeeded
+from identity.relying_party import RelyingParty
+from identity.repositories import Passkeys
+from identity.schemas import TokenResponse
+from identity.use_cases.begin_passkey_registration import begin_passkey_registration
+from identity.use_cases.begin_passkey_sign_in import begin_passkey_sign_in
+from identity.use_cases.finish_passkey_registration import finish_passkey_registration
+from identity.use_cases.finish_passkey_sign_in import finish_passkey_sign_in
+from identity.use_cases.remove_passkey import remove_passkey
+
+router = APIRouter(prefix="/api/v1/auth/passkeys", tags=["identity"])
+
+
+@router.post("/registration/options", responses=problems(Unauthorized, FreshSignInNeeded, TooManyPasskeys))
+async def passkey_registration_options(user: FreshlySignedIn, service: CurrentService) -> dict[str, Any]:
+    """Begin to add a passkey: options for `PublicKeyCredential.parseCreationOptionsFromJSON`.
+
+    Needs a sign-in of the last five minutes.
+    """
+    async with service.unit_of_work() as uow:
+        return await begin_passkey_registration(
+            uow,
+            relying_party=RelyingParty.of(service.settings),
+            user_id=user.id,
+            now=service.clock.now(),
+        )
+
+
+@router.post(
+    "/registration/verify",
+    responses=problems(Unauthorized, PasskeyNotVerified, PasskeyKnown, TooManyPasskeys),
+)
+async def verify_passkey_registration(
+    body: RegistrationAnswer, user: SignedIn, service: CurrentService
+) -> PasskeyList:
+    """Add the passkey that was made from the options, and list all of them."""
+    passkeys = await finish_passkey_registration(
+        service.database,
+        relying_party=RelyingParty.of(service.settings),
+        user_id=user.id,
+        answer=body,
+        now=service.clock.now(),
+    )
+    return _listed(passkeys)
+
+
+@router.post("/authentication/options")
+async def passkey_sign_in_options(service: CurrentService) -> dict[str, Any]:
+    """Begin to sign in: options for `PublicKeyCredential.parseRequestOptionsFromJSON`."""
+    async with service.unit_of_work() as uow:
+        return await begin_passkey_sign_in(
+            uow, relying_party=RelyingParty.of(service.settings), now=service.clock.now()
+        )
+
+
+@router.post("/authentication/verify", responses=problems(PasskeyRefused))
+async def verify_passkey_sign_in(
+    body: AuthenticationAnswer, service: CurrentService, device: CurrentDevice
+) -> TokenResponse:
+    """Sign in with the passkey that answered the options."""
+    session = await finish_passkey_sign_in(
+        service.database,
+        relying_party=RelyingParty.of(service.settings),
+        answer=body,
+        device=device,
+        now=service.clock.now(),
+    )
+    return token_response(service, session)
+
+
+@router.get("", responses=problems(Unauthorized))
+async def list_passkeys(user: SignedIn, service: CurrentService) -> PasskeyList:
+    """List the caller's passkeys."""
+    async with service.unit_of_work() as uow:
+        return _listed(await Passkeys(uow.session).of(user.id))
+
+
+@router.delete("/{passkey_id}", status_code=204, responses=problems(Unauthorized, NotFound))
+async def delete_passkey(passkey_id: UUID, user: SignedIn, service: CurrentService) -> None:
+    """Remove one of the caller's passkeys; it signs nobody in any more."""
+    async with service.unit_of_work() as uow:
+        await remove_passkey(uow, user_id=user.id, passkey_id=passkey_id)
+
+
+def _listed(passkeys: Sequence[Passkey]) -> PasskeyList:
+    return PasskeyList(
+        passkeys=[
+            PasskeyRead(
+                id=passkey.id,
+                name=passkey.name,
+                credential_id=encoded(passkey.credential_id),
+                backed_up=passkey.backed_up,
+                created_at=passkey.created_at,
+                last_used_at=passkey.last_used_at,
+            )
+            for passkey in passkeys
+        ]
+    )
