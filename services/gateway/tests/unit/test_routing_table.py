@@ -64,6 +64,8 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("POST", "/api/v1/auth/apple/notifications"),
         ("POST", "/api/v1/auth/google"),
         ("POST", "/api/v1/auth/refresh"),
+        ("POST", "/api/v1/auth/passkeys/authentication/options"),
+        ("POST", "/api/v1/auth/passkeys/authentication/verify"),
         ("GET", "/api/v1/auth/verify-email"),
         ("POST", "/api/v1/auth/verify-email"),
         ("POST", "/api/v1/auth/request-password-reset"),
