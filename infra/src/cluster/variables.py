@@ -111,6 +111,17 @@ def _providers() -> Group:
     )
 
 
+def _passkeys() -> Group:
+    optional = {
+        "IDENTITY_PASSKEY_RP_ID": "Domain they belong to; empty: that of PUBLIC_URL. Changing it loses all.",
+        "IDENTITY_PASSKEY_RP_NAME": "How phones name us when they ask for one; empty: IrisVue.",
+        "IDENTITY_PASSKEY_ORIGINS": "Pages and apps that may use them, by comma; empty: PUBLIC_URL.",
+    }
+    return Group(
+        "Passkeys", tuple(Variable(name, comment, optional=True) for name, comment in optional.items())
+    )
+
+
 def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
     return Variable(name, comment, make=make)
 
@@ -178,7 +189,7 @@ def _service_secrets() -> Group:
 
 def groups() -> tuple[Group, ...]:
     """All variables, in the order in which `.env` lists them."""
-    return (_general(), _ports(), _providers(), _server_secrets(), _service_secrets())
+    return (_general(), _ports(), _providers(), _passkeys(), _server_secrets(), _service_secrets())
 
 
 def variables() -> dict[str, Variable]:
