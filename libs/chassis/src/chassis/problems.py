@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from chassis.complaints import UNKNOWN, complaints_without_input, declared_names
 from chassis.context import request_id
 from chassis.faults import is_transient
 
@@ -167,29 +168,15 @@ async def _on_http_error(_request: Request, error: Exception) -> Response:
     return problem_response(_HttpProblem(error))
 
 
-async def _on_invalid_request(_request: Request, error: Exception) -> Response:
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    errors = [
-        {
-            # Only names that our models declare may be repeated: what a client calls its fields is its input.
-            "field": ".".join(str(part) for part in found["loc"][1:] if isinstance(part, str | int)),
-            "message": _message_without_input(found),
-        }
-        for found in error.errors()
-    ]
-    names = ", ".join(sorted({found["field"] for found in errors if found["field"]})) or "the body"
-    problem = InvalidRequest(f"Please check: {names}. {errors[0]['message']}", extra={"errors": errors})
+    complaints = complaints_without_input(error, declared_names(request.scope.get("route")))
+    names = sorted({complaint["field"] for complaint in complaints} - {"", UNKNOWN})
+    named = ", ".join(names) or "the body"
+    problem = InvalidRequest(
+        f"Please check: {named}. {complaints[0]['message']}", extra={"errors": complaints}
+    )
     return problem_response(problem)
-
-
-def _message_without_input(found: Mapping[str, Any]) -> str:
-    # Messages of our own validators are fixed sentences; those of pydantic name limits and types. Both may
-    # quote the input for enums and unions only through `ctx`, which is not passed on.
-    if found["type"] in {"json_invalid", "enum", "literal_error", "union_tag_invalid"}:
-        return {"json_invalid": "The body is not valid JSON."}.get(
-            found["type"], "This value is not known here."
-        )
-    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def unexpected_error_response(error: Exception) -> Response:

@@ -1,19 +1,29 @@
-"""Keys and tokens, made by hand so that they can be spoiled in every way."""
+"""Keys and tokens made by hand, so that they can be spoiled, and an application around a test's routes."""
 
 import base64
+import contextlib
+import io
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastapi import APIRouter, FastAPI
+from httpx2 import ASGITransport, AsyncClient
 from jwt.algorithms import ECAlgorithm
 
+from chassis.api import create_app
+from chassis.health import HealthCheck
 from chassis.ids import new_id
+from chassis.settings import ServiceSettings
+from chassis.telemetry import configure_logging
 
 ISSUER = "https://irisvue.example"
 AUDIENCE = "irisvue-api"
@@ -82,3 +92,52 @@ def claims() -> Callable[..., dict[str, Any]]:
 def make_key() -> type[Key]:
     """Return what makes a key of a given name."""
     return Key
+
+
+@pytest.fixture
+def settings(key: Key) -> ServiceSettings:
+    return ServiceSettings(port=0, service_key=key.pem, service_public_keys={"identity": key.jwk})
+
+
+@pytest.fixture
+def checks() -> dict[str, HealthCheck]:
+    """Return the parts that the application under test needs; a test module may override it."""
+    return {}
+
+
+@pytest.fixture
+def unlimited_paths() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(
+    settings: ServiceSettings,
+    routes: list[APIRouter],
+    checks: dict[str, HealthCheck],
+    unlimited_paths: list[str],
+) -> FastAPI:
+    """Return an application with the routes that the test module declares."""
+    return create_app(
+        settings, title="Under test", routers=routes, checks=checks, unlimited_paths=unlimited_paths
+    )
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
+        yield client
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Log as a service does; return a function that lists every line written since the test began."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        configure_logging(service="under-test", level="INFO")
+    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
