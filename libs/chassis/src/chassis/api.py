@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import context
@@ -19,6 +20,7 @@ from chassis.problems import Problem, install_problem_handlers, problem_response
 from chassis.settings import ServiceSettings
 
 MAX_BODY_BYTES = 1_000_000
+CLIENT_GONE = 499  # What servers log for a client that did not wait.
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,128}$")
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -87,6 +89,9 @@ class Edge:
         started = time.perf_counter()
         try:
             await self._app(scope, self._bounded(scope, receive, headers), answer.send)
+        except ClientDisconnect:
+            # Nobody is left to be answered, and nobody here is to blame.
+            answer.status = answer.status or CLIENT_GONE
         except Problem as problem:
             await answer.replace(problem_response(problem), scope, receive)
         except Exception as error:  # noqa: BLE001 - the last resort; it is logged and answered
