@@ -84,11 +84,20 @@ def _listening_inodes(port: int) -> set[str]:
 
 def _open_sockets(process: Path) -> set[str]:
     try:
-        links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
+        entries = list((process / "fd").iterdir())
     except (PermissionError, FileNotFoundError, ProcessLookupError):
         # The process belongs to somebody else or is gone.
         return set()
+    links = {_target(entry) for entry in entries}
     return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except OSError:
+        # Closed since it was listed, as the descriptor that listed it is.
+        return ""
 
 
 def pick_free(names: Iterable[str]) -> dict[str, int]:

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.errors import ClusterError
@@ -54,8 +55,8 @@ def reachable_directory(wanted: Path, account: str | None, tag: str) -> Path:
     )
 
 
-def run_as(command: list[str], account: str | None, directory: Path) -> None:
-    """Run to the end; a failure is a ClusterError with the output's last lines."""
+def run_as(command: list[str], account: str | None, directory: Path, environment: Mapping[str, str]) -> None:
+    """Run to the end with these variables added; a failure is a ClusterError with the last lines."""
     group = group_of(account) if account else None
     result = subprocess.run(
         command,
@@ -63,6 +64,7 @@ def run_as(command: list[str], account: str | None, directory: Path) -> None:
         group=group,
         extra_groups=[] if account else None,
         cwd=directory,
+        env=os.environ | dict(environment),
         capture_output=True,
         text=True,
         check=False,

@@ -52,7 +52,9 @@ class NativeCluster:
         ]
         self._refuse_taken_ports([*server_programs, *([] if only_servers else self._services)])
         # Before the programs are loaded: supervisord checks that their directories exist.
-        await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in self._servers.all()))
+        await asyncio.gather(
+            *(asyncio.to_thread(server.prepare, self._mark) for server in self._servers.all())
+        )
         self._supervisor.load([*server_programs, *self._services])
         if not only_servers:
             await asyncio.to_thread(self._supervisor.stop, [program.name for program in self._services])

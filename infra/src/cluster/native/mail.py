@@ -16,7 +16,7 @@ class MailServer:
 
     name = "mail"
 
-    def prepare(self) -> None:
+    def prepare(self, _mark: str) -> None:
         """Make sure that the Maildir's parent exists."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
 

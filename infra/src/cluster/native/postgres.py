@@ -67,7 +67,7 @@ class PostgresServer:
             return installed
         return _copied_binaries(installed, self.home / "program")
 
-    def prepare(self) -> None:
+    def prepare(self, mark: str) -> None:
         """Create the data directory unless it exists."""
         self.sockets.mkdir(parents=True, exist_ok=True)
         accounts.give_to(self.sockets, self.account)
@@ -97,6 +97,7 @@ class PostgresServer:
                 ],
                 self.account,
                 self.data,
+                {MARKER: mark},
             )
         finally:
             secret.unlink()

@@ -43,7 +43,7 @@ class RabbitServer:
         """The management API, without credentials."""
         return f"http://127.0.0.1:{self.ports.management}"
 
-    def prepare(self) -> None:
+    def prepare(self, _mark: str) -> None:
         """Write the configuration."""
         for folder in ("home", "conf", "mnesia", "log", "schema"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
@@ -71,27 +71,7 @@ class RabbitServer:
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the port mapper first: one that the broker starts by itself would outlive it."""
-        base = self.directory
-        shared = {
-            MARKER: mark,
-            "HOME": str(base / "home"),
-            "ERL_EPMD_PORT": str(self.ports.epmd),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
-        node = {
-            "RABBITMQ_CONF_ENV_FILE": str(base / "conf" / "env.conf"),
-            "RABBITMQ_NODENAME": "irisvue@localhost",
-            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(base / "log"),
-            "RABBITMQ_SCHEMA_DIR": str(base / "schema"),
-            "RABBITMQ_GENERATED_CONFIG_DIR": str(base / "schema"),
-            "RABBITMQ_PID_FILE": str(base / "rabbit.pid"),
-            "RABBITMQ_CONFIG_FILE": str(base / "conf" / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "conf" / "enabled_plugins"),
-            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
-            # Without this the distribution port listens on every address.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        }
+        base, shared = self.directory, self._shared_environment(mark)
         return (
             Program(
                 name="epmd",
@@ -106,7 +86,7 @@ class RabbitServer:
                 name=self.name,
                 command=(find_server() or "rabbitmq-server",),
                 directory=base,
-                environment=shared | node,
+                environment=shared | self._node_environment(),
                 stop_seconds=20,
                 ports={
                     "RABBITMQ_PORT": self.ports.amqp,
@@ -116,6 +96,31 @@ class RabbitServer:
                 },
             ),
         )
+
+    def _shared_environment(self, mark: str) -> dict[str, str]:
+        return {
+            MARKER: mark,
+            "HOME": str(self.directory / "home"),
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def _node_environment(self) -> dict[str, str]:
+        base = self.directory
+        return {
+            "RABBITMQ_CONF_ENV_FILE": str(base / "conf" / "env.conf"),
+            "RABBITMQ_NODENAME": "irisvue@localhost",
+            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(base / "log"),
+            "RABBITMQ_SCHEMA_DIR": str(base / "schema"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(base / "schema"),
+            "RABBITMQ_PID_FILE": str(base / "rabbit.pid"),
+            "RABBITMQ_CONFIG_FILE": str(base / "conf" / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "conf" / "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            # Without this the distribution port listens on every address.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
 
 
 def find_server() -> str | None:

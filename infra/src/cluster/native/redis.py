@@ -25,7 +25,7 @@ class RedisServer:
         """Database 0, with the password."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
-    def prepare(self) -> None:
+    def prepare(self, _mark: str) -> None:
         """Write the configuration, which keeps the password out of the process list."""
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = {

@@ -54,7 +54,7 @@ class S3Server:
         """The S3 API."""
         return f"http://127.0.0.1:{self.ports.s3}"
 
-    def prepare(self) -> None:
+    def prepare(self, _mark: str) -> None:
         """Write who may do what."""
         (self.directory / "data").mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(parents=True, exist_ok=True)
@@ -65,26 +65,6 @@ class S3Server:
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the store, kept to itself: loopback, no telemetry, signed filer, no other front ends."""
         ports = self.ports
-        options = {
-            "dir": self.directory / "data",
-            "ip": "127.0.0.1",
-            "ip.bind": "127.0.0.1",
-            "master.port": ports.master,
-            "volume.port": ports.volume,
-            "filer.port": ports.filer,
-            "s3.port": ports.s3,
-            "admin.port": ports.admin,
-            "admin.ui": "false",
-            "webdav": "false",
-            "s3.port.iceberg": 0,
-            "s3.port.lance": 0,
-            "master.telemetry": "false",
-            "s3.config": self.directory / "s3.json",
-            "s3.autoCreateBucket": "false",
-            "s3.allowDeleteBucketNotEmpty": "false",
-            "filer.localSocket": self.sockets / "filer.sock",
-            "s3.localSocket": self.sockets / "s3.sock",
-        }
         return (
             Program(
                 name=self.name,
@@ -92,7 +72,7 @@ class S3Server:
                     find_server() or "weed",
                     "-logtostderr=true",
                     "mini",
-                    *(f"-{option}={value}" for option, value in options.items()),
+                    *(f"-{option}={value}" for option, value in self._options().items()),
                 ),
                 directory=self.directory,
                 environment={
@@ -113,6 +93,29 @@ class S3Server:
                 },
             ),
         )
+
+    def _options(self) -> dict[str, object]:
+        ports = self.ports
+        return {
+            "dir": self.directory / "data",
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "master.port": ports.master,
+            "volume.port": ports.volume,
+            "filer.port": ports.filer,
+            "s3.port": ports.s3,
+            "admin.port": ports.admin,
+            "admin.ui": "false",
+            "webdav": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "master.telemetry": "false",
+            "s3.config": self.directory / "s3.json",
+            "s3.autoCreateBucket": "false",
+            "s3.allowDeleteBucketNotEmpty": "false",
+            "filer.localSocket": self.sockets / "filer.sock",
+            "s3.localSocket": self.sockets / "s3.sock",
+        }
 
 
 def identities(keys: S3Keys, bucket: str) -> dict[str, object]:

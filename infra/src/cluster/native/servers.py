@@ -1,6 +1,6 @@
 """The servers of one native cluster, as `.env` describes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +21,8 @@ class Server(Protocol):
     def name(self) -> str:
         """Name of its last program."""
 
-    def prepare(self) -> None:
-        """Write configuration and data directories; harmless when repeated."""
+    def prepare(self, mark: str, /) -> None:
+        """Write configuration and data directories; harmless when repeated, helpers carry `mark`."""
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Its processes, in the order in which they start, marked as belonging to `mark`."""
@@ -56,16 +56,7 @@ def servers_of(
 
     return Servers(
         rabbitmq=RabbitServer(
-            directory / "rabbitmq",
-            RabbitPorts(
-                amqp=port("RABBITMQ"),
-                management=port("RABBITMQ_MANAGEMENT"),
-                prometheus=port("RABBITMQ_PROMETHEUS"),
-                distribution=port("RABBITMQ_DISTRIBUTION"),
-                epmd=port("EPMD"),
-            ),
-            ADMIN,
-            values["RABBITMQ_ADMIN_PASSWORD"],
+            directory / "rabbitmq", _rabbit_ports(port), ADMIN, values["RABBITMQ_ADMIN_PASSWORD"]
         ),
         postgres=PostgresServer(
             directory / "postgres",
@@ -76,21 +67,29 @@ def servers_of(
             tag=tag,
             durable=durable,
         ),
-        s3=S3Server(
-            directory / "s3",
-            sockets,
-            S3Ports(
-                s3=port("S3"),
-                master=port("S3_MASTER"),
-                volume=port("S3_VOLUME"),
-                filer=port("S3_FILER"),
-                admin=port("S3_ADMIN"),
-            ),
-            s3_keys(values),
-            BUCKET,
-        ),
+        s3=S3Server(directory / "s3", sockets, _s3_ports(port), s3_keys(values), BUCKET),
         redis=RedisServer(directory / "redis", port("REDIS"), values["REDIS_PASSWORD"], durable=durable),
         mail=MailServer(directory / "mail" / "Maildir", port("SMTP")),
+    )
+
+
+def _rabbit_ports(port: Callable[[str], int]) -> RabbitPorts:
+    return RabbitPorts(
+        amqp=port("RABBITMQ"),
+        management=port("RABBITMQ_MANAGEMENT"),
+        prometheus=port("RABBITMQ_PROMETHEUS"),
+        distribution=port("RABBITMQ_DISTRIBUTION"),
+        epmd=port("EPMD"),
+    )
+
+
+def _s3_ports(port: Callable[[str], int]) -> S3Ports:
+    return S3Ports(
+        s3=port("S3"),
+        master=port("S3_MASTER"),
+        volume=port("S3_VOLUME"),
+        filer=port("S3_FILER"),
+        admin=port("S3_ADMIN"),
     )
 
 

@@ -51,7 +51,7 @@ async def _start_all(
 
 
 async def _start(server: Server, check: Check, directory: Path, started: list[Process]) -> None:
-    await asyncio.to_thread(server.prepare)
+    await asyncio.to_thread(server.prepare, str(directory))
     for program in server.programs(str(directory)):
         log = directory / f"{program.name}.log"
         with log.open("w") as output:

@@ -1,0 +1,94 @@
+"""The native servers through what happens to them on a developer's machine."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.testing.eventually import eventually
+from cluster import env_file, leftovers
+from cluster.cli import main
+from cluster.layout import Layout
+from cluster.native.postgres import PostgresServer
+from cluster.native.supervisor import Supervisor
+from cluster.testing.isolation import temporary_directory, values_on_free_ports, warden
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    place = temporary_directory()
+    values_on_free_ports(place)
+    layout = Layout.of(place)
+    with warden(str(layout.var), (place, layout.sockets)):
+        yield place
+
+
+def cluster(directory: Path, *arguments: str) -> int:
+    return main(["--directory", str(directory), *arguments])
+
+
+def test_servers_survive_a_second_up_and_a_killed_supervisor(directory: Path) -> None:
+    layout = Layout.of(directory)
+    up = ("up", "--only", "servers", "--mode", "native")
+    supervisor = Supervisor(layout)
+
+    assert cluster(directory, *up) == 0
+    first = supervisor.pid("rabbitmq")
+    assert cluster(directory, *up) == 0
+    assert supervisor.pid("rabbitmq") == first
+
+    os.kill(int((layout.var / "supervisord.pid").read_text()), signal.SIGKILL)
+    assert cluster(directory, *up) == 0
+    assert supervisor.pid("rabbitmq") != first
+
+    assert cluster(directory, "down") == 0
+    assert leftovers.processes_of(str(layout.var)) == []
+
+
+async def test_down_ends_a_start_that_was_killed_half_way(directory: Path) -> None:
+    layout = Layout.of(directory)
+    supervisor = Supervisor(layout)
+
+    async def postgres_runs() -> None:
+        assert supervisor.is_running()
+        assert supervisor.states()["postgres"] == "RUNNING"
+
+    command = ["-m", "cluster", "--directory", str(directory), "up", "--only", "servers", "--mode", "native"]
+    starting = await asyncio.create_subprocess_exec(sys.executable, *command)
+    await eventually(postgres_runs, seconds=60)
+    starting.kill()
+    await starting.wait()
+
+    assert leftovers.processes_of(str(layout.var)) != []
+    assert cluster(directory, "down") == 0
+    assert leftovers.processes_of(str(layout.var)) == []
+
+
+def test_nothing_is_started_while_a_port_is_taken(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = env_file.load(directory / ".env")
+
+    with socket.create_server(("127.0.0.1", int(values["REDIS_PORT"]))):
+        assert cluster(directory, "up", "--only", "servers", "--mode", "native") == 1
+
+    assert f"port {values['REDIS_PORT']} (REDIS_PORT)" in capsys.readouterr().err
+    assert leftovers.processes_of(str(Layout.of(directory).var)) == []
+
+
+def test_postgres_finds_a_place_when_its_account_cannot_reach_the_checkout(directory: Path) -> None:
+    closed = directory / "closed"
+    closed.mkdir(mode=0o700)
+    server = PostgresServer(closed / "var", directory / "s", 1, "admin", "secret", tag=directory.name)
+    try:
+        server.prepare(str(directory))
+
+        assert (server.data / "PG_VERSION").exists()
+    finally:
+        shutil.rmtree(server.home)
