@@ -24,6 +24,7 @@ from identity.providers import Providers, open_providers
 from identity.repositories import SigningKeys
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer
+from identity.turns import Turns
 from identity.use_cases.send_mail import Sender
 
 KEY_POLL_SECONDS = 15.0
@@ -43,6 +44,7 @@ class Service:
     service_tokens: ServiceTokens
     mail_sender: Sender
     limits: AccountLimits
+    turns: Turns
     providers: Providers
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -98,6 +100,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                 tokens=TokenIssuer(settings),
                 service_tokens=ServiceTokens.of("identity", settings),
                 mail_sender=_mail_sender(settings),
+                turns=Turns(),
                 limits=AccountLimits(redis, secret=key_bytes(settings.refresh_token_key)),
                 providers=providers,
             )

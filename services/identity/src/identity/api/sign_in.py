@@ -97,9 +97,10 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
         repeat=service.settings.refresh_repeat,
         access_token=service.settings.access_token_lifetime,
     )
-    session = await refresh_session(
-        service.database, claim=claim, lifetimes=lifetimes, now=service.clock.now()
-    )
+    async with service.turns.of(claim.session_id):
+        session = await refresh_session(
+            service.database, claim=claim, lifetimes=lifetimes, now=service.clock.now()
+        )
     return token_response(service, session)
 
 

@@ -1,0 +1,123 @@
+"""The twelve ways in which a phone's refresh goes wrong; docs/refresh-matrix.md explains each row."""
+
+import asyncio
+from datetime import timedelta
+
+from chassis.settings import key_bytes
+from identity.use_cases.rotate_keys import rotate_keys
+
+
+async def me(client, tokens):
+    answer = await client.get(
+        "/api/v1/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"}
+    )
+    return answer.status_code
+
+
+async def refreshed(ada, tokens):
+    answer = await ada.refresh(tokens["refresh_token"])
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def refused(ada, tokens):
+    return (await ada.refresh(tokens["refresh_token"])).status_code == 401
+
+
+async def test_01_lost_response(ada, client):
+    lost = await refreshed(ada, ada.tokens)
+    again = await refreshed(ada, ada.tokens)
+    assert again["refresh_token"] == lost["refresh_token"]
+    assert await me(client, again) == 200
+    assert not await refused(ada, again)
+
+
+async def test_02_two_parallel(ada, client):
+    pairs = await asyncio.gather(*(refreshed(ada, ada.tokens) for _ in range(20)))
+    assert len({pair["refresh_token"] for pair in pairs}) == 1
+    assert {await me(client, pair) for pair in pairs} == {200}
+
+
+async def test_03_app_killed_mid_write(ada, clock):
+    await refreshed(ada, ada.tokens)
+    clock.advance(timedelta(hours=20))
+    recovered = await refreshed(ada, ada.tokens)
+    await refreshed(ada, recovered)
+
+
+async def test_04_replay_of_a_token_two_generations_old(ada):
+    second = await refreshed(ada, ada.tokens)
+    third = await refreshed(ada, second)
+    assert await refused(ada, ada.tokens)
+    assert await refused(ada, third)
+
+
+async def test_05_stolen_token_race(ada, events):
+    thief = await refreshed(ada, ada.tokens)
+    thief = await refreshed(ada, thief)
+    assert await refused(ada, ada.tokens)
+    assert await refused(ada, thief)
+    assert "identity.session.revoked.v1" in await events()
+    assert (await ada.log_in())["access_token"]
+
+
+async def test_06_clock_skew_of_five_minutes_either_way(ada, clock):
+    clock.advance(timedelta(minutes=5))
+    ahead = await refreshed(ada, ada.tokens)
+    clock.advance(timedelta(minutes=-10))
+    await refreshed(ada, ahead)
+
+
+async def test_07_restored_device_backup(ada, client):
+    backup = ada.tokens
+    newer = await refreshed(ada, backup)
+    newest = await refreshed(ada, newer)
+    assert await refused(ada, backup)
+    assert await refused(ada, newest)
+    await ada.log_in()
+    assert await me(client, ada.tokens) == 200
+
+
+async def test_08_idle_expiry(ada, clock):
+    clock.advance(timedelta(days=30, seconds=1))
+    assert await refused(ada, ada.tokens)
+
+
+async def test_09_absolute_expiry(ada, clock):
+    tokens = ada.tokens
+    for _ in range(4):
+        clock.advance(timedelta(days=22))
+        tokens = await refreshed(ada, tokens)
+    clock.advance(timedelta(days=3))
+    assert await refused(ada, tokens)
+
+
+async def test_10_logout_race(ada, client):
+    logout = client.post("/api/v1/auth/logout", headers=ada.bearer)
+    answer, _ = await asyncio.gather(ada.refresh(ada.tokens["refresh_token"]), logout)
+    if answer.status_code == 200:
+        assert await me(client, answer.json()) == 401
+        assert await refused(ada, answer.json())
+    assert await refused(ada, ada.tokens)
+
+
+async def test_11_deletion_race(ada, client):
+    deletion = client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
+    answer, deleted = await asyncio.gather(ada.refresh(ada.tokens["refresh_token"]), deletion)
+    assert deleted.status_code == 200
+    if answer.status_code == 200:
+        assert await me(client, answer.json()) == 401
+        assert await refused(ada, answer.json())
+    assert await refused(ada, ada.tokens)
+
+
+async def test_12_key_rotation_mid_session(ada, client, service, clock):
+    async with service.unit_of_work() as uow:
+        await rotate_keys(
+            uow,
+            secret=key_bytes(service.settings.refresh_token_key),
+            now=clock.now() - timedelta(minutes=11),
+        )
+    await service.load_keys()
+    assert await me(client, ada.tokens) == 200
+    assert await me(client, await refreshed(ada, ada.tokens)) == 200
