@@ -70,7 +70,7 @@ schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breakin
 docs: .venv/.installed ## Write docs/events.md
 	$(PY) -m contracts docs
 openapi: .venv/.installed ## Write each service's openapi.json
-	@$(CLUSTER) openapi
+	$(PYTEST) -m contract -k test_the_api_is_the_committed_one --update-openapi
 env: .venv/.installed ## Create .env with random secrets, or add what a newer version needs
 	@$(CLUSTER) env
 .env.example: .venv/.installed infra/src/cluster/variables.py
@@ -79,7 +79,7 @@ migrate: .venv/.installed ## Run the migrations on the running servers (s=consen
 	@for service in $(or $(s),$(DATABASES)); do $(CLUSTER) exec $$service migrate || exit 1; done
 revision: .venv/.installed ## Write a migration from the models: s=consent m="add a column"
 	@test -n "$(s)" && test -n "$(m)" || { echo 'error: make revision s=consent m="add a column"' >&2; exit 1; }
-	@$(CLUSTER) run $(s) alembic -c services/$(s)/alembic.ini revision --autogenerate -m "$(m)"
+	@$(CLUSTER) revision $(s) "$(m)"
 lock: .venv/.installed ## Write requirements.txt and requirements-dev.txt from the members' dependencies
 	infra/bin/lock
 lock-upgrade: .venv/.installed ## Lock the newest versions that the members allow

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cluster import revision
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.native import launch
@@ -40,6 +41,9 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         launch.become(layout, options.service, [sys.executable, "-m", options.service, options.process])
     if options.command == "run":
         launch.become(layout, options.service, options.arguments)
+    if options.command == "revision":
+        revision.write(layout, options.schema, options.message)
+        return 0
     from cluster.commands import Commands  # noqa: PLC0415
 
     commands = Commands(layout, port_offset=getattr(options, "port_offset", 0))
@@ -77,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     bootstrap.add_argument("--inside-compose", action="store_true")
     env = commands.add_parser("env", help="create or complete .env")
     env.add_argument("--example", action="store_true", help="print .env.example")
+    revise = commands.add_parser("revision", help="write a migration from a service's models")
+    revise.add_argument("schema")
+    revise.add_argument("message")
     execute = commands.add_parser("exec", help="become one process of a service")
     execute.add_argument("service")
     execute.add_argument("process", choices=["api", "worker", "migrate"])
