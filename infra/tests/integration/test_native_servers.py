@@ -85,7 +85,7 @@ def test_nothing_is_started_while_a_port_is_taken(
 def test_postgres_finds_a_place_when_its_account_cannot_reach_the_checkout(directory: Path) -> None:
     closed = directory / "closed"
     closed.mkdir(mode=0o700)
-    server = PostgresServer(closed / "var", directory / "s", 1, "admin", "secret", tag=directory.name)
+    server = PostgresServer(closed / "var", 1, "admin", "secret", tag=directory.name)
     try:
         server.prepare(str(directory))
 

@@ -1,5 +1,6 @@
 """The mobile app's side of the public API: one method per call, each returns the answer as it came."""
 
+import io
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ import aiohttp
 CALL_SECONDS = 30
 BASE_PATH = "/api/v1"
 BIOMETRIC = "biometric_capture"
+PROBLEM_JSON = "application/problem+json"
+PROBLEM_PREFIX = "urn:irisvue:problem:"
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,17 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The last part of a problem document's type, such as `consent-required`; empty for other answers."""
-        if not self.headers.get("Content-Type", "").startswith("application/problem+json"):
+        """The last part of a problem document's type, such as `consent-required`; empty for other answers.
+
+        Raises ValueError for a document that RFC 9457, or the app, can't be served with.
+        """
+        if self.headers.get("Content-Type") != PROBLEM_JSON:
             return ""
-        return str(self.document["type"]).rsplit(":", 1)[-1]
+        document = self.document
+        whole = all(isinstance(document.get(name), str) for name in ("type", "title", "detail", "instance"))
+        if not whole or document.get("status") != self.status:
+            raise ValueError(f"{self.method} {self.target} answers with a malformed problem document")
+        return str(document["type"]).removeprefix(PROBLEM_PREFIX)
 
 
 Listener = Callable[[Answer], None]
@@ -50,7 +60,7 @@ class App:
         self, http: aiohttp.ClientSession, base_url: str, *, listener: Listener | None = None
     ) -> None:
         self._http = http
-        self._base_url = base_url
+        self.base_url = base_url
         self._listener = listener
         self.access_token = ""
         self.refresh_token = ""
@@ -60,11 +70,11 @@ class App:
         token = self.access_token if bearer is None else bearer
         headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         base = "" if path.startswith(("/health", "/.well-known")) else BASE_PATH
-        return await self._send(method, self._base_url + base + path, path, headers=headers, **options)
+        return await self._send(method, self.base_url + base + path, path, headers=headers, **options)
 
     async def follow(self, method: str, url: str, **options: Any) -> Answer:
         """Use a signed link: it is its own permission, so no token goes with it."""
-        target = url.split("?", 1)[0].removeprefix(self._base_url) + ("?…" if "?" in url else "")
+        target = url.split("?", 1)[0].removeprefix(self.base_url) + ("?…" if "?" in url else "")
         return await self._send(method, url, target, **options)
 
     async def register(self, email: str, password: str) -> Answer:
@@ -127,7 +137,7 @@ class App:
 
     async def put(self, url: str, body: bytes, content_type: str = "image/jpeg") -> Answer:
         """Send a picture to its upload link."""
-        return await self.follow("PUT", url, data=body, headers={"Content-Type": content_type})
+        return await self.follow("PUT", url, data=io.BytesIO(body), headers={"Content-Type": content_type})
 
     async def confirm(self, photo_id: str, *, file_size: int, width: int, height: int) -> Answer:
         """Say that the bytes were sent."""

@@ -60,7 +60,6 @@ def servers_of(
         ),
         postgres=PostgresServer(
             directory / "postgres",
-            sockets / "postgres",
             port("POSTGRES"),
             ADMIN,
             values["POSTGRES_ADMIN_PASSWORD"],
