@@ -1,0 +1,153 @@
+"""The real processes: the worker on a real broker, the API on a real socket."""
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import aio_pika
+import aiohttp
+from sqlalchemy import select
+
+from chassis.ids import new_id
+from chassis.testing import eventually
+from cluster.environment import VHOST
+from contracts.envelope import Event, wrap
+from contracts.fields import AuthProvider
+from contracts.identity import UserDeleted, UserRegistered
+from contracts.topology import EXCHANGE
+from storage.main import create_worker
+
+START_SECONDS = 90
+
+
+@asynccontextmanager
+async def process(platform, settings, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run one of the service's processes, and end it in good order."""
+    own = {"STORAGE_CONSENT_URL": settings.consent_url, "STORAGE_S3_ENDPOINT_URL": settings.s3_endpoint_url}
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "storage",
+        name,
+        env={**os.environ, **platform.environment("storage"), **own},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(running.wait(), timeout=40) in {0, -signal.SIGTERM}
+
+
+async def reported_by(service) -> dict[UUID, dict]:
+    """List the erasures that were reported and have left for the broker: counts by erasure."""
+    async with service.unit_of_work() as uow:
+        tasks, outbox = uow.tables.erasure_tasks, uow.tables.outbox
+        query = select(tasks.c.erasure_id, tasks.c.erased).where(tasks.c.completed_at.is_not(None))
+        done = (await uow.session.execute(query)).all()
+        waiting = (await uow.session.scalars(select(outbox.c.subject))).all()
+    return {erasure_id: erased for erasure_id, erased in done if f"erasures/{erasure_id}" not in waiting}
+
+
+async def publish_as_identity(platform, events: list[Event], clock) -> None:
+    connection = await aio_pika.connect(platform.servers.broker_url("identity", VHOST))
+    async with connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+        for event in events:
+            body = wrap(event, event_id=new_id(), time=clock.now()).to_json()
+            await exchange.publish(aio_pika.Message(body), routing_key=event.type)
+
+
+async def test_a_starting_worker_announces_what_storage_answers_for(settings, service, announced) -> None:
+    worker = await create_worker(settings)
+
+    async def told() -> None:
+        assert [(event["type"], event["handles"]) for event in await announced()] == [
+            ("storage.participant.joined.v1", ["erasure"])
+        ]
+
+    async with worker.resources:
+        announcing = asyncio.create_task(worker._announce())
+        try:
+            await eventually(told)
+        finally:
+            announcing.cancel()
+
+
+async def test_the_worker_opens_keys_and_erases_what_it_is_told_over_the_broker(
+    platform, settings, service, ada, stranger, consent, pictures, clock
+) -> None:
+    consent.grant(stranger.id)
+    for person in (ada, stranger):
+        for _ in range(3):
+            await person.upload(pictures.jpeg())
+    others = [new_id() for _ in range(10)]
+    people = [ada.id, stranger.id, *others]
+    now = clock.now()
+    deletions = [
+        UserDeleted(user_id=user, erasure_id=uuid4(), requested_at=now, deadline=now + timedelta(days=30))
+        for user in people
+    ]
+    registrations = [
+        UserRegistered(user_id=user, auth_provider=AuthProvider.EMAIL, registered_at=now) for user in others
+    ]
+
+    async def all_are_reported() -> dict[UUID, dict]:
+        reports = await reported_by(service)
+        assert len(reports) == len(deletions)
+        return reports
+
+    async def keys_are_open() -> None:
+        assert [await service.vault.count_keys(user) for user in others] == [1] * len(others)
+
+    async with process(platform, settings, "worker"):
+        await publish_as_identity(platform, registrations, clock)
+        await eventually(keys_are_open, seconds=START_SECONDS)
+        await publish_as_identity(platform, deletions, clock)
+        reports = await eventually(all_are_reported, seconds=START_SECONDS)
+    assert {reports[event.erasure_id]["data_keys"] for event in deletions} == {1}
+    assert [reports[event.erasure_id]["objects"] for event in deletions[:2]] == [6, 6]
+    for user in people:
+        assert (await service.vault.inventory(user)).empty
+        assert await service.vault.count_keys(user) == 0
+
+
+async def test_an_upload_that_breaks_off_on_the_wire_can_be_repeated(
+    platform, settings, ada, pictures
+) -> None:
+    ticket, data = await ada.ticket(), pictures.jpeg(800, 600)
+    link = urlsplit(ticket["upload_url"])
+    path, base = f"{link.path}?{link.query}", f"http://{settings.host}:{settings.port}"
+
+    async def ready() -> None:
+        try:
+            async with session.get(f"{base}/health/readiness") as answer:
+                assert await answer.json() == {"status": "ready", "db": "ok", "storage": "ok"}
+        except aiohttp.ClientConnectionError as error:
+            raise AssertionError(str(error)) from error
+
+    async def received() -> None:
+        headers = {"Content-Type": "image/jpeg"}
+        async with session.put(base + path, data=io.BytesIO(data), headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+            assert (await answer.json())["file_size"] == len(data)
+
+    async with process(platform, settings, "api"), aiohttp.ClientSession() as session:
+        await eventually(ready, seconds=START_SECONDS)
+        _, writer = await asyncio.open_connection(settings.host, settings.port)
+        head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+        writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[:100])
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        await eventually(received, seconds=30)
