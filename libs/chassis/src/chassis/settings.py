@@ -1,11 +1,17 @@
 """Settings that every service has; a missing or weak secret refuses the start."""
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt import PyJWK, PyJWTError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+MINIMUM_PASSWORD_LENGTH = 16
 MINIMUM_DISTINCT_HEX_DIGITS = 8
 
 
@@ -31,9 +37,46 @@ def _parse_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _check_signing_key(value: SecretStr) -> SecretStr:
+    if not _is_p256(value.get_secret_value()):
+        raise ValueError("must be the PEM of an EC P-256 private key; `make env` generates one")
+    return value
+
+
+def _is_p256(pem: str) -> bool:
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+
+
+def _check_public_keys(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for service, jwk in value.items():
+        try:
+            PyJWK(jwk, algorithm="ES256")
+        except PyJWTError:
+            raise ValueError(f"the key of {service} is no public EC P-256 JWK") from None
+        if "d" in jwk:
+            raise ValueError(f"the key of {service} is a private one; only its public half belongs here")
+    return value
+
+
+def _check_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    password = urlsplit(value.get_secret_value()).password or ""
+    if info.data.get("environment") == "production" and len(password) < MINIMUM_PASSWORD_LENGTH:
+        raise ValueError(
+            f"needs a password of at least {MINIMUM_PASSWORD_LENGTH} characters in production; "
+            "`make env` generates one"
+        )
+    return value
+
+
 HexKey = Annotated[SecretStr, AfterValidator(_check_hex_key)]
-PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem)]
-JsonObject = Annotated[dict[str, dict[str, Any]], BeforeValidator(_parse_json)]
+PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem), AfterValidator(_check_signing_key)]
+ServerUrl = Annotated[SecretStr, AfterValidator(_check_password)]
+JsonObject = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_parse_json)]
+PublicKeys = Annotated[JsonObject, AfterValidator(_check_public_keys)]
 
 
 def key_bytes(key: SecretStr) -> bytes:
@@ -54,7 +97,7 @@ class ServiceSettings(BaseSettings):
     version: str = "0.1.0"
 
     service_key: PemKey = Field(description="EC P-256 private key that signs calls to other services.")
-    service_public_keys: JsonObject = Field(description="Public JWK of each service, by service name.")
+    service_public_keys: PublicKeys = Field(description="Public JWK of each service, by service name.")
 
     access_token_audience: str = "irisvue-api"  # noqa: S105 - a name
 
@@ -63,20 +106,21 @@ class ServiceSettings(BaseSettings):
         """The `iss` of access tokens: the public address of the platform."""
         return self.public_url
 
-    @model_validator(mode="after")
-    def _public_url_is_safe(self) -> Self:
-        if self.environment == "production" and not self.public_url.startswith("https://"):
-            raise ValueError("public_url must begin with https:// in production")
-        return self
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_safe(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("environment") == "production" and not value.startswith("https://"):
+            raise ValueError("must begin with https:// in production")
+        return value
 
 
 class StatefulSettings(ServiceSettings):
     """Settings of a service that has a schema, a worker and participates in erasure."""
 
     worker_port: int
-    database_url: SecretStr
-    owner_database_url: SecretStr | None = Field(default=None, description="Only migrations use it.")
-    broker_url: SecretStr
+    database_url: ServerUrl
+    owner_database_url: ServerUrl | None = Field(default=None, description="Only migrations use it.")
+    broker_url: ServerUrl
     tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
     database_pool_size: int = 10
     database_pool_overflow: int = 5

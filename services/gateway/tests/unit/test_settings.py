@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from cluster.secret_values import signing_key
 from gateway.routes import RateClass
 from gateway.settings import GatewaySettings, configured
 
 NEEDED = {
-    "GATEWAY_SERVICE_KEY": "-----BEGIN PRIVATE KEY-----\\nx\\n-----END PRIVATE KEY-----",
+    "GATEWAY_SERVICE_KEY": signing_key(),
     "GATEWAY_SERVICE_PUBLIC_KEYS": "{}",
     "GATEWAY_IDENTITY_URL": "http://127.0.0.1:18101",
     "GATEWAY_CONSENT_URL": "http://127.0.0.1:18102",

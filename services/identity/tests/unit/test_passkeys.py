@@ -17,6 +17,7 @@ from services.identity.tests.virtual_authenticator import (
     encode,
 )
 
+from cluster.secret_values import signing_key
 from identity.passkey_policy import counter_went_back, passkey_name
 from identity.passkey_schemas import AuthenticationAnswer, RegistrationAnswer
 from identity.passkey_settings import PasskeySettings
@@ -31,7 +32,7 @@ class Settings(PasskeySettings):
 
 
 def settings(**values):
-    return Settings(port=1, service_key="", service_public_keys={}, **values)
+    return Settings(port=1, service_key=signing_key(), service_public_keys={}, **values)
 
 
 def creation_options():
