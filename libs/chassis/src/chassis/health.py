@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter
 
+from chassis.faults import asked_to_stop
 from chassis.problems import NotFound, Problem, describe
 
 CHECK_SECONDS = 1.0
@@ -33,7 +34,9 @@ async def run_check(name: str, check: HealthCheck) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
-    except Exception as error:  # noqa: BLE001 - whatever a check raises, the part is not healthy
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and asked_to_stop():
+            raise
         log.warning("health_check_failed", part=name, error=describe(error))
         return "failing"
     return "ok"

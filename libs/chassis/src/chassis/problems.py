@@ -190,6 +190,8 @@ def unexpected_error_response(error: Exception) -> Response:
 
 def describe(error: BaseException) -> str:
     """Return the class and the innermost place of `error`, without its message, which may quote data."""
+    if isinstance(error, BaseExceptionGroup):
+        return ", ".join(describe(part) for part in error.exceptions)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

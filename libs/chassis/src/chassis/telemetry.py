@@ -1,7 +1,9 @@
 """Structured logs: one JSON object a line, in UTC, with the request's id and trace and nothing personal."""
 
+import copy
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -36,7 +38,7 @@ def configure_logging(*, service: str, level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _LibraryFormatter(
             processors=[
                 _keep_only_the_class_of_errors,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -50,6 +52,27 @@ def configure_logging(*, service: str, level: str) -> None:
     root.setLevel(logging.WARNING)
 
 
+class _LibraryFormatter(structlog.stdlib.ProcessorFormatter):
+    """Formats the lines of libraries; an error that is quoted in one is reduced to its class."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of `record`, which itself is left as it was."""
+        if isinstance(record.args, tuple):
+            record = copy.copy(record)
+            record.args = tuple(
+                _ClassOnly(part) if isinstance(part, BaseException) else part for part in record.args
+            )
+        return super().format(record)
+
+
+class _ClassOnly:
+    def __init__(self, error: BaseException) -> None:
+        self._name = type(error).__name__
+
+    def __repr__(self) -> str:
+        return self._name
+
+
 def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     if request := context.request_id.get():
         event["request_id"] = request
@@ -59,7 +82,15 @@ def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _drop_forbidden_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: value for name, value in event.items() if name not in _NEVER_LOGGED}
+    return {name: _harmless(value) for name, value in event.items() if name not in _NEVER_LOGGED}
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _harmless(part) for name, part in value.items() if name not in _NEVER_LOGGED}
+    if isinstance(value, list):
+        return [_harmless(part) for part in value]
+    return value
 
 
 def _keep_only_the_class_of_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
