@@ -25,4 +25,7 @@ def become(layout: Layout, service: str, command: list[str]) -> NoReturn:
     migrates = command[-1] == "migrate" or "alembic" in command[0]
     own = service_environment(values, service, native_network(values), migrates=migrates)
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)])
-    os.execvpe(command[0], command, os.environ | own | {"PATH": path})  # noqa: S606 - no shell is wanted
+    environment = os.environ | own | {"PATH": path}
+    # Ten processes that compile our sources anew would double the time until they are ready.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
