@@ -57,10 +57,11 @@ class _LibraryFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of `record`, which itself is left as it was."""
-        if isinstance(record.args, tuple):
+        given = record.args
+        if isinstance(given, tuple):
             record = copy.copy(record)
             record.args = tuple(
-                _ClassOnly(part) if isinstance(part, BaseException) else part for part in record.args
+                _ClassOnly(part) if isinstance(part, BaseException) else part for part in given
             )
         return super().format(record)
 
