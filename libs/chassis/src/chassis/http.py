@@ -69,6 +69,9 @@ class ServiceClient:
                 document = await answer.json()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NeighbourUnavailable(f"{self._audience} did not answer: {type(error).__name__}") from error
+        except (ValueError, RecursionError):
+            # Not chained: the parser's error holds the whole answer.
+            raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON") from None
         if not isinstance(document, dict):
             raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON object")
         return document
