@@ -1,6 +1,7 @@
 """What a native process needs to be started, whoever starts it."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class Program:
     stop_seconds: int = 10
     stop_as_group: bool = True
     ports: Mapping[str, int] = field(default_factory=dict)
+
+
+def configured(text: str) -> dict[str, str]:
+    """Return a variable that changes with a configuration file, so that a new one restarts its program."""
+    return {"IRISVUE_CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()}
 
 
 Check = Callable[[], Awaitable[None]]

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.programs import MARKER, Program
+from cluster.programs import MARKER, Program, configured
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class RedisServer:
     def prepare(self, _mark: str) -> None:
         """Write the configuration, which keeps the password out of the process list."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        file = self.directory / "redis.conf"
+        file.touch(mode=0o600)
+        file.write_text(self._configuration())
+
+    def _configuration(self) -> str:
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -41,9 +46,7 @@ class RedisServer:
             "appendfsync": "everysec",
             "save": '""',
         }
-        file = self.directory / "redis.conf"
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        return "".join(f"{name} {value}\n" for name, value in settings.items())
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the server."""
@@ -52,7 +55,7 @@ class RedisServer:
                 name=self.name,
                 command=(find_server() or "redis-server", str(self.directory / "redis.conf")),
                 directory=self.directory,
-                environment={MARKER: mark},
+                environment={MARKER: mark, **configured(self._configuration())},
                 ports={"REDIS_PORT": self.port},
             ),
         )

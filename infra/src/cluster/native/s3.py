@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.programs import MARKER, Program
+from cluster.programs import MARKER, Program, configured
 
 # The store listens for gRPC on each port plus this.
 GRPC_OFFSET = 10000
@@ -60,7 +60,10 @@ class S3Server:
         self.sockets.mkdir(parents=True, exist_ok=True)
         file = self.directory / "s3.json"
         file.touch(mode=0o600)
-        file.write_text(json.dumps(identities(self.keys, self.bucket), indent=1))
+        file.write_text(self._access_table())
+
+    def _access_table(self) -> str:
+        return json.dumps(identities(self.keys, self.bucket), indent=1)
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the store, kept to itself: loopback, no telemetry, signed filer, no other front ends."""
@@ -77,6 +80,7 @@ class S3Server:
                 directory=self.directory,
                 environment={
                     MARKER: mark,
+                    **configured(self._access_table()),
                     "HOME": str(self.directory),
                     # Without a key from outside, the store would write one beside the data.
                     "WEED_S3_SSE_KEK": self.keys.encryption,
