@@ -154,11 +154,16 @@ def _picture(head: dict[str, Any], parts: list[bytes]) -> Picture:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the process and whatever it forked, and wait until it is gone."""
+    """Kill the process and whatever it forked, and wait until it and its pipes are gone."""
     if process.returncode is None:
         # It may have ended by itself in the meantime, which is what is wanted.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     if process.stdin is not None:
         process.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.wait_closed()
+    if process.stdout is not None:
+        # Only at the end of its output is the pipe's transport closed.
+        await process.stdout.read()
     await process.wait()
