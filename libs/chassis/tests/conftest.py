@@ -1,293 +1,143 @@
-"""A scratch database with the chassis' tables in two schemas, and the real broker."""
+"""Keys and tokens made by hand, so that they can be spoiled, and an application around a test's routes."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import base64
+import contextlib
+import io
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
-from urllib.parse import quote
-from uuid import UUID
 
-import aio_pika
-import aiohttp
-import asyncpg
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint, Uuid
-from sqlalchemy.ext.asyncio import create_async_engine
-from yarl import URL
+import structlog
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastapi import APIRouter, FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from jwt.algorithms import ECAlgorithm
 
-from chassis.broker import EventPublisher
-from chassis.db import Database
+from chassis.api import create_app
+from chassis.health import HealthCheck
 from chassis.ids import new_id
-from chassis.tables import service_metadata
-from chassis.testing import eventually
-from chassis.testing.proxy import FaultyProxy
-from cluster.bootstrap.postgres import APP_SETTINGS
-from cluster.environment import ADMIN, VHOST
-from cluster.testing.platform import Platform
-from contracts.envelope import Event, wrap
-from contracts.identity import UserDeleted
-from contracts.topology import EXCHANGE, policies, queues
+from chassis.settings import ServiceSettings
+from chassis.telemetry import configure_logging
 
-DATABASE = "chassis_scratch"
-ROLE = "chassis_app"
-PASSWORD = "chassis-scratch-password"
-# Named like the services whose broker users publish and consume in these tests.
-SCHEMAS = ("identity", "consent")
-TOMBSTONE_KEY = bytes(range(32))
+ISSUER = "https://irisvue.example"
+AUDIENCE = "irisvue-api"
 
 
-def with_effects(metadata: MetaData) -> Table:
-    """Add what a handler of these tests writes: nothing in it prevents doubles, so that they show."""
-    Table(
-        "promises",
-        metadata,
-        Column("number", Integer, nullable=False),
-        UniqueConstraint("number", deferrable=True, initially="DEFERRED"),
-    )
-    return Table("effects", metadata, Column("event_id", Uuid, nullable=False), Column("note", String(200)))
+def encoded(part: bytes | dict[str, Any]) -> str:
+    if isinstance(part, dict):
+        part = json.dumps(part).encode()
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
-EFFECTS = {schema: with_effects(service_metadata(schema)) for schema in SCHEMAS}
+class Key:
+    """An EC P-256 key and what it signs."""
+
+    def __init__(self, kid: str) -> None:
+        self.kid = kid
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        self.pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        self.jwk: dict[str, Any] = {**ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True), "kid": kid}
+
+    def sign(self, header: bytes | dict[str, Any], claims: bytes | dict[str, Any]) -> str:
+        """Return a token whose signature is right, whatever it says."""
+        signed = f"{encoded(header)}.{encoded(claims)}"
+        signature = self.private.sign(signed.encode(), ec.ECDSA(hashes.SHA256()))
+        r, s = decode_dss_signature(signature)
+        return f"{signed}.{encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+    @property
+    def header(self) -> dict[str, Any]:
+        return {"alg": "ES256", "typ": "at+jwt", "kid": self.kid}
 
 
-@dataclass(frozen=True)
-class Scratch:
-    """A database of these tests' own, and the role that writes in it with a service's limits."""
-
-    platform: Platform
-
-    def url(self, *, via: FaultyProxy | None = None) -> str:
-        """Return the role's URL, through a proxy if one is given."""
-        server = self.platform.servers.network.postgres if via is None else f"127.0.0.1:{via.port}"
-        return f"postgresql+asyncpg://{ROLE}:{PASSWORD}@{server}/{DATABASE}"
-
-    async def execute(self, *statements: str) -> None:
-        """Run statements as a superuser, in the scratch database."""
-        connection = await self.connect()
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    async def connect(self) -> asyncpg.Connection:
-        """Return a superuser's connection to the scratch database."""
-        return await self.platform.connect_as_admin(DATABASE)
-
-    async def create(self) -> None:
-        """Create role, database, schemas and tables anew."""
-        server = await self.platform.connect_as_admin("postgres")
-        try:
-            await server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-            await server.execute(f"DROP ROLE IF EXISTS {ROLE}")
-            await server.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
-            for name, value in APP_SETTINGS.items():
-                await server.execute(f"ALTER ROLE {ROLE} SET {name} = '{value}'")
-            await server.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
-        finally:
-            await server.close()
-        engine = create_async_engine(self.url())
-        async with engine.begin() as connection:
-            for schema, effects in EFFECTS.items():
-                await connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-                await connection.run_sync(effects.metadata.create_all)
-        await engine.dispose()
-
-    async def clean(self) -> None:
-        """Empty every table."""
-        tables = [
-            table.fullname for effects in EFFECTS.values() for table in effects.metadata.tables.values()
-        ]
-        await self.execute(f"TRUNCATE {', '.join(tables)}")
-
-
-@pytest.fixture(scope="session")
-def prepared_scratch(platform: Platform) -> Scratch:
-    scratch = Scratch(platform)
-    asyncio.run(scratch.create())
-    return scratch
+def good_claims(**changed: Any) -> dict[str, Any]:
+    now = int(time.time())
+    good = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(new_id()),
+        "sid": str(new_id()),
+        "jti": str(new_id()),
+        "iat": now,
+        "exp": now + 600,
+        "auth_time": now,
+        **changed,
+    }
+    return {name: value for name, value in good.items() if value is not None}
 
 
 @pytest.fixture
-async def scratch(prepared_scratch: Scratch) -> Scratch:
-    """Return the scratch database, empty."""
-    await prepared_scratch.clean()
-    return prepared_scratch
-
-
-OpenDatabase = Callable[..., Database]
+def key() -> Key:
+    return Key("key-1")
 
 
 @pytest.fixture
-async def open_database(scratch: Scratch) -> AsyncIterator[OpenDatabase]:
-    """Return a function that opens one schema of the scratch database; it is closed after the test."""
-    opened: list[Database] = []
-
-    def open_one(schema: str, *, via: FaultyProxy | None = None, **options: Any) -> Database:
-        options = {"tombstone_key": TOMBSTONE_KEY, **options}
-        database = Database(SecretStr(scratch.url(via=via)), schema=schema, **options)
-        opened.append(database)
-        return database
-
-    yield open_one
-    for database in opened:
-        await database.close()
+def another_key() -> Key:
+    return Key("key-2")
 
 
 @pytest.fixture
-async def database_proxy(scratch: Scratch) -> AsyncIterator[FaultyProxy]:
-    """Return a faulty network before PostgreSQL, for `open_database(…, via=…)`."""
-    host, port = scratch.platform.servers.network.postgres.split(":")
-    async with FaultyProxy(host, int(port)) as proxy:
-        yield proxy
+def claims() -> Callable[..., dict[str, Any]]:
+    """Return a function that makes the claims of a good access token; a change to None takes a claim away."""
+    return good_claims
 
 
 @pytest.fixture
-def sender(open_database: OpenDatabase) -> Database:
-    """Return the schema of the service that publishes."""
-    return open_database("identity")
+def make_key() -> type[Key]:
+    """Return what makes a key of a given name."""
+    return Key
 
 
 @pytest.fixture
-def hearer(open_database: OpenDatabase) -> Database:
-    """Return the schema of the service that consumes."""
-    return open_database("consent")
+def settings(key: Key) -> ServiceSettings:
+    return ServiceSettings(port=0, service_key=key.pem, service_public_keys={"identity": key.jwk})
 
 
 @pytest.fixture
-def rows(scratch: Scratch) -> Callable[..., Any]:
-    """Return a function that lists the rows of a table: `await rows("identity.outbox")`."""
-
-    async def all_rows(table: str) -> list[dict[str, Any]]:
-        connection = await scratch.connect()
-        try:
-            return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY 1")]
-        finally:
-            await connection.close()
-
-    return all_rows
+def checks() -> dict[str, HealthCheck]:
+    """Return the parts that the application under test needs; a test module may override it."""
+    return {}
 
 
-def user_deleted(user_id: UUID | None = None) -> UserDeleted:
-    now = datetime.now(UTC)
-    return UserDeleted(
-        user_id=user_id or new_id(),
-        erasure_id=new_id(),
-        requested_at=now,
-        deadline=now + timedelta(days=30),
+@pytest.fixture
+def unlimited_paths() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(
+    settings: ServiceSettings,
+    routes: list[APIRouter],
+    checks: dict[str, HealthCheck],
+    unlimited_paths: list[str],
+) -> FastAPI:
+    """Return an application with the routes that the test module declares."""
+    return create_app(
+        settings, title="Under test", routers=routes, checks=checks, unlimited_paths=unlimited_paths
     )
 
 
 @pytest.fixture
-def an_event() -> Callable[..., UserDeleted]:
-    """Return a function that makes an event about a person: `an_event(user_id=None)`."""
-    return user_deleted
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
+        yield client
 
 
 @pytest.fixture
-def body_of() -> Callable[..., bytes]:
-    """Return a function that makes the message of an event: `body_of(event, event_id=None)`."""
-
-    def body(event: Event, event_id: UUID | None = None) -> bytes:
-        return wrap(event, event_id=event_id or new_id(), time=datetime.now(UTC)).to_json()
-
-    return body
-
-
-@dataclass(frozen=True)
-class Broker:
-    """The real broker, as an operator sees it."""
-
-    platform: Platform
-
-    def url(self, user: str, *, via: FaultyProxy | None = None) -> str:
-        url = self.platform.servers.broker_url(user, VHOST)
-        server = self.platform.servers.network.amqp
-        return url if via is None else url.replace(server, f"127.0.0.1:{via.port}")
-
-    def proxy(self) -> FaultyProxy:
-        host, port = self.platform.servers.network.amqp.split(":")
-        return FaultyProxy(host, int(port))
-
-    async def purge(self) -> None:
-        await asyncio.gather(
-            *(self._manage("DELETE", "queues", VHOST, queue.name, "contents") for queue in queues())
-        )
-
-    async def bind(self, queue: str, event_type: str) -> None:
-        await self._manage(
-            "POST", "bindings", VHOST, "e", EXCHANGE, "q", queue, json={"routing_key": event_type}
-        )
-
-    async def unbind(self, queue: str, event_type: str) -> None:
-        await self._manage("DELETE", "bindings", VHOST, "e", EXCHANGE, "q", queue, event_type)
-
-    async def set_policy(self, queue: str, definition: dict[str, Any]) -> None:
-        policy = {"pattern": f"^{queue}$", "definition": definition, "apply-to": "queues", "priority": 0}
-        await self._manage("PUT", "policies", VHOST, queue, json=policy)
-
-    async def restore_policy(self, queue: str) -> None:
-        (policy,) = (policy for policy in policies() if policy.name == queue)
-        await self.set_policy(queue, policy.definition)
-
-    async def drain(self, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
-        """Take every message that is ready out of a queue."""
-        messages = []
-        async with await aio_pika.connect(self.url(ADMIN)) as connection, connection.channel() as channel:
-            source = await channel.get_queue(queue)
-            while message := await source.get(no_ack=True, fail=False):
-                messages.append(message)
-        return messages
-
-    async def send(self, queue: str, body: bytes) -> None:
-        """Put a message straight into a queue, as no service could."""
-        async with await aio_pika.connect(self.url(ADMIN)) as connection, connection.channel() as channel:
-            await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
-
-    async def publish_as(self, user: str, routing_key: str, body: bytes) -> None:
-        """Publish as a service's user does, with a routing key that the test chooses."""
-        async with await aio_pika.connect(self.url(user)) as connection, connection.channel() as channel:
-            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-            await exchange.publish(aio_pika.Message(body), routing_key=routing_key)
-
-    async def _manage(self, method: str, *path: str, json: Any = None) -> None:
-        servers = self.platform.servers
-        url = "/".join([servers.management_url, "api", *(quote(part, safe="") for part in path)])
-        headers = {"Authorization": aiohttp.encode_basic_auth(*servers.rabbitmq_admin)}
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.request(method, URL(url, encoded=True), json=json) as answer,
-        ):
-            answer.raise_for_status()
-
-
-@pytest.fixture
-async def broker(platform: Platform) -> AsyncIterator[Broker]:
-    """Return the broker with empty queues, and leave them empty."""
-    broker = Broker(platform)
-    await broker.purge()
-    yield broker
-    await broker.purge()
-
-
-@pytest.fixture
-async def open_publisher(broker: Broker) -> AsyncIterator[Callable[..., Any]]:
-    """Return a function that connects a publisher of identity: `await open_publisher(via=None)`."""
-    opened: list[EventPublisher] = []
-
-    async def open_one(*, via: FaultyProxy | None = None) -> EventPublisher:
-        publisher = EventPublisher(broker.url("identity", via=via))
-        opened.append(publisher)
-        publisher.connect()
-
-        async def connected() -> None:
-            assert await publisher.is_connected()
-
-        await eventually(connected)
-        return publisher
-
-    yield open_one
-    for publisher in opened:
-        await publisher.close()
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Log as a service does; return a function that lists every line written since the test began."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        configure_logging(service="under-test", level="INFO")
+    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Literal
 
 import structlog
 import uvicorn
@@ -162,7 +163,7 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
     )
 
 
-def serve(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
+def serve(app: ASGIApp, *, host: str, port: int, lifespan: Literal["on", "off"] = "on") -> uvicorn.Server:
     """Return a server of `app`; await its `serve()`.
 
     Signals end it after running requests, at most 20 seconds later. The client's address is never taken
@@ -179,6 +180,6 @@ def serve(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
         proxy_headers=False,
         timeout_graceful_shutdown=20,
         timeout_keep_alive=75,
-        lifespan="on",
+        lifespan=lifespan,
     )
     return uvicorn.Server(config)

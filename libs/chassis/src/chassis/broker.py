@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -61,9 +61,23 @@ class Publisher(Protocol):
         """Tell whether publishing can work now."""
 
 
-def make_broker(url: str) -> RabbitBroker:
+class ServiceBroker(RabbitBroker):
+    """A broker that knows its connection from the first attempt on, so that the attempts can be ended."""
+
+    tried: RobustConnection | None = None
+
+    async def _connect(self) -> RobustConnection:
+        self._connection_kwargs["connection_class"] = self._remembered
+        return await super()._connect()
+
+    def _remembered(self, *args: Any, **kwargs: Any) -> RobustConnection:
+        self.tried = RobustConnection(*args, **kwargs)
+        return self.tried
+
+
+def make_broker(url: str) -> ServiceBroker:
     """Return a broker with confirms, returned messages as errors, and manual acknowledgement."""
-    return RabbitBroker(
+    return ServiceBroker(
         url,
         fail_fast=False,
         reconnect_interval=1,
@@ -79,13 +93,12 @@ class BrokerConnection:
 
     def __init__(self, url: str) -> None:
         self.broker = make_broker(url)
-        self._connection: RobustConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
 
     def connect(self) -> None:
         """Begin to connect; it waits for the server for as long as it takes."""
         if self._connecting is None:
-            self._connecting = asyncio.create_task(self._start(), name="broker-connect")
+            self._connecting = asyncio.create_task(self.broker.start(), name="broker-connect")
 
     async def is_connected(self) -> bool:
         """Tell whether the connection is up and answers; raises `BrokerStartFailed`."""
@@ -102,10 +115,10 @@ class BrokerConnection:
 
     async def has_consumer(self, queue: str) -> bool:
         """Tell whether `queue` exists and anyone consumes it; raises `BrokerUnavailable`."""
-        if not await self.is_connected() or self._connection is None:
+        if not await self.is_connected() or self.broker.tried is None:
             raise BrokerUnavailable
         try:
-            async with asyncio.timeout(QUESTION_SECONDS), self._connection.channel() as channel:
+            async with asyncio.timeout(QUESTION_SECONDS), self.broker.tried.channel() as channel:
                 found = await channel.declare_queue(queue, passive=True)
         except ChannelNotFoundEntity:
             return False
@@ -119,17 +132,19 @@ class BrokerConnection:
 
     async def close(self) -> None:
         """Stop consuming, let running handlers finish, disconnect; never fails because the broker is away."""
-        if self._connecting is not None and not self._connecting.done():
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        connecting = self._connecting
+        if connecting is not None and not connecting.done():
+            await self._disconnect()
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
         await _attempt("stop", self.broker.stop(), seconds=STOP_SECONDS)
-        if self._connection is not None:
-            # FastStream leaves the connection open when it could not take leave on it.
-            await _attempt("disconnect", self._connection.close(), seconds=QUESTION_SECONDS)
+        # FastStream leaves the connection open when it could not take leave on it.
+        await self._disconnect()
 
-    async def _start(self) -> None:
-        self._connection = await self.broker.connect()
-        await self.broker.start()
+    async def _disconnect(self) -> None:
+        # aio-pika tries to connect on and on, through every cancellation, until its connection is closed.
+        if self.broker.tried is not None:
+            await _attempt("disconnect", self.broker.tried.close(), seconds=QUESTION_SECONDS)
 
 
 async def _attempt(step: str, work: Awaitable[None], *, seconds: float) -> None:

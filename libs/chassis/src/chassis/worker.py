@@ -118,7 +118,8 @@ class Worker:
 
     async def _serve_health(self, checks: Mapping[str, HealthCheck], stop: asyncio.Event) -> None:
         app = create_app(self.settings, title="Worker health", routers=[], checks=checks)
-        await serve(app, host=self.settings.host, port=self.settings.worker_port).serve()
+        server = serve(app, host=self.settings.host, port=self.settings.worker_port, lifespan="off")
+        await server.serve()
         # The server takes the signals while it runs, and ends only because of one.
         stop.set()
 

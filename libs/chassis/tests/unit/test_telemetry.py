@@ -2,6 +2,7 @@
 
 import json
 import logging
+import traceback
 
 import pytest
 import structlog
@@ -49,6 +50,19 @@ def test_traceback_of_a_library_is_reduced_to_the_class_of_its_error(logged):
     assert (line["event"], line["error"]) == ("library_error", "KeyError")
     assert CANARY not in json.dumps(line)
     assert "Traceback" not in json.dumps(line)
+
+
+def test_traceback_that_a_library_logs_as_text_is_reduced_to_the_class_of_its_error(logged):
+    for message in (CANARY, f"line one\n{CANARY}", f"\n\n{CANARY}: {CANARY}"):
+        try:
+            raise ConnectionError(message)
+        except OSError:
+            logging.getLogger("some.library").error(traceback.format_exc())
+    logging.getLogger("some.library").error("Traceback (most recent call last):\n%s", CANARY)
+    lines = logged()
+    assert [line["error"] for line in lines] == ["ConnectionError"] * 3 + ["unknown"]
+    assert {line["event"] for line in lines} == {"library_error"}
+    assert CANARY not in json.dumps(lines)
 
 
 def test_error_that_a_library_quotes_in_its_message_is_reduced_to_its_class(logged):

@@ -1,0 +1,212 @@
+"""The worker as a real process: started without its servers, killed, stopped, and with a part that dies."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from chassis.ids import new_id
+from chassis.testing import eventually
+from contracts.consent import ConsentErasureReported
+from contracts.envelope import parse_head
+
+PROGRAM = Path(__file__).with_name("widget_worker.py")
+QUEUE = "consent.erase-user"
+START_SECONDS = 30
+
+
+class Process:
+    """A running worker and its health port."""
+
+    def __init__(self, process, port):
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}/health"
+
+    async def health(self, part):
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"{self.url}/{part}") as answer:
+                    return answer.status, await answer.json(content_type=None)
+            except aiohttp.ClientError:
+                raise AssertionError("the health port does not answer yet") from None
+
+    async def is_alive(self):
+        assert (await self.health("liveness"))[0] == 200
+
+    async def is_ready(self):
+        status, document = await self.health("readiness")
+        assert status == 200, document
+
+    async def end(self, number, seconds):
+        """Send a signal; return exit status and log lines."""
+        self.process.send_signal(number)
+        return await self.ended(seconds)
+
+    async def ended(self, seconds):
+        output, _ = await asyncio.wait_for(self.process.communicate(), timeout=seconds)
+        return self.process.returncode, [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.fixture
+async def start(scratch, broker, key):
+    """Return a function that starts a worker whose servers may stand behind proxies."""
+    started = []
+
+    async def run(*, broker_via=None, database_via=None, **more):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = {
+            "WIDGET_PORT": "0",
+            "WIDGET_WORKER_PORT": str(port),
+            "WIDGET_SERVICE_KEY": key.pem.replace("\n", "\\n"),
+            "WIDGET_SERVICE_PUBLIC_KEYS": "{}",
+            "WIDGET_TOMBSTONE_KEY": "00112233445566778899aabbccddeeff" * 2,
+            "WIDGET_DATABASE_URL": scratch.url(via=database_via),
+            "WIDGET_BROKER_URL": broker.url("consent", via=broker_via),
+            **more,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(PROGRAM),
+            "worker",
+            env={**os.environ, **settings},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        started.append(process)
+        return Process(process, port)
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@pytest.fixture
+def send(broker, body_of, an_event):
+    """Return a function that puts that many events into the worker's queue and returns their ids."""
+
+    async def fill(number):
+        ids = [new_id() for _ in range(number)]
+        await broker.send(QUEUE, *(body_of(an_event(), event_id) for event_id in ids))
+        return ids
+
+    return fill
+
+
+@pytest.fixture
+def acted(rows):
+    """Return a function that lists the events that have acted."""
+
+    async def ids():
+        return [row["event_id"] for row in await rows("consent.effects")]
+
+    return ids
+
+
+async def test_worker_loses_nothing_however_it_starts_dies_and_stops(start, broker, send, acted, hearer):
+    async with broker.proxy() as proxy:
+        proxy.cut(refusing=True)
+        first = await start(broker_via=proxy)
+        await eventually(first.is_alive, seconds=START_SECONDS)
+        status, document = await first.health("readiness")
+        assert (status, document["db"], document["broker"]) == (503, "ok", "failing")
+
+        proxy.heal()
+        await eventually(first.is_ready)
+        announced = []
+
+        async def the_worker_has_announced_itself():
+            announced.extend(await broker.drain("identity.register-participants"))
+            assert [parse_head(message.body).subject for message in announced] == ["services/consent"]
+
+        await eventually(the_worker_has_announced_itself)
+
+        ids = await send(300)
+
+        async def some_have_acted():
+            assert await acted()
+
+        await eventually(some_have_acted)
+        status, _ = await first.end(signal.SIGKILL, 5)
+        assert status == -signal.SIGKILL
+
+    second = await start()
+    await eventually(second.is_ready, seconds=START_SECONDS)
+    ids += await send(300)
+    before = len(await acted())
+
+    async def more_have_acted():
+        assert len(await acted()) > before
+
+    await eventually(more_have_acted)
+    async with hearer.unit_of_work() as uow:
+        reported = ConsentErasureReported.of(new_id(), completed_at=hearer.clock.now(), erased={})
+        uow.publish(reported)
+    status, lines = await second.end(signal.SIGTERM, 5)
+    assert status == 0, lines
+    assert [line for line in lines if line["level"] == "error"] == []
+
+    done = await acted()
+    left = [parse_head(message.body).id for message in await broker.drain(QUEUE)]
+    assert len(done) == len(set(done))
+    assert set(done) | set(left) == set(ids)
+
+
+async def test_lost_database_makes_it_unready_and_is_survived(start, database_proxy, broker, send, acted):
+    worker = await start(database_via=database_proxy)
+    await eventually(worker.is_ready, seconds=START_SECONDS)
+    database_proxy.cut(refusing=True)
+    ids = await send(20)
+
+    async def names_the_database():
+        status, document = await worker.health("readiness")
+        assert (status, document.get("db")) == (503, "failing")
+
+    await eventually(names_the_database)
+    database_proxy.heal()
+
+    async def all_have_acted():
+        assert sorted(await acted()) == sorted(ids)
+
+    await eventually(all_have_acted)
+    await eventually(worker.is_ready)
+    status, _ = await worker.end(signal.SIGTERM, 5)
+    assert status == 0
+    assert await broker.drain(f"{QUEUE}.dead") == []
+
+
+async def test_part_that_dies_takes_the_process_down_and_is_named(start):
+    worker = await start(WIDGET_DOOMED="true")
+    status, lines = await worker.ended(START_SECONDS)
+    assert status == 1
+    (line,) = [line for line in lines if line["event"] == "worker_part_ended"]
+    assert line["part"] == "doomed-part"
+    assert line["error"].startswith("LookupError in fail (widget_worker.py:")
+    assert "canary" not in json.dumps(lines)
+
+
+async def test_worker_that_never_saw_the_broker_stops_at_once(start, broker):
+    async with broker.proxy() as proxy:
+        proxy.cut(refusing=True)
+        worker = await start(broker_via=proxy)
+        await eventually(worker.is_alive, seconds=START_SECONDS)
+        status, _ = await worker.end(signal.SIGTERM, 5)
+    assert status == 0
+
+
+async def test_health_port_that_is_taken_ends_the_process(start):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        worker = await start(WIDGET_WORKER_PORT=str(taken.getsockname()[1]))
+        status, _ = await worker.ended(START_SECONDS)
+    assert status not in {0, None}
