@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ _NEVER_LOGGED = frozenset(
         "client_ip", "url", "query", "body", "user_agent", "key", "secret", "username",
     }
 )  # fmt: skip
+
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 def configure_logging(*, service: str, level: str) -> None:
@@ -98,7 +101,19 @@ def _keep_only_the_class_of_errors(_logger: WrappedLogger, _method: str, event: 
     # A driver's message may quote a row ("Key (email)=(…) already exists"), so a library's traceback is
     # reduced to the error's class.
     info = event.pop("exc_info", None)
+    said = str(event["event"])
     if isinstance(info, tuple) and info[0] is not None:
-        event["error"] = info[0].__name__
-        event["event"] = "library_error"
+        event.update(error=info[0].__name__, event="library_error")
+    elif _TRACEBACK in said:
+        # uvicorn logs what broke an application's start as one text.
+        event.update(error=_class_in(said), event="library_error")
     return event
+
+
+def _class_in(traceback: str) -> str:
+    """Return the class that a traceback in letters ends with: it begins the first line after the frames."""
+    for line in traceback.rpartition(_TRACEBACK)[2].splitlines()[1:]:
+        if line and not line.startswith(" "):
+            name = line.split(":")[0]
+            return name if re.fullmatch(r"[\w.]+", name) else "unknown"
+    return "unknown"
