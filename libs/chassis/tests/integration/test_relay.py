@@ -239,6 +239,28 @@ async def test_relay_survives_a_cancellation_that_is_not_its_own(publisher, runn
     assert not running.done()
 
 
+async def test_relay_survives_the_loss_of_its_database(
+    open_database, database_proxy, publisher, announce, rows
+):
+    task = asyncio.create_task(Relay(open_database("identity", via=database_proxy), publisher).run())
+    try:
+        for _ in range(2):
+            database_proxy.cut(refusing=True)
+            (event_id,) = await announce(new_id())
+            assert event_id not in publisher.arrived
+            database_proxy.heal()
+
+            async def arrived(event_id=event_id):
+                assert event_id in publisher.arrived
+                assert await rows("identity.outbox") == []
+
+            await eventually(arrived)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_relay_stops_when_it_is_told_to(publisher, running):
     running.cancel()
     await asyncio.wait([running], timeout=2)
