@@ -12,8 +12,9 @@ from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.progress import Progress
 
-# Images are built one after the other, so that the first one makes the layers that the others share.
-BUILT = ("bootstrap", "identity-migrate", "consent-migrate", "storage-migrate", "gateway")
+# The first image makes the layers that all share; built at the same time, each would make its own.
+FIRST_BUILT = "bootstrap"
+THEN_BUILT = ("identity-migrate", "consent-migrate", "storage-migrate", "gateway")
 SERVERS = ("postgres", "rabbitmq", "redis", "s3", "mail")
 JOBS = ("bootstrap", "identity-migrate", "consent-migrate", "storage-migrate")
 START_SECONDS = 300
@@ -37,10 +38,9 @@ class ComposeCluster:
         """Build what changed, start everything, wait until all is healthy."""
         self._layout.make_directories()
         self._refuse_taken_ports()
-        for service in ("bootstrap",) if only_servers else BUILT:
-            began = self._progress.seconds
-            await self._run("build", service, log="compose-build")
-            self._progress.say(f"image of {service} is built ({self._progress.seconds - began:.1f} s)")
+        await self._build(FIRST_BUILT)
+        if not only_servers:
+            await self._build(*THEN_BUILT)
         # Jobs that have run are started anew: the servers may be new, and migrations may have been added.
         await self._run("rm", "--force", "--stop", *(JOBS[:1] if only_servers else JOBS), log="compose-up")
         wanted = [*SERVERS, "bootstrap"] if only_servers else []
@@ -49,6 +49,12 @@ class ComposeCluster:
             await self._follow(starting, set(wanted) or set(self.programs()))
         finally:
             starting.cancel()
+
+    async def _build(self, *services: str) -> None:
+        began = self._progress.seconds
+        await self._run("build", *services, log="compose-build")
+        what = "image of the bootstrap job" if services == (FIRST_BUILT,) else "images of the services"
+        self._progress.say(f"{what} built ({self._progress.seconds - began:.1f} s)")
 
     async def status(self) -> list[tuple[str, str, str]]:
         """Return name, state and health of each container; empty when nothing runs."""
@@ -136,6 +142,7 @@ class ComposeCluster:
                         f"`docker compose {' '.join(arguments)}` failed. The end of {file}:",
                         _tail(file.read_text(errors="replace")),
                         *ends,
+                        "`make down` removes what was started; `mode=native` works without containers.",
                     ]
                 )
             )

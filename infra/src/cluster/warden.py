@@ -7,9 +7,13 @@ standard input, which the operating system closes when the session is gone, what
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from cluster import leftovers
+
+ATTEMPTS = 50
+PAUSE_SECONDS = 0.1
 
 
 def main() -> None:
@@ -20,8 +24,17 @@ def main() -> None:
     if label:
         remove_containers(label)
     for directory in map(Path, directories):
-        if directory.exists():
-            shutil.rmtree(directory)
+        remove(directory)
+
+
+def remove(directory: Path) -> None:
+    """Delete a directory in which the children of a killed server may still be writing for a moment."""
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(PAUSE_SECONDS)
+    sys.exit(f"{directory} could not be deleted")
 
 
 def remove_containers(label: str) -> None:

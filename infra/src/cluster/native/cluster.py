@@ -22,8 +22,9 @@ from cluster.programs import MARKER, Check, NotReadyError, Program, until_ready
 from cluster.progress import Progress
 from cluster.variables import DATABASE_SERVICES
 
-SERVER_SECONDS = 120
-SERVICE_SECONDS = 90
+# Generous, for machines that do much else; a program that exits again and again ends the wait at once.
+SERVER_SECONDS = 180
+SERVICE_SECONDS = 180
 LEFTOVER_SECONDS = 10
 SHOWN_LINES = 15
 

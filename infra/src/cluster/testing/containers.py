@@ -44,7 +44,7 @@ def _start(description: dict[str, Any], session: str) -> Any:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - reads its settings when imported
 
     options: dict[str, Any] = {"labels": {LABEL: session}}
-    for option in ("entrypoint", "hostname", "shm_size", "mem_limit"):
+    for option in ("entrypoint", "hostname", "shm_size", "mem_limit", "user"):
         if option in description:
             options[option] = description[option]
     container = DockerContainer(description["image"], **options)
