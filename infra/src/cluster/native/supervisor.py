@@ -47,6 +47,10 @@ class Supervisor:
 
     def load(self, programs: Iterable[Program]) -> None:
         """Make these the known programs; those whose definition changed are stopped, nothing is started."""
+        if "%" in str(self._layout.logs):
+            raise ClusterError(
+                f"supervisord can't write logs below {self._layout.logs}: rename what contains a %."
+            )
         self._config.touch(mode=0o600)
         self._config.write_text(self._configuration(programs))
         if not self.is_running():

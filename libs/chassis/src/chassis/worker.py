@@ -103,11 +103,16 @@ class Worker:
         jobs |= {periodic.name: _repeat(periodic) for periodic in self.periodic}
         return jobs
 
+    async def announce_once(self) -> None:
+        """Write the announcement of this service, if it has one, into its outbox."""
+        if self.announce is not None:
+            async with self.database.unit_of_work() as uow:
+                uow.publish(self.announce)
+
     async def _announce(self) -> None:
         while self.announce is not None:
             try:
-                async with self.database.unit_of_work() as uow:
-                    uow.publish(self.announce)
+                await self.announce_once()
                 break
             except Exception as error:
                 if not is_transient(error):
@@ -193,8 +198,13 @@ async def _until_stopped(job: Awaitable[None], stop: asyncio.Event) -> None:
 
 def _report_ended(ended: set["asyncio.Task[None]"]) -> None:
     for task in ended:
-        error = task.exception()
-        log.error("worker_part_ended", part=task.get_name(), error=describe(error) if error else "returned")
+        if task.cancelled():
+            # Not by us: a part that mistook a lost connection for its own end.
+            reason = "cancelled"
+        else:
+            error = task.exception()
+            reason = describe(error) if error else "returned"
+        log.error("worker_part_ended", part=task.get_name(), error=reason)
 
 
 async def _repeat(periodic: Periodic) -> None:
