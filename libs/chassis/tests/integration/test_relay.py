@@ -15,6 +15,8 @@ from chassis.ids import new_id
 from chassis.relay import Relay
 from chassis.testing import eventually
 
+RELAYS = 4
+
 
 class Publisher:
     """Remembers what arrived, and fails in the ways that the test asks for."""
@@ -326,29 +328,58 @@ async def test_state_says_how_many_rows_wait_and_how_long(relay, announce, scrat
     assert 90 <= state.oldest_seconds < 120
 
 
+class Trouble:
+    """What four relays go through together; leases run out as late as can be."""
+
+    def __init__(self, seed):
+        self.chance = random.Random(seed)
+        self.arrived = []
+        self.stalled = set()
+        self.faults = Counter()
+        self.nothing_goes_on = asyncio.Event()
+        self.leases_ran_out = asyncio.Event()
+
+    async def let_time_pass(self, forget_leases):
+        # By then everything that could overtake what is stuck has done so.
+        while True:
+            await self.nothing_goes_on.wait()
+            self.nothing_goes_on.clear()
+            await forget_leases()
+            self.leases_ran_out.set()
+            self.leases_ran_out.clear()
+
+
 class Fate:
     """Lets one round of a relay end well, stall for longer than its lease, or die at a chosen message."""
 
-    def __init__(self, chance, arrived, leases_ran_out):
-        self.kind = chance.choices(["well", "crash before", "crash after", "stall"], [70, 8, 7, 15])[0]
-        self.at = chance.randrange(12)
-        self.arrived = arrived
-        self.leases_ran_out = leases_ran_out
+    def __init__(self, trouble):
+        self.trouble = trouble
+        kinds = {"well": 70, "crash before": 8, "crash after": 7, "stall": 15}
+        self.kind = trouble.chance.choices(list(kinds), kinds.values())[0]
+        self.at = trouble.chance.randrange(12)
         self.round = None
 
     async def publish(self, message):
         self.at -= 1
         if self.kind == "well" or self.at != 0:
-            self.arrived.append(message.event_id)
+            self.trouble.arrived.append(message.event_id)
             return
+        self.trouble.faults[self.kind] += 1
         if self.kind == "stall":
-            await self.leases_ran_out.wait()
-            self.arrived.append(message.event_id)
+            await self.stall()
+            self.trouble.arrived.append(message.event_id)
             return
         if self.kind == "crash after":
-            self.arrived.append(message.event_id)
+            self.trouble.arrived.append(message.event_id)
         self.round.cancel()
         await asyncio.Event().wait()
+
+    async def stall(self):
+        self.trouble.stalled.add(self)
+        if len(self.trouble.stalled) == RELAYS:
+            self.trouble.nothing_goes_on.set()
+        await self.trouble.leases_ran_out.wait()
+        self.trouble.stalled.discard(self)
 
 
 async def test_four_relays_that_crash_and_stall_publish_everything_in_order(
@@ -356,43 +387,31 @@ async def test_four_relays_that_crash_and_stall_publish_everything_in_order(
 ):
     monkeypatch.setattr(relay_module, "BATCH", 12)
     seed = random.randrange(2**32)
-    chance = random.Random(seed)
     people = [new_id() for _ in range(60)]
     await announce(*people * 10)
     in_order = {}
     for row in await rows("identity.outbox"):
         in_order.setdefault(row["subject"], []).append(row["event_id"])
-    arrived, faults = [], Counter()
-    nothing_to_do, leases_ran_out = asyncio.Event(), asyncio.Event()
+    trouble = Trouble(seed)
 
     async def relay():
         while (await Relay(sender, None).state()).waiting:
-            fate = Fate(chance, arrived, leases_ran_out)
+            fate = Fate(trouble)
             fate.round = asyncio.create_task(Relay(sender, fate).relay_once())
             await asyncio.wait([fate.round])
-            faults[fate.kind] += fate.at <= 0
             if not fate.round.cancelled() and fate.round.result() == 0:
-                nothing_to_do.set()
+                trouble.nothing_goes_on.set()
 
-    async def let_leases_run_out():
-        # As late as can be: when everything else has overtaken what is stuck.
-        while True:
-            await nothing_to_do.wait()
-            nothing_to_do.clear()
-            await forget_leases()
-            leases_ran_out.set()
-            leases_ran_out.clear()
-
-    time_passes = asyncio.create_task(let_leases_run_out())
+    time_passes = asyncio.create_task(trouble.let_time_pass(forget_leases))
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        for _ in range(4):
+        for _ in range(RELAYS):
             tasks.create_task(relay())
     time_passes.cancel()
 
-    first_arrivals = list(dict.fromkeys(arrived))
+    first_arrivals = list(dict.fromkeys(trouble.arrived))
     assert len(first_arrivals) == 600, f"seed {seed}"
     for expected in in_order.values():
         mine = set(expected)
         assert [event_id for event_id in first_arrivals if event_id in mine] == expected, f"seed {seed}"
-    assert len(arrived) > 600, "no fault led to a second delivery: the test proved nothing"
-    assert all(faults[kind] for kind in ("crash before", "crash after", "stall"))
+    assert len(trouble.arrived) > 600, "no fault led to a second delivery: the test proved nothing"
+    assert all(trouble.faults[kind] for kind in ("crash before", "crash after", "stall"))
