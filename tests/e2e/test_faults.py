@@ -19,7 +19,7 @@ REGISTERED, DELETED = "identity.user.registered.v1", "identity.user.deleted.v1"
 COMPLETED = "identity.erasure.completed.v1"
 PEOPLE, LEAVING = 200, 50
 FLOWING = 100
-KILLS = 4
+KILLS = 3
 START_SECONDS = 90
 BROKER_SECONDS = 180
 LEASE_SECONDS = 200
@@ -149,6 +149,7 @@ async def test_killed_storage_worker_loses_no_erasure(
     leaving = asyncio.create_task(many(lambda pair: pair[0].ask_to_be_erased(), everybody))
     begun = "SELECT count(*) FROM storage.erasure_tasks WHERE attempts > 0"
     for _ in range(KILLS):
+        await stage.cluster.until_ready("storage-worker")
         least = await stage.count(begun)
 
         async def more_has_begun(least: int = least) -> None:

@@ -43,6 +43,7 @@ def configure_logging(*, service: str, level: str) -> None:
     handler.setFormatter(
         _LibraryFormatter(
             processors=[
+                _name_the_library,
                 _keep_only_the_class_of_errors,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -95,6 +96,12 @@ def _harmless(value: Any) -> Any:
     if isinstance(value, list):
         return [_harmless(part) for part in value]
     return value
+
+
+def _name_the_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # Without it, a line that was reduced to an error's class says nothing about where to look.
+    event["library"] = event["_record"].name
+    return event
 
 
 def _keep_only_the_class_of_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -153,7 +153,8 @@ async def test_worker_loses_nothing_however_it_starts_dies_and_stops(start, brok
         uow.publish(reported)
     status, lines = await second.end(signal.SIGTERM, 5)
     assert status == 0, lines
-    assert [line for line in lines if line["level"] == "error"] == []
+    errors = [line for line in lines if line["level"] == "error"]
+    assert errors == [], json.dumps(errors)
 
     done = await acted()
     left = [parse_head(message.body).id for message in await broker.drain(QUEUE)]

@@ -47,7 +47,7 @@ def test_traceback_of_a_library_is_reduced_to_the_class_of_its_error(logged):
     except LookupError:
         logging.getLogger("some.library").exception("failed for %s", CANARY)
     (line,) = logged()
-    assert (line["event"], line["error"]) == ("library_error", "KeyError")
+    assert (line["event"], line["library"], line["error"]) == ("library_error", "some.library", "KeyError")
     assert CANARY not in json.dumps(line)
     assert "Traceback" not in json.dumps(line)
 
