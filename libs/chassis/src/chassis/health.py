@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter
 
 from chassis.faults import asked_to_stop
+from chassis.openapi import problems
 from chassis.problems import NotFound, Problem, describe
 
 CHECK_SECONDS = 1.0
@@ -63,7 +64,11 @@ def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
             raise NotHealthy(f"Not answering: {', '.join(failing)}.", extra=parts)
         return {"status": "ready", **parts}
 
-    @router.get("/health/{part}", summary="Whether one part answers: db, redis, broker or storage")
+    @router.get(
+        "/health/{part}",
+        summary="Whether one part answers: db, redis, broker or storage",
+        responses=problems(NotFound),
+    )
     async def part_health(part: str) -> dict[str, str]:
         if part not in PARTS or part not in checks:
             raise NotFound("This process does not use that part.")

@@ -49,6 +49,7 @@ _ALWAYS: dict[str, str] = {
     "500": "Something went wrong on our side (`internal-error`)",
     "503": "Temporarily unavailable (`service-unavailable`)",
 }
+_WITH_BODY: dict[str, str] = {"400": "The request can't be read (`bad-request`)"}
 
 
 def document_problems(app: FastAPI) -> None:
@@ -64,14 +65,22 @@ def document_problems(app: FastAPI) -> None:
             schemas["ProblemDocument"] = definition
             for operations in document["paths"].values():
                 for operation in operations.values():
-                    for status, description in _ALWAYS.items():
-                        operation["responses"][status] = {"description": description, **_CONTENT}
+                    _add_common_problems(operation)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_common_problems(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    for status, description in (_ALWAYS | (_WITH_BODY if "requestBody" in operation else {})).items():
+        # What the framework says by itself about a 422 shows another document than ours.
+        own = PROBLEM_JSON in responses.get(status, {}).get("content", {})
+        described = [responses[status]["description"]] if own else []
+        responses[status] = {"description": "; ".join([*described, description]), **_CONTENT}
 
 
 def name_operation(route: APIRoute) -> str:

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents that never echo what was sent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from chassis.complaints import UNKNOWN, complaints_without_input, declared_names
 from chassis.context import request_id
@@ -15,6 +16,8 @@ from chassis.faults import is_transient
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE_PREFIX = "urn:irisvue:problem:"
+METHOD_NOT_ALLOWED = 405
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
 
@@ -163,9 +166,22 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return problem_response(error)
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    return problem_response(_HttpProblem(error))
+    problem = _HttpProblem(error)
+    if error.status_code == METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route only, though several may share an address.
+        problem.headers = {**problem.headers, "Allow": ", ".join(_methods_at(request))}
+    return problem_response(problem)
+
+
+def _methods_at(request: Request) -> list[str]:
+    routes: Sequence[BaseRoute] = request.app.routes
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:

@@ -14,7 +14,8 @@ from fastapi.responses import PlainTextResponse
 from pydantic import AnyUrl, BaseModel, ConfigDict, EmailStr, Field, SecretStr, field_validator
 
 from chassis.faults import TransientFault
-from chassis.problems import Problem
+from chassis.openapi import problems
+from chassis.problems import NotFound, Problem
 
 CANARY = "canary"
 PROBLEM_JSON = "application/problem+json"
@@ -84,6 +85,7 @@ def routes():
     router = APIRouter()
 
     @router.post("/everything")
+    @router.put("/everything", operation_id="replace", responses=problems(NotFound, Unheard))
     async def everything(_body: Everything) -> dict[str, str]:
         return {"ok": "yes"}
 
@@ -124,6 +126,12 @@ def routes():
         return PlainTextResponse("plain", headers={"Cache-Control": "max-age=60"})
 
     return [router]
+
+
+class Unheard(Problem):
+    status = 422
+    slug = "unheard-of"
+    title = "Nobody has heard of this"
 
 
 class Teapot(Problem):
@@ -271,6 +279,24 @@ async def test_what_the_framework_refuses_is_a_problem(method, path, status, slu
     answer = await client.request(method, path)
     assert_is_a_problem(answer, status, slug)
     assert (status == 405) == ("allow" in answer.headers)
+
+
+async def test_a_refused_method_learns_every_method_that_the_address_takes(client):
+    answer = await client.delete("/everything")
+    assert answer.headers["allow"] == "POST, PUT"
+
+
+async def test_document_names_every_problem_of_an_operation(client):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    putting = paths["/everything"]["put"]["responses"]
+    described = {status: putting[status]["description"] for status in ("400", "404", "422")}
+    assert described == {
+        "400": "The request can't be read (`bad-request`)",
+        "404": "Not found (`not-found`)",
+        "422": "Nobody has heard of this (`unheard-of`); The request is not valid (`invalid-request`)",
+    }
+    assert "400" not in paths["/things/{thing_id}"]["get"]["responses"]
+    assert "404" in paths["/health/{part}"]["get"]["responses"]
 
 
 async def test_problem_carries_its_detail_headers_and_members(client):

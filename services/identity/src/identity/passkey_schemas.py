@@ -50,7 +50,9 @@ def _presentable(name: str) -> str:
 Base64Url = Annotated[
     bytes,
     BeforeValidator(_decoded),
-    WithJsonSchema({"type": "string", "format": "base64url", "pattern": "^[A-Za-z0-9_-]+$"}),
+    WithJsonSchema(
+        {"type": "string", "format": "base64url", "pattern": "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,4})$"}
+    ),
 ]
 CredentialId = Annotated[Base64Url, Field(max_length=CREDENTIAL_ID_BYTES)]
 ClientData = Annotated[Base64Url, Field(alias="clientDataJSON", max_length=CLIENT_DATA_BYTES)]

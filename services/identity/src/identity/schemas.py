@@ -8,7 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, checked_email
 
-TypedEmail = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), AfterValidator(checked_email)]
+TypedEmail = Annotated[
+    str,
+    Field(max_length=EMAIL_MAX_LENGTH, json_schema_extra={"format": "email"}),
+    AfterValidator(checked_email),
+]
 
 
 class RequestBody(BaseModel):

@@ -23,6 +23,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail when a declared event was produced by no test of this run",
     )
     parser.addoption(
+        "--generated-cases",
+        type=int,
+        default=6,
+        help="how many random requests tests send to each operation of an API; 6 keep them short",
+    )
+    parser.addoption(
+        "--generated-seed",
+        type=int,
+        default=20_261_125,
+        help="begins the random requests to APIs; another one sends others",
+    )
+    parser.addoption(
         "--update-openapi",
         action="store_true",
         help="write the OpenAPI snapshots instead of comparing with them",

@@ -55,8 +55,8 @@ async def register(body: schemas.Registration, service: CurrentService) -> schem
 async def login_with_form(
     service: CurrentService,
     device: CurrentDevice,
-    username: Annotated[str, Form(max_length=320)],
-    password: Annotated[SecretStr, Form(max_length=1024)],
+    username: Annotated[str, Form(min_length=1, max_length=320)],
+    password: Annotated[SecretStr, Form(min_length=1, max_length=1024)],
 ) -> schemas.TokenResponse:
     """Sign in with an OAuth2 password form."""
     return await _login(service, device, username, password)

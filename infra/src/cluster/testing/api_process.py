@@ -1,0 +1,68 @@
+"""Runs a service's API as the process that a cluster runs, on the servers of a test session."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+
+from cluster.environment import service_environment
+from cluster.testing.platform import Platform
+
+START_SECONDS = 90.0
+PAUSE_SECONDS = 0.1
+STOP_SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    """A running API; `url` has no slash at its end."""
+
+    url: str
+    pid: int
+
+
+@contextlib.asynccontextmanager
+async def api_process(platform: Platform, service: str, **variables: str) -> AsyncIterator[ApiProcess]:
+    """Start `python -m <service> api` on a free port, migrated and ready; it ends with the block.
+
+    `variables` replace or add some of its environment.
+    """
+    platform.migrate(service)
+    servers = platform.servers
+    environment = service_environment(servers.values, service, servers.network)
+    port = _free_port()
+    own = {f"{service.upper()}_PORT": str(port), f"{service.upper()}_LOG_LEVEL": "WARNING", **variables}
+    process = subprocess.Popen(  # noqa: ASYNC220 - it returns as soon as the process exists
+        [sys.executable, "-m", service, "api"], env={**os.environ, **environment, **own}
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await _until_ready(process, f"{url}/health/readiness")
+        yield ApiProcess(url, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+async def _until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"the API ended with {process.returncode} before it was ready")
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.get(url) as answer:
+                    if answer.ok:
+                        return
+            await asyncio.sleep(PAUSE_SECONDS)
