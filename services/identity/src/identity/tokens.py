@@ -23,6 +23,8 @@ from identity.models import Session
 from identity.settings import IdentitySettings
 
 _REFRESH_BYTES = 16 + 4 + 32
+CLIENT_ID = "irisvue-app"
+"""Nobody but our own app is a client; RFC 9068 §2.2 wants it named."""
 
 
 class UnreadableRefreshToken(ValueError):
@@ -65,6 +67,7 @@ class TokenIssuer:
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(session.user_id),
+            "client_id": CLIENT_ID,
             "sid": str(session.id),
             "jti": str(new_id()),
             # With fractions: a sign-in in the second of a revocation must not look older than it.

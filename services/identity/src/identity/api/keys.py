@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from chassis.auth import JWKS_MAX_AGE_SECONDS
 from identity.api.dependencies import CurrentService
 
 router = APIRouter(tags=["identity"])
 
 
 @router.get("/.well-known/jwks.json")
-async def jwks(service: CurrentService) -> dict[str, Any]:
-    """Publish the keys that verify access tokens."""
+async def jwks(service: CurrentService, response: Response) -> dict[str, Any]:
+    """Publish the keys that verify access tokens; they may be kept for five minutes."""
+    # A key is published for longer than that before it signs, so that nobody's copy is too old.
+    response.headers["Cache-Control"] = f"public, max-age={int(JWKS_MAX_AGE_SECONDS)}"
     return service.tokens.jwks(service.clock.now())
