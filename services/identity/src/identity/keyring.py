@@ -49,7 +49,7 @@ class KeyRing:
     ) -> None:
         self._first = RingKey(jwk["kid"], first, jwk, _BEGINNING)
         self._keys: tuple[RingKey, ...] = (self._first,)
-        self._keep = token_lifetime + CLOCK_LEEWAY
+        self.keep = token_lifetime + CLOCK_LEEWAY
 
     def replace(self, rotated: Sequence[RingKey]) -> None:
         """Take over the keys that are stored now."""
@@ -61,7 +61,7 @@ class KeyRing:
 
     def published(self, now: datetime) -> list[dict[str, Any]]:
         """Return the public keys to publish: the signing one, the next, and those whose tokens still live."""
-        ends = [*(key.active_from + self._keep for key in self._keys[1:]), None]
+        ends = [*(key.active_from + self.keep for key in self._keys[1:]), None]
         return [key.public_jwk for key, end in zip(self._keys, ends, strict=True) if end is None or now < end]
 
 

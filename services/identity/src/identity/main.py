@@ -15,7 +15,7 @@ from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
 from identity.consumers import consumers
-from identity.repositories import Erasures, Mails, PasskeyChallenges, Sessions, SpentTokens
+from identity.repositories import Erasures, Mails, PasskeyChallenges, Sessions, SigningKeys, SpentTokens
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
@@ -98,13 +98,6 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
                 uow, now=service.clock.now(), base_pause=timedelta(seconds=settings.reminder_seconds)
             )
 
-    async def forget_what_expired() -> None:
-        async with service.unit_of_work() as uow:
-            await Sessions(uow.session).forget_revocations(now=service.clock.now())
-            await Mails(uow.session).forget_old(now=service.clock.now())
-            await SpentTokens(uow.session).forget_expired(now=service.clock.now())
-            await PasskeyChallenges(uow.session).forget_expired(now=service.clock.now())
-
     return [
         Periodic(
             "reconcile-erasures",
@@ -112,5 +105,16 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
             lambda: participation.reconcile(own_open_erasures),
         ),
         Periodic("remind-participants", settings.reminder_seconds, remind),
-        Periodic("forget-what-expired", FORGET_SECONDS, forget_what_expired),
+        Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(service)),
     ]
+
+
+async def forget_what_expired(service: Service) -> None:
+    """Delete the rows that no request can need any more; a signing key ends with its last token."""
+    now = service.clock.now()
+    async with service.unit_of_work() as uow:
+        await Sessions(uow.session).forget_revocations(now=now)
+        await Mails(uow.session).forget_old(now=now)
+        await SpentTokens(uow.session).forget_expired(now=now)
+        await PasskeyChallenges(uow.session).forget_expired(now=now)
+        await SigningKeys(uow.session).forget_replaced(before=now - service.tokens.ring.keep)

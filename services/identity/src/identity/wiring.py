@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from cryptography.exceptions import InvalidTag
 
 from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
@@ -52,11 +53,17 @@ class Service:
         return self.database.unit_of_work()
 
     async def load_keys(self) -> None:
-        """Take over the signing keys that rotation has stored."""
+        """Take over the signing keys that rotation has stored, if our secret opens them."""
         secret = key_bytes(self.settings.refresh_token_key)
         async with self.unit_of_work() as uow:
             rows = await SigningKeys(uow.session).all()
-        self.tokens.ring.replace([open_private_key(row, secret=secret) for row in rows])
+        opened = []
+        for row in rows:
+            try:
+                opened.append(open_private_key(row, secret=secret))
+            except InvalidTag:
+                log.error("signing_key_not_opened", kid=row.kid)
+        self.tokens.ring.replace(opened)
 
     async def follow_key_rotation(self) -> None:
         """Look for rotated keys until cancelled; a database that is away leaves the known keys in use."""

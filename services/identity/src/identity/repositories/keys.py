@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.models import SigningKey
@@ -23,6 +23,9 @@ class SigningKeys:
         """Return every key, the first to become active first."""
         return (await self._session.scalars(select(SigningKey).order_by(SigningKey.active_from))).all()
 
-    async def forget(self, *, active_before: datetime) -> None:
-        """Delete keys that became active before that moment; the caller knows that each was replaced."""
-        await self._session.execute(delete(SigningKey).where(SigningKey.active_from < active_before))
+    async def forget_replaced(self, *, before: datetime) -> None:
+        """Delete the keys whose successor has signed since before that moment."""
+        successor = select(func.max(SigningKey.active_from)).where(SigningKey.active_from <= before)
+        await self._session.execute(
+            delete(SigningKey).where(SigningKey.active_from < successor.scalar_subquery())
+        )
