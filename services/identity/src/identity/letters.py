@@ -1,7 +1,7 @@
 """What identity's mails say: text and HTML from the same sentences."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from html import escape
@@ -11,7 +11,10 @@ from contracts.fields import MailKind
 
 @dataclass(frozen=True)
 class Letter:
-    """One kind of mail. `path` is the page that its link opens; without one there is no link."""
+    """One kind of mail. `path` is the page that its link opens; without one there is no link.
+
+    `{good_for}` in a sentence is how long the link is good.
+    """
 
     subject: str
     sentences: tuple[str, ...]
@@ -28,7 +31,7 @@ LETTERS: dict[MailKind, Letter] = {
         "Confirm your address",
         (
             "Welcome to IrisVue. Please confirm that this address is yours.",
-            "The link works once, for 24 hours. If you did not create an account, ignore this mail.",
+            "The link works once, for {good_for}. If you did not create an account, ignore this mail.",
         ),
         "Confirm my address",
         "/verify-email",
@@ -37,7 +40,7 @@ LETTERS: dict[MailKind, Letter] = {
         "Confirm your new address",
         (
             "You asked to use this address for your IrisVue account. It takes effect when you confirm it.",
-            "The link works once, for 24 hours. If you did not ask for this, ignore this mail.",
+            "The link works once, for {good_for}. If you did not ask for this, ignore this mail.",
         ),
         "Use this address",
         "/verify-email",
@@ -54,7 +57,7 @@ LETTERS: dict[MailKind, Letter] = {
         "Reset your password",
         (
             "You asked to reset the password of your IrisVue account.",
-            "The link works once, for 15 minutes.",
+            "The link works once, for {good_for}.",
             "If you did not ask for it, ignore this mail: your password stays as it is.",
         ),
         "Choose a new password",
@@ -82,7 +85,7 @@ LETTERS: dict[MailKind, Letter] = {
     MailKind.ADDRESS_ALREADY_REGISTERED: Letter(
         "You already have an account",
         (
-            "Somebody tried to create an IrisVue account with this address, which has one already.",
+            "Somebody tried to use this address for an IrisVue account, and it has one already.",
             "If this was you: sign in, or reset the password. If it was not, there is nothing to do.",
         ),
     ),
@@ -96,9 +99,12 @@ LETTERS: dict[MailKind, Letter] = {
 }
 
 
-def write(kind: MailKind, *, sender: str, recipient: str, link: str | None, now: datetime) -> EmailMessage:
+def write(
+    kind: MailKind, *, sender: str, recipient: str, link: str | None, good_for: timedelta, now: datetime
+) -> EmailMessage:
     """Return the mail, as text with an HTML alternative (RFC 2046 §5.1.4)."""
     letter = LETTERS[kind]
+    sentences = [sentence.format(good_for=_spoken(good_for)) for sentence in letter.sentences]
     message = EmailMessage()
     message["Subject"] = letter.subject
     message["From"] = sender
@@ -106,20 +112,26 @@ def write(kind: MailKind, *, sender: str, recipient: str, link: str | None, now:
     message["Date"] = format_datetime(now)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].rstrip(">"))
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_text(letter, link))
-    message.add_alternative(_html(letter, link), subtype="html")
+    message.set_content(_text(letter, sentences, link))
+    message.add_alternative(_html(letter, sentences, link), subtype="html")
     return message
 
 
-def _text(letter: Letter, link: str | None) -> str:
-    parts = [*letter.sentences]
+def _spoken(time: timedelta) -> str:
+    minutes = int(time.total_seconds()) // 60
+    number, unit = (minutes, "minute") if minutes % 60 else (minutes // 60, "hour")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _text(letter: Letter, sentences: list[str], link: str | None) -> str:
+    parts = [*sentences]
     if link:
         parts.insert(1, f"{letter.button}:\n{link}")
     return "\n\n".join(parts) + "\n"
 
 
-def _html(letter: Letter, link: str | None) -> str:
-    parts = [f"<p>{escape(sentence)}</p>" for sentence in letter.sentences]
+def _html(letter: Letter, sentences: list[str], link: str | None) -> str:
+    parts = [f"<p>{escape(sentence)}</p>" for sentence in sentences]
     if link:
         address = escape(link, quote=True)
         parts.insert(1, f'<p><a href="{address}"><b>{escape(letter.button)}</b></a></p><p>{address}</p>')

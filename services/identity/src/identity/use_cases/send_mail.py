@@ -27,6 +27,10 @@ class Sender:
     verify_for: timedelta
     reset_for: timedelta
 
+    def good_for(self, kind: MailKind) -> timedelta:
+        """Return how long the link of such a mail is good."""
+        return self.reset_for if kind is MailKind.RESET_PASSWORD else self.verify_for
+
 
 async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: datetime) -> None:
     """Send the mail and remember it; harmless when it was sent, or when its person is gone.
@@ -49,6 +53,7 @@ async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: date
         recipient=mail.new_address or user.email,
         # Behind the `#` the token stays in the browser: no server, proxy or log on the way sees it.
         link=f"{sender.link_base}{path}#token={capability}" if path else None,
+        good_for=sender.good_for(kind),
         now=now,
     )
     try:
@@ -63,11 +68,10 @@ async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: date
 def _token(
     sender: Sender, user: User, mail: Mail, kind: MailKind, capability: str, now: datetime
 ) -> MailToken:
-    lifetime = sender.reset_for if kind is MailKind.RESET_PASSWORD else sender.verify_for
     return MailToken(
         token_hash=capability_hash(capability),
         user_id=user.id,
         purpose=kind.value,
         new_address=mail.new_address,
-        expires_at=now + lifetime,
+        expires_at=now + sender.good_for(kind),
     )
