@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chassis.settings import key_bytes
 from contracts.fields import RevocationReason
-from identity.policy import EmailTaken, checked_email
+from identity.policy import EmailTaken, WeakPassword, checked_email
 from identity.repositories import Mails, Sessions, Users
 from identity.settings import IdentitySettings
 from identity.use_cases.create_admin import create_admin
@@ -59,13 +59,13 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return _fail(str(error))
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    password_hash = await service.hasher.hash_chosen(
-        password, email=email, min_length=service.settings.password_min_length
-    )
     try:
+        password_hash = await service.hasher.hash_chosen(
+            password, email=email, min_length=service.settings.password_min_length
+        )
         async with service.unit_of_work() as uow:
             user = await create_admin(uow, email=email, password_hash=password_hash, now=service.clock.now())
-    except EmailTaken as problem:
+    except (WeakPassword, EmailTaken) as problem:
         return _fail(problem.detail)
     return _say(f"created {user.id}")
 

@@ -4,14 +4,30 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
-from identity.policy import EMAIL_MAX_LENGTH, PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, checked_email
+from identity.policy import (
+    EMAIL_MAX_LENGTH,
+    PASSWORD_MAX_LENGTH,
+    PROVIDER_TOKEN_MAX_LENGTH,
+    checked_email,
+    normalised_password,
+)
 
 TypedEmail = Annotated[
     str,
     Field(max_length=EMAIL_MAX_LENGTH, json_schema_extra={"format": "email"}),
     AfterValidator(checked_email),
+]
+
+
+def _counted_as_hashed(typed: Any) -> Any:
+    # A composed character is one, however the keyboard sent it.
+    return normalised_password(typed) if isinstance(typed, str) else typed
+
+
+NewPassword = Annotated[
+    SecretStr, BeforeValidator(_counted_as_hashed), Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)
 ]
 
 
@@ -33,7 +49,7 @@ class Registration(RequestBody):
     """A new account."""
 
     email: TypedEmail
-    password: Annotated[SecretStr, Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)]
+    password: NewPassword
 
 
 class Credentials(RequestBody):
@@ -43,7 +59,6 @@ class Credentials(RequestBody):
     password: Annotated[SecretStr, Field(max_length=1024)]
 
 
-NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)]
 CurrentPassword = Annotated[SecretStr, Field(max_length=1024)]
 MailTokenText = Annotated[SecretStr, Field(max_length=128)]
 

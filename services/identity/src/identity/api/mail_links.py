@@ -13,7 +13,7 @@ from identity.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_
 from identity.policy import EmailTaken, InvalidMailToken, WeakPassword
 from identity.use_cases.request_mail import request_mail
 from identity.use_cases.request_password_reset import request_password_reset
-from identity.use_cases.reset_password import reset_password
+from identity.use_cases.reset_password import address_to_reset, reset_password
 from identity.use_cases.verify_email import verify_email
 
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
@@ -54,11 +54,15 @@ async def choose_password(
     body: schemas.NewPasswordRequest, service: CurrentService
 ) -> schemas.MessageResponse:
     """Set a new password with the token of a mail; ends every session."""
-    password_hash = await new_password_hash(service, body.new_password, email="")
+    token = body.token.get_secret_value()
+    # Looked up first: the password must not be made of the address, and a made-up token costs no hash.
+    async with service.unit_of_work() as uow:
+        email = await address_to_reset(uow, token=token, now=service.clock.now())
+    password_hash = await new_password_hash(service, body.new_password, email=email)
     async with service.unit_of_work() as uow:
         await reset_password(
             uow,
-            token=body.token.get_secret_value(),
+            token=token,
             password_hash=password_hash,
             now=service.clock.now(),
             token_lifetime=service.settings.access_token_lifetime,

@@ -11,11 +11,7 @@ from contracts.fields import MailKind
 from identity.models import Mail, MailToken, User
 
 KEEP_SETTLED = timedelta(days=7)
-_WITH_LINK = (
-    MailKind.VERIFY_ADDRESS.value,
-    MailKind.CONFIRM_NEW_ADDRESS.value,
-    MailKind.RESET_PASSWORD.value,
-)
+_WITH_LINK = (MailKind.VERIFY_ADDRESS, MailKind.CONFIRM_NEW_ADDRESS, MailKind.RESET_PASSWORD)
 
 
 class Mails:
@@ -85,18 +81,33 @@ class Mails:
         )
         return await self._session.scalar(statement)
 
-    async def drop_tokens(self, user_id: UUID) -> None:
-        """Make every open link of a person useless, and send none that was asked for before this moment.
+    async def address_behind(self, token_hash: str, *, purpose: str, now: datetime) -> str | None:
+        """Return the address of the person whom an unused token belongs to; the token stays good."""
+        statement = (
+            select(User.email)
+            .join(MailToken, MailToken.user_id == User.id)
+            .where(
+                MailToken.token_hash == token_hash,
+                MailToken.purpose == purpose,
+                MailToken.expires_at > now,
+            )
+        )
+        return await self._session.scalar(statement)
+
+    async def drop_tokens(self, user_id: UUID, *, kinds: Sequence[MailKind] = _WITH_LINK) -> None:
+        """Make a person's open links useless, and send none that was asked for before this moment.
 
         A mail that is being sent now is not waited for; see `add_token`.
         """
         waiting = (
             select(Mail.id)
-            .where(Mail.user_id == user_id, Mail.settled_at.is_(None), Mail.kind.in_(_WITH_LINK))
+            .where(Mail.user_id == user_id, Mail.settled_at.is_(None), Mail.kind.in_(kinds))
             .with_for_update(skip_locked=True)
         )
         await self._session.execute(delete(Mail).where(Mail.id.in_(waiting)))
-        await self._session.execute(delete(MailToken).where(MailToken.user_id == user_id))
+        await self._session.execute(
+            delete(MailToken).where(MailToken.user_id == user_id, MailToken.purpose.in_(kinds))
+        )
 
     async def forget_old(self, *, now: datetime) -> None:
         """Delete expired tokens and mails settled a week ago."""

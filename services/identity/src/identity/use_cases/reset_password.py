@@ -12,6 +12,16 @@ from identity.use_cases.reclaim_account import reclaim_account
 from identity.use_cases.request_mail import request_mail
 
 
+async def address_to_reset(uow: UnitOfWork, *, token: str, now: datetime) -> str:
+    """Return whose password the token may set, without using it up; raises `InvalidMailToken`."""
+    address = await Mails(uow.session).address_behind(
+        capability_hash(token), purpose=MailKind.RESET_PASSWORD.value, now=now
+    )
+    if address is None:
+        raise InvalidMailToken
+    return address
+
+
 async def reset_password(
     uow: UnitOfWork, *, token: str, password_hash: str, now: datetime, token_lifetime: timedelta
 ) -> None:
