@@ -66,6 +66,20 @@ class InvalidRefreshToken(Unauthorized):
     detail = "Sign in again: this session has ended."
 
 
+class FreshSignInNeeded(Unauthorized):
+    """The sign-in was too long ago for what the caller wants to do (RFC 9470 §3)."""
+
+    slug = "fresh-sign-in-needed"
+    title = "Sign in again to go on"
+    detail = "For your safety: sign in again, and then do this at once."
+
+    def __init__(self, *, within: timedelta) -> None:
+        challenge = (
+            f'Bearer error="insufficient_user_authentication", max_age="{int(within.total_seconds())}"'
+        )
+        super().__init__(headers={"WWW-Authenticate": challenge})
+
+
 class ConfirmationMissing(Problem):
     """The deletion was not confirmed."""
 

@@ -58,6 +58,12 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     )
 
     erasure_deadline_days: int = Field(default=30, ge=1, le=45)
+    erasure_fresh_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=1440,
+        description="How recent a sign-in must be that lets one delete the account; 0: any session may.",
+    )
     reminder_seconds: float = Field(
         default=60.0, gt=0, description="Pause before a silent participant is asked again."
     )

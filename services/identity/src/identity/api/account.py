@@ -1,15 +1,23 @@
 """The caller's account."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Body
 
+from chassis.auth import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
-from identity.api.dependencies import CurrentService, SignedIn, user_read
-from identity.policy import ConfirmationMissing, EmailTaken
+from identity.api.dependencies import (
+    CurrentService,
+    FreshlySignedIn,
+    SignedIn,
+    require_fresh_sign_in,
+    user_read,
+)
+from identity.policy import ConfirmationMissing, EmailTaken, FreshSignInNeeded
 from identity.use_cases.delete_account import delete_account
 from identity.use_cases.request_email_change import request_email_change
 
@@ -22,17 +30,29 @@ async def show_me(user: SignedIn) -> schemas.UserRead:
     return user_read(user)
 
 
-@router.patch("/me", responses=problems(Unauthorized, EmailTaken, QuotaExceeded))
-async def change_me(body: schemas.AccountChange, user: SignedIn, service: CurrentService) -> schemas.UserRead:
-    """Ask for another address; it takes effect when the mail to it is answered."""
+@router.patch("/me", responses=problems(Unauthorized, FreshSignInNeeded, EmailTaken, QuotaExceeded))
+async def change_me(
+    body: schemas.AccountChange, user: FreshlySignedIn, service: CurrentService
+) -> schemas.UserRead:
+    """Ask for another address; it takes effect when the mail to it is answered.
+
+    Needs a sign-in of the last five minutes. Asking for the present address takes an earlier request back.
+    """
     await service.limits.before_mail(str(user.id))
     async with service.unit_of_work() as uow:
-        changed = await request_email_change(uow, user_id=user.id, email=body.email, now=service.clock.now())
+        changed = await request_email_change(
+            uow,
+            user_id=user.id,
+            email=body.email,
+            now=service.clock.now(),
+            conceal=service.settings.registration_disclosure == "conceal",
+        )
     return user_read(changed)
 
 
-@router.delete("/me", responses=problems(Unauthorized, ConfirmationMissing))
+@router.delete("/me", responses=problems(Unauthorized, FreshSignInNeeded, ConfirmationMissing))
 async def delete_me(
+    principal: CurrentPrincipal,
     user: SignedIn,
     service: CurrentService,
     body: Annotated[schemas.DeletionRequest | None, Body()] = None,
@@ -40,6 +60,8 @@ async def delete_me(
     """Close the account and erase everything that any service holds of the person."""
     if body is None or not body.confirm:
         raise ConfirmationMissing
+    if minutes := service.settings.erasure_fresh_minutes:
+        require_fresh_sign_in(service, principal, within=timedelta(minutes=minutes))
     async with service.unit_of_work() as uow:
         deletion = await delete_account(
             uow,

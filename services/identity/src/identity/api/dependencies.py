@@ -6,19 +6,18 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
-from chassis.auth import CurrentPrincipal
+from chassis.auth import CurrentPrincipal, Principal
 from chassis.problems import Unauthorized
 from chassis.service_auth import client_address
 from identity import schemas
 from identity.models import Session, User
-from identity.policy import ip_prefix
-from identity.providers.problems import FreshSignInNeeded
+from identity.policy import FreshSignInNeeded, ip_prefix
 from identity.repositories import Users
 from identity.use_cases.log_in import Device
 from identity.wiring import Service
 
 FRESH = timedelta(minutes=5)
-"""How recent a sign-in must be that lets one add another way to sign in (ASVS 7.5.1)."""
+"""How recent a sign-in must be that lets one change how the account is reached (ASVS 7.5.1)."""
 
 
 def current_service(request: Request) -> Service:
@@ -63,10 +62,15 @@ async def new_password_hash(service: Service, password: SecretStr, *, email: str
 SignedIn = Annotated[User, Depends(signed_in)]
 
 
+def require_fresh_sign_in(service: Service, principal: Principal, *, within: timedelta) -> None:
+    """Raise `FreshSignInNeeded` when the caller signed in longer ago; a refresh is no sign-in."""
+    if service.clock.now() - principal.authenticated_at > within:
+        raise FreshSignInNeeded(within=within)
+
+
 async def freshly_signed_in(principal: CurrentPrincipal, user: SignedIn, service: CurrentService) -> User:
     """Return the caller's account; raises `FreshSignInNeeded` when the sign-in was too long ago."""
-    if service.clock.now() - principal.authenticated_at > FRESH:
-        raise FreshSignInNeeded
+    require_fresh_sign_in(service, principal, within=FRESH)
     return user
 
 

@@ -24,7 +24,7 @@ from identity.passkey_schemas import (
     RegistrationAnswer,
     encoded,
 )
-from identity.providers.problems import FreshSignInNeeded
+from identity.policy import FreshSignInNeeded
 from identity.relying_party import RelyingParty
 from identity.repositories import Passkeys
 from identity.schemas import TokenResponse

@@ -7,10 +7,10 @@ from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentDevice, CurrentService, FreshlySignedIn, token_response
+from identity.policy import FreshSignInNeeded
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import (
     EmailNeeded,
-    FreshSignInNeeded,
     IdentityTokenRefused,
     NoticeRefused,
     ProviderAccountTaken,

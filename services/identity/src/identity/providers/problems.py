@@ -53,14 +53,6 @@ class ProviderAccountTaken(Problem):
     detail = "This provider account opens another account already. Sign in with it, or use a different one."
 
 
-class FreshSignInNeeded(Unauthorized):
-    """Too long ago for a change of how one signs in (RFC 9470)."""
-
-    slug = "fresh-sign-in-needed"
-    title = "Sign in again to go on"
-    detail = "For your safety: sign in again before you add a new way to sign in."
-
-
 class NoticeRefused(Unauthorized):
     """The notice was not signed by Apple for us."""
 

@@ -26,8 +26,11 @@ async def verify_email(uow: UnitOfWork, *, token: str, now: datetime) -> User:
     if user is None or not user.is_active:
         raise InvalidMailToken
     new = found.new_address
-    if new is not None and not await users.change_email(user, new, key=email_key(new)):
-        raise EmailTaken
+    if new is not None:
+        if not await users.change_email(user, new, key=email_key(new)):
+            raise EmailTaken
+        # What was mailed to the old address, whose owner may be somebody else by now, opens nothing any more.
+        await Mails(uow.session).drop_tokens(user.id)
     user.updated_at = now
     if not user.is_verified:
         user.is_verified = True
