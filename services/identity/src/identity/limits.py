@@ -2,16 +2,17 @@
 
 The gateway counts per client address. Here the account is counted, because guesses at one account come from
 many addresses: its owner's network has a number of its own, so that strangers who use up the account's can't
-lock the owner out at once (NIST 800-63B-4 §3.2.2).
+lock the owner out where the owner is signed in (NIST 800-63B-4 §3.2.2).
 """
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from limits import RateLimitItem
 from limits import parse as parse_limit
 from redis.asyncio import Redis
 
-from chassis.counters import Counters
+from chassis.counters import Counters, QuotaExceeded
 from identity.policy import email_key
 
 
@@ -22,6 +23,7 @@ class Limit(StrEnum):
     LOGIN = "login-account"
     RESET = "password-reset"
     MAIL = "mail"
+    NOTICE = "notice"
     PASSWORD_CHECK = "password-check"  # noqa: S105 - a name
 
 
@@ -30,6 +32,7 @@ LIMITS: dict[str, RateLimitItem] = {
     Limit.LOGIN: parse_limit("100/15 minutes"),
     Limit.RESET: parse_limit("3/hour"),
     Limit.MAIL: parse_limit("5/hour"),
+    Limit.NOTICE: parse_limit("3/day"),
     Limit.PASSWORD_CHECK: parse_limit("10/15 minutes"),
 }
 
@@ -41,11 +44,19 @@ class AccountLimits:
         """`secret` keys the hashes under which accounts are counted."""
         self._counters = Counters(redis, LIMITS, prefix="identity", secret=secret)
 
-    async def before_login(self, email: str, ip_prefix: str | None) -> None:
-        """Count a sign-in before its password is checked; raises `QuotaExceeded`."""
+    async def before_login(
+        self, email: str, ip_prefix: str | None, *, at_home: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Count a sign-in before its password is checked; raises `QuotaExceeded`.
+
+        `at_home` says whether the account has a session in this network: there its own number is enough, so
+        that nobody keeps an owner out by guessing from elsewhere. It is asked only when the other is used up.
+        """
         account = email_key(email)
         await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
-        await self._counters.spend(Limit.LOGIN, account)
+        standing = await self._counters.take(Limit.LOGIN, account)
+        if not standing.allowed and not await at_home():
+            raise QuotaExceeded(Limit.LOGIN, standing.reset_seconds)
 
     async def after_login(self, email: str, ip_prefix: str | None) -> None:
         """Begin anew after a success: only guessing is to be stopped."""
@@ -54,6 +65,10 @@ class AccountLimits:
     async def before_reset(self, email: str) -> bool:
         """Count a request for a reset mail; False when there were too many for one more mail."""
         return (await self._counters.take(Limit.RESET, email_key(email))).allowed
+
+    async def before_notice(self, email: str) -> bool:
+        """Count a mail to an owner that a stranger causes; False when there were too many for one more."""
+        return (await self._counters.take(Limit.NOTICE, email_key(email))).allowed
 
     async def before_mail(self, user_id: str) -> None:
         """Count a mail that a signed-in person asks for; raises `QuotaExceeded`."""

@@ -20,10 +20,10 @@ from identity.api.dependencies import (
     token_response,
     user_read,
 )
-from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword
-from identity.repositories import Users
+from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword, email_key
+from identity.repositories import Sessions, Users
 from identity.tokens import UnreadableRefreshToken
-from identity.use_cases.conceal_registration import conceal_registration
+from identity.use_cases.conceal_registration import register_or_conceal
 from identity.use_cases.log_in import Device, log_in
 from identity.use_cases.log_out import log_out
 from identity.use_cases.log_out_everywhere import log_out_everywhere
@@ -38,16 +38,17 @@ router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
 async def register(body: schemas.Registration, service: CurrentService) -> schemas.UserRead:
     """Create an account."""
     password_hash = await new_password_hash(service, body.password, email=body.email)
-    try:
+    now = service.clock.now()
+    if service.settings.registration_disclosure == "tell":
         async with service.unit_of_work() as uow:
-            user = await register_user(
-                uow, email=body.email, password_hash=password_hash, now=service.clock.now()
+            user = await register_user(uow, email=body.email, password_hash=password_hash, now=now)
+    else:
+        # Counted whether or not there is an owner to tell, so that the answer takes as long.
+        tell_owner = await service.limits.before_notice(body.email)
+        async with service.unit_of_work() as uow:
+            user = await register_or_conceal(
+                uow, email=body.email, password_hash=password_hash, now=now, tell_owner=tell_owner
             )
-    except EmailTaken:
-        if service.settings.registration_disclosure == "tell":
-            raise
-        async with service.unit_of_work() as uow:
-            user = await conceal_registration(uow, email=body.email, now=service.clock.now())
     return user_read(user)
 
 
@@ -71,7 +72,12 @@ async def login_with_json(
 
 
 async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
-    await service.limits.before_login(email, device.ip_prefix)
+    async def at_home() -> bool:
+        async with service.unit_of_work() as uow:
+            sessions, here = Sessions(uow.session), device.ip_prefix
+            return here is not None and await sessions.is_open_in(here, email_key=email_key(email))
+
+    await service.limits.before_login(email, device.ip_prefix, at_home=at_home)
     session = await log_in(
         service.database,
         hasher=service.hasher,

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from identity.models import Session, SessionRevocation
+from identity.models import Session, SessionRevocation, User
 
 # Revocations are numbered in the order in which they commit, so that a reader that remembers the highest
 # number has missed none.
@@ -44,6 +44,20 @@ class Sessions:
             .order_by(Session.last_used_at.desc())
         )
         return (await self._session.scalars(statement)).all()
+
+    async def is_open_in(self, ip_prefix: str, *, email_key: str) -> bool:
+        """Tell whether the account with that normalised address has a session begun in that network."""
+        statement = (
+            select(Session.id)
+            .join(User, User.id == Session.user_id)
+            .where(
+                User.email_key == email_key,
+                User.erasure_id.is_(None),
+                Session.ip_prefix == ip_prefix,
+                Session.ended_at.is_(None),
+            )
+        )
+        return await self._session.scalar(statement.limit(1)) is not None
 
     async def live_of(self, user_id: UUID) -> Sequence[Session]:
         """Return the sessions of a person that have not ended, locked until the transaction ends."""
