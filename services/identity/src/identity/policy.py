@@ -19,6 +19,8 @@ MIN_SCORE = 2
 EMAIL_MAX_LENGTH = 320
 PROVIDER_TOKEN_MAX_LENGTH = 8192
 REMINDER_MULTIPLES = (1, 5, 30, 120)
+PARALLEL = timedelta(seconds=10)
+"""How long refreshes that a phone sent at the same moment may be apart when they arrive."""
 
 
 class EmailTaken(Problem):
@@ -123,12 +125,13 @@ def judge_refresh(
     """Decide about a genuine refresh token of generation `presented`.
 
     The previous token yields the current one again while that is unused, because a phone that lost the
-    answer has nothing else; it is unused exactly as long as it is the current one. Anything older was
-    replaced by a token that has been used, so somebody holds a copy (RFC 9700 §4.14.2).
+    answer has nothing else; it is unused exactly as long as it is the current one. Requests that were under
+    way together get it whatever `repeat_for` is. Anything older was replaced by a token that has been used,
+    so somebody holds a copy (RFC 9700 §4.14.2).
     """
     if presented == current:
         return Refresh.ROTATE
-    if presented == current - 1 and now - rotated_at <= repeat_for:
+    if presented == current - 1 and now - rotated_at <= max(repeat_for, PARALLEL):
         return Refresh.REPEAT
     return Refresh.REUSED
 

@@ -26,6 +26,14 @@ def test_only_the_current_and_the_just_replaced_token_are_honoured(presented, ag
 
 
 @pytest.mark.parametrize(
+    ("age", "verdict"), [(timedelta(seconds=10), Refresh.REPEAT), (timedelta(seconds=11), Refresh.REUSED)]
+)
+def test_requests_that_were_under_way_together_agree_whatever_the_setting_says(age, verdict):
+    judged = judge_refresh(presented=6, current=7, rotated_at=NOW - age, now=NOW, repeat_for=timedelta(0))
+    assert judged is verdict
+
+
+@pytest.mark.parametrize(
     ("created", "used", "expired"),
     [(89, 1, False), (91, 1, True), (40, 29, False), (40, 31, True)],
 )
