@@ -101,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     _open(_IDENTITY, RateClass.REFRESH, "POST", "/api/v1/auth/refresh"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout", ends=Ends.SESSION),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-all", ends=Ends.ALL_SESSIONS),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-others"),
     _bearer(_IDENTITY, "GET", "/api/v1/auth/sessions"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/sessions/{session_id}", ends=Ends.NAMED_SESSION),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/verify-email"),

@@ -147,13 +147,29 @@ def _sessions_to_end(
 @router.post("/logout-all", responses=problems(Unauthorized))
 async def logout_all(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
     """End every session of the person."""
+    await _end_sessions(service, user.id, reason=RevocationReason.LOGOUT_ALL)
+    return schemas.MessageResponse(message="Signed out on every device.")
+
+
+@router.post("/logout-others", responses=problems(Unauthorized))
+async def logout_others(
+    principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+) -> schemas.MessageResponse:
+    """End every session of the person but the caller's."""
+    await _end_sessions(service, user.id, reason=RevocationReason.ENDED_BY_USER, keep=principal.session_id)
+    return schemas.MessageResponse(message="Signed out on every other device.")
+
+
+async def _end_sessions(
+    service: Service, user_id: UUID, *, reason: RevocationReason, keep: UUID | None = None
+) -> None:
     async with service.unit_of_work() as uow:
-        await Users(uow.session).lock(user.id)
+        await Users(uow.session).lock(user_id)
         await log_out_everywhere(
             uow,
-            user_id=user.id,
-            reason=RevocationReason.LOGOUT_ALL,
+            user_id=user_id,
+            reason=reason,
             now=service.clock.now(),
             token_lifetime=service.settings.access_token_lifetime,
+            keep=keep,
         )
-    return schemas.MessageResponse(message="Signed out on every device.")
