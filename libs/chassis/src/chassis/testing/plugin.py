@@ -56,8 +56,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the folder that it stands in."""
     for item in items:
+        # Below the checkout only: that itself may stand in a folder of one of these names.
+        folders = item.path.relative_to(item.config.rootpath).parts
         for layer in LAYERS:
-            if layer in Path(item.path).parts:
+            if layer in folders:
                 item.add_marker(getattr(pytest.mark, layer))
 
 
