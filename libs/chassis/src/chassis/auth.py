@@ -186,4 +186,9 @@ async def current_principal(
     return await verifier.verify(credentials.credentials)
 
 
+async def principal_of(request: Request) -> Principal:
+    """Return whom the request's bearer token speaks for; raises `Unauthorized`."""
+    return await current_principal(request, await _bearer(request))
+
+
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

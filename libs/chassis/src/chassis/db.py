@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -139,6 +140,22 @@ async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
     await uow.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": uow.channel})
 
 
+class Joint(Protocol):
+    """What makes one transaction of the units of work of one request; see `chassis.joint`."""
+
+    database: "Database"
+    over: bool
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a unit of work that commits with the others."""
+
+    def afterwards(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Call `action` after the commit."""
+
+
+current_joint: ContextVar[Joint | None] = ContextVar("current_joint", default=None)
+
+
 class Database:
     """A service's schema: its engine and its units of work."""
 
@@ -164,9 +181,31 @@ class Database:
         self._tombstone_key = tombstone_key
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Open a transaction; commit it with its events at the end of the block, or roll all of it back.
+
+        In a request with an `Idempotency-Key`, what was written commits when the request has its answer.
+        """
+        joint = self._joint()
+        return joint.unit_of_work() if joint is not None else self._transaction()
+
+    async def when_durable(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Do `action` once everything that was written before is durable: now, or when the request commits.
+
+        For work outside the database that must not come before the commit, nor hold a transaction open.
+        """
+        joint = self._joint()
+        if joint is not None:
+            joint.afterwards(action)
+        else:
+            await action()
+
+    def _joint(self) -> Joint | None:
+        joint = current_joint.get()
+        return joint if joint is not None and joint.database is self and not joint.over else None
+
     @asynccontextmanager
-    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
-        """Open a transaction; commit it with its events at the end of the block, or roll all of it back."""
+    async def _transaction(self) -> AsyncIterator[UnitOfWork]:
         async with self._sessions() as session:
             uow = UnitOfWork(session, self)
             async with session.begin():
@@ -177,6 +216,10 @@ class Database:
     def person_hash(self, user_id: UUID) -> str:
         """Return the keyed hash under which an erased person is remembered: 64 hex digits."""
         return hmac.new(self._tombstone_key, user_id.bytes, hashlib.sha256).hexdigest()
+
+    def subkey(self, purpose: str) -> bytes:
+        """Return a secret of this service for one purpose: 32 bytes that stay the same."""
+        return hmac.new(self._tombstone_key, f"irisvue/{purpose}".encode(), hashlib.sha256).digest()
 
     async def ping(self) -> None:
         """Ask the database for a sign of life; raises what the driver raises."""

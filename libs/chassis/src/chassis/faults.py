@@ -40,6 +40,11 @@ def _is_transient_database_error(error: DBAPIError) -> bool:
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Tell whether a statement gave up because somebody else held a lock for too long."""
+    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
 def asked_to_stop() -> bool:
     """Tell whether somebody cancelled the running task; ask it on catching a CancelledError.
 

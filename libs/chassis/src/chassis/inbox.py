@@ -48,13 +48,16 @@ async def count_failure(uow: UnitOfWork, *, consumer: str, event_id: UUID) -> in
 async def purge_old_records(database: Database) -> int:
     """Forget events handled, and failures counted, more than 30 days ago; return how many records."""
     inbox, failures = database.tables.inbox, database.tables.failed_attempts
-    return await _purge(database, inbox.c.received_at) + await _purge(database, failures.c.last_failed_at)
+    keep = timedelta(days=KEEP_DAYS)
+    handled = await purge_older(database, inbox.c.received_at, keep=keep)
+    return handled + await purge_older(database, failures.c.last_failed_at, keep=keep)
 
 
-async def _purge(database: Database, since: Column[datetime]) -> int:
+async def purge_older(database: Database, since: Column[datetime], *, keep: timedelta) -> int:
+    """Delete the rows whose time `since` is longer ago than `keep`; return how many."""
     # A thousand per transaction, so that no lock is held for long.
     table = since.table
-    old = since < func.clock_timestamp() - timedelta(days=KEEP_DAYS)
+    old = since < func.clock_timestamp() - keep
     ctid: ColumnElement[Any] = literal_column("ctid")
     statement = delete(table).where(ctid.in_(select(ctid).select_from(table).where(old).limit(PURGE_BATCH)))
     purged = 0

@@ -44,6 +44,7 @@ class ChassisTables:
     dead_letters: Table
     tombstones: Table
     erasure_tasks: Table
+    idempotency_keys: Table
 
 
 def service_metadata(schema: str) -> MetaData:
@@ -72,6 +73,7 @@ def _define(metadata: MetaData) -> ChassisTables:
         dead_letters=_dead_letters(metadata),
         tombstones=_tombstones(metadata),
         erasure_tasks=_erasure_tasks(metadata),
+        idempotency_keys=_idempotency_keys(metadata),
     )
 
 
@@ -174,4 +176,15 @@ def _erasure_tasks(metadata: MetaData) -> Table:
             postgresql_where=text("completed_at IS NULL"),
         ),
         info=on_erase("null: the person's id is emptied when the erasure is reported"),
+    )
+
+
+def _idempotency_keys(metadata: MetaData) -> Table:
+    return Table(
+        "idempotency_keys",
+        metadata,
+        Column("key_hash", String(64), primary_key=True),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
+        info=on_erase("retain: names nobody, opens only with the client's own key, purged after 24 hours"),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from chassis.answers import purge_answers
 from chassis.api import create_app, serve
 from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
 from chassis.consumer import Consumer, Inbound
@@ -97,6 +98,9 @@ class Worker:
             "watch-consumers": self._watch_consumers(inbound),
             "purge-inbox": _repeat(
                 Periodic("purge-inbox", PURGE_SECONDS, lambda: purge_old_records(self.database))
+            ),
+            "purge-answers": _repeat(
+                Periodic("purge-answers", PURGE_SECONDS, lambda: purge_answers(self.database))
             ),
         }
         jobs |= {name: loop() for name, loop in self.loops.items()}

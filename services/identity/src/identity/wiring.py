@@ -16,6 +16,7 @@ from chassis.faults import is_transient
 from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
+from chassis.turns import Turns
 from identity.keyring import open_private_key
 from identity.limits import AccountLimits
 from identity.models import SCHEMA
@@ -25,7 +26,6 @@ from identity.providers import Providers, open_providers
 from identity.repositories import SigningKeys
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer
-from identity.turns import Turns
 from identity.use_cases.send_mail import Sender
 
 KEY_POLL_SECONDS = 15.0

@@ -1,24 +1,23 @@
 """Taking turns: of many requests about one thing, one at a time asks the database.
 
-The row lock decides what is right; this only keeps the others from each holding a connection while they
+The database decides what is right; this only keeps the others from each holding a connection while they
 wait for it, so that a phone that sends twenty refreshes at once does not use up the pool.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from uuid import UUID
 from weakref import WeakValueDictionary
 
 
 class Turns:
-    """One queue per id, for as long as somebody stands in it."""
+    """One queue per thing, for as long as somebody stands in it."""
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, thing: UUID) -> AsyncIterator[None]:
+    async def of(self, thing: Hashable) -> AsyncIterator[None]:
         """Wait for the others that came before about the same thing."""
         lock = self._locks.setdefault(thing, asyncio.Lock())
         async with lock:

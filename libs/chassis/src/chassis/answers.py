@@ -1,0 +1,92 @@
+"""Answers that are kept for requests with an Idempotency-Key: sealed, for a day, under nobody's name.
+
+An answer can hold tokens and addresses. Its key is made of the client's own Idempotency-Key and a secret of
+the service, and the request that it answers is sealed with it: who reads the database, or holds the secret,
+learns from a row that somebody asked something at a time, and how long the answer was.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Table, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from chassis.db import Database
+from chassis.inbox import purge_older
+
+KEEP = timedelta(hours=24)
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, and the digest of the request that it was given to."""
+
+    request: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def to_bytes(self) -> bytes:
+        """Return a line of JSON, and the body behind it."""
+        head = {"request": self.request, "status": self.status, "headers": self.headers}
+        return json.dumps(head).encode() + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Answer":
+        """Return what `to_bytes` wrote."""
+        line, _, body = data.partition(b"\n")
+        head = json.loads(line)
+        headers = tuple((name, value) for name, value in head["headers"])
+        return cls(request=head["request"], status=head["status"], headers=headers, body=body)
+
+
+class Drawer:
+    """The place of one answer: found and opened only with the client's key, for the same caller and route."""
+
+    def __init__(self, database: Database, *, key: str, scope: Sequence[str]) -> None:
+        secret = database.subkey("idempotency")
+        label = json.dumps(["drawer", *scope]).encode()
+        # HKDF gives two independent secrets (RFC 5869 §3.2): one names the row, the other opens it.
+        made = HKDF(SHA256(), length=64, salt=secret, info=label).derive(key.encode())
+        self.name = hashlib.sha256(made[:32]).hexdigest()
+        self.lock = int.from_bytes(made[:8], "big", signed=True)
+        self._seal = AESGCM(made[32:])
+        self._table: Table = database.tables.idempotency_keys
+
+    async def look(self, session: AsyncSession | AsyncConnection) -> Answer | None:
+        """Return the answer, if one was kept within the last 24 hours."""
+        table = self._table
+        sealed = await session.scalar(
+            select(table.c.sealed).where(
+                table.c.key_hash == self.name, table.c.created_at > func.clock_timestamp() - KEEP
+            )
+        )
+        if sealed is None:
+            return None
+        opened = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.name.encode())
+        return Answer.from_bytes(opened)
+
+    async def keep(self, session: AsyncSession, answer: Answer) -> None:
+        """Put the answer in; the caller has looked, so only one that is too old can be in its place."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._seal.encrypt(nonce, answer.to_bytes(), self.name.encode())
+        fresh = {"sealed": sealed, "created_at": func.clock_timestamp()}
+        await session.execute(
+            insert(self._table)
+            .values(key_hash=self.name, **fresh)
+            .on_conflict_do_update(index_elements=[self._table.c.key_hash], set_=fresh)
+        )
+
+
+async def purge_answers(database: Database) -> int:
+    """Forget answers that were given more than 24 hours ago; return how many."""
+    return await purge_older(database, database.tables.idempotency_keys.c.created_at, keep=KEEP)
