@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import CurrentPrincipal
+from chassis.idempotency import IdempotentRoute
 from chassis.problems import NotFound
 from chassis.service_auth import client_address, require_service
 from consent.policy import utc_day
@@ -32,7 +33,7 @@ from contracts.fields import ConsentType
 
 MAX_CODE_LENGTH = 64
 
-public = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
+public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 internal = APIRouter(prefix="/internal", tags=["internal"])
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from chassis.api import create_app
 from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation
+from chassis.idempotency import Idempotency
 from chassis.reconcile import OpenErasures
 from chassis.worker import Periodic, Worker
 from consent.api import internal, public
@@ -49,6 +50,7 @@ def install(app: FastAPI, service: Service) -> None:
 
     app.state.service = service
     app.state.service_tokens = service.service_tokens
+    app.state.idempotency = Idempotency(service.database)
     app.state.access_tokens = AccessTokens(
         KeySet(signing_keys),
         issuer=service.settings.access_token_issuer,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from chassis.api import create_app
 from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation, OpenErasure
+from chassis.idempotency import Idempotency
 from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
@@ -57,6 +58,7 @@ def install(app: FastAPI, service: Service) -> None:
 
     app.state.service = service
     app.state.service_tokens = service.service_tokens
+    app.state.idempotency = Idempotency(service.database)
     app.state.access_tokens = AccessTokens(
         KeySet(own_keys),
         issuer=service.settings.access_token_issuer,

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from chassis.api import create_app
 from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation
+from chassis.idempotency import Idempotency
 from chassis.reconcile import OpenErasures
 from chassis.worker import Periodic, Worker
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
@@ -57,6 +58,7 @@ def install(app: FastAPI, service: Service) -> None:
 
     app.state.service = service
     app.state.service_tokens = service.service_tokens
+    app.state.idempotency = Idempotency(service.database)
     app.state.access_tokens = AccessTokens(
         KeySet(signing_keys),
         issuer=service.settings.access_token_issuer,

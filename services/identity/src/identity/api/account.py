@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body
 
 from chassis.auth import CurrentPrincipal
 from chassis.counters import QuotaExceeded
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
@@ -21,7 +22,7 @@ from identity.policy import ConfirmationMissing, EmailTaken, FreshSignInNeeded
 from identity.use_cases.delete_account import delete_account
 from identity.use_cases.request_email_change import request_email_change
 
-router = APIRouter(prefix="/api/v1/users", tags=["identity"])
+router = APIRouter(prefix="/api/v1/users", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.get("/me", responses=problems(Unauthorized))

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from chassis.counters import QuotaExceeded
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import MailKind
@@ -16,7 +17,7 @@ from identity.use_cases.request_password_reset import request_password_reset
 from identity.use_cases.reset_password import address_to_reset, reset_password
 from identity.use_cases.verify_email import verify_email
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.post("/verify-email", responses=problems(InvalidMailToken, EmailTaken))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import NotFound, Unauthorized
 from identity.api.dependencies import (
@@ -34,7 +35,7 @@ from identity.use_cases.finish_passkey_registration import finish_passkey_regist
 from identity.use_cases.finish_passkey_sign_in import finish_passkey_sign_in
 from identity.use_cases.remove_passkey import remove_passkey
 
-router = APIRouter(prefix="/api/v1/auth/passkeys", tags=["identity"])
+router = APIRouter(prefix="/api/v1/auth/passkeys", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.post("/registration/options", responses=problems(Unauthorized, FreshSignInNeeded, TooManyPasskeys))

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import SecretStr
 
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
@@ -29,7 +30,7 @@ _LINK = problems(
     Unauthorized, IdentityTokenRefused, FreshSignInNeeded, ProviderNotOffered, ProviderAccountTaken
 )
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.post("/apple", responses=_SIGN_IN)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from chassis.auth import CurrentPrincipal
 from chassis.counters import QuotaExceeded
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import NotFound, Unauthorized
 from identity import schemas
@@ -15,7 +16,7 @@ from identity.repositories import Sessions
 from identity.use_cases.change_password import change_password
 from identity.use_cases.end_session import end_session
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.get("/sessions", responses=problems(Unauthorized))

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from chassis.auth import CurrentPrincipal, Principal
 from chassis.counters import QuotaExceeded
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
@@ -31,7 +32,7 @@ from identity.use_cases.refresh_session import SessionLifetimes, refresh_session
 from identity.use_cases.register_user import register_user
 from identity.wiring import Service
 
-router = APIRouter(prefix="/api/v1/auth", tags=["identity"])
+router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.post("/register", status_code=201, responses=problems(EmailTaken, WeakPassword))

@@ -2,7 +2,7 @@
 
 from storage.api import photos, reading, uploads
 
-ROUTERS = (uploads.router, photos.router, reading.router)
+ROUTERS = (uploads.router, uploads.links, photos.router, reading.router)
 # The route that takes photos counts their bytes itself.
 UNLIMITED_PATHS = (r"^/api/v1/photos/[^/]+/content$",)
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from chassis.auth import CurrentPrincipal
 from chassis.faults import is_transient
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import NotFound, PersonErased, Unauthorized, describe
 from storage import schemas
@@ -18,11 +19,12 @@ from storage.use_cases.delete_photo import delete_photo
 from storage.use_cases.destroy_due import destroy_due
 from storage.use_cases.list_photos import list_photos
 from storage.use_cases.show_photo import show_photo
+from storage.wiring import Service
 
 DESTROY_SECONDS = 2.0
 LARGEST_PAGE = 100
 
-router = APIRouter(prefix="/api/v1/photos", tags=["storage"])
+router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
 log = structlog.get_logger(__name__)
 
 
@@ -92,8 +94,13 @@ async def remove_photo(photo_id: UUID, service: CurrentService, principal: Curre
     """Delete the photo; its links are dead at once, its objects go now or as soon as the store answers."""
     async with service.unit_of_work() as uow:
         work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id, now=service.clock.now())
+    # The objects must not go before the order to destroy them is committed.
+    await service.database.when_durable(lambda: _destroy_now(service, work.id))
+
+
+async def _destroy_now(service: Service, work_id: UUID) -> None:
     try:
-        await destroy_due(service.database, service.vault, only=work.id, folder_seconds=DESTROY_SECONDS)
+        await destroy_due(service.database, service.vault, only=work_id, folder_seconds=DESTROY_SECONDS)
     except Exception as error:
         if not is_transient(error):
             raise

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Header, Query, Request
 from starlette.requests import ClientDisconnect
 
 from chassis.auth import CurrentPrincipal
+from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import PersonErased, Unauthorized
 from storage import schemas
@@ -27,7 +28,10 @@ from storage.policy import (
 from storage.use_cases.ask_consent import ask_consent
 from storage.use_cases.request_upload import request_upload
 
-router = APIRouter(prefix="/api/v1/photos", tags=["storage"])
+router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
+# Bytes take long to arrive, to examine and to store, and no transaction may be open meanwhile. An upload link
+# works only once, so this route needs no Idempotency-Key.
+links = APIRouter(prefix="/api/v1/photos", tags=["storage"])
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _PHOTO_BODY: dict[str, Any] = {
@@ -70,7 +74,7 @@ async def post_upload(
     )
 
 
-@router.put(
+@links.put(
     "/{photo_id}/content",
     name="upload_photo",
     summary="Upload a photo's bytes over its link",
