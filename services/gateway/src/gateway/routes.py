@@ -72,14 +72,18 @@ class Route:
     body_limit: int = BODY_LIMIT
     deadline: float = ANSWER_SECONDS
     ends: Ends | None = None
+    repeats: bool = False
+    """Whether who has ended their session here may ask, by Idempotency-Key, for the answer that they lost."""
 
 
 def _open(upstream: Upstream, rate: RateClass, method: str, path: str) -> Route:
     return Route(method, path, upstream, Access.OPEN, rate)
 
 
-def _bearer(upstream: Upstream, method: str, path: str, *, ends: Ends | None = None) -> Route:
-    return Route(method, path, upstream, Access.BEARER, RateClass.USER, ends=ends)
+def _bearer(
+    upstream: Upstream, method: str, path: str, *, ends: Ends | None = None, repeats: bool = False
+) -> Route:
+    return Route(method, path, upstream, Access.BEARER, RateClass.USER, ends=ends, repeats=repeats)
 
 
 def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
@@ -119,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/passkeys/{passkey_id}"),
     _bearer(_IDENTITY, "GET", "/api/v1/users/me"),
     _bearer(_IDENTITY, "PATCH", "/api/v1/users/me"),
-    _bearer(_IDENTITY, "DELETE", "/api/v1/users/me", ends=Ends.ALL_SESSIONS),
+    _bearer(_IDENTITY, "DELETE", "/api/v1/users/me", ends=Ends.ALL_SESSIONS, repeats=True),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/privacy/erasures/{erasure_id}"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/.well-known/jwks.json"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/jurisdiction"),
