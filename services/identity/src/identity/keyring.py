@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,6 +28,8 @@ from identity.models import SigningKey
 
 PUBLISH_BEFORE_USE = timedelta(minutes=10)
 CLOCK_LEEWAY = timedelta(minutes=1)
+_FORMAT = b"\x01"
+"""AES-256-GCM under a key derived from IDENTITY_REFRESH_TOKEN_KEY: this byte, a nonce, ciphertext and tag."""
 _NONCE_BYTES = 12
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,12 +77,15 @@ def seal_private_key(key: EllipticCurvePrivateKey, *, kid: str, secret: bytes) -
     """Return the key under AES-256-GCM, bound to its `kid`."""
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, plain, kid.encode())
+    return _FORMAT + nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, plain, kid.encode())
 
 
 def open_private_key(row: SigningKey, *, secret: bytes) -> RingKey:
     """Return the key of a row; raises `InvalidTag` when it was sealed with another secret or altered."""
-    nonce, sealed = row.sealed_private_key[:_NONCE_BYTES], row.sealed_private_key[_NONCE_BYTES:]
+    head, sealed = row.sealed_private_key[: 1 + _NONCE_BYTES], row.sealed_private_key[1 + _NONCE_BYTES :]
+    if head[:1] != _FORMAT or len(head) <= _NONCE_BYTES:
+        raise InvalidTag
+    nonce = head[1:]
     key = load_der_private_key(AESGCM(_sealing_key(secret)).decrypt(nonce, sealed, row.kid.encode()), None)
     if not isinstance(key, EllipticCurvePrivateKey):
         raise TypeError("a signing key must be an EC key")
