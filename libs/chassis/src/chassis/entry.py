@@ -49,7 +49,7 @@ def run_service(
     if run_command is not None and process not in PROCESSES:
         raise SystemExit(run_command(settings, arguments))
     if process == "api":
-        asyncio.run(serve(create_api(settings), host=settings.host, port=settings.port).serve())
+        serve(create_api(settings), host=settings.host, port=settings.port).run()
     elif process == "worker":
         asyncio.run(_work(create_worker, settings))
     elif migrate is not None:

@@ -54,7 +54,7 @@ class AccountLimits:
         """
         account = email_key(email)
         await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
-        standing = await self._counters.take(Limit.LOGIN, account)
+        standing = await self._counters.take(Limit.LOGIN, account, brief=True)
         if not standing.allowed and not await at_home():
             raise QuotaExceeded(Limit.LOGIN, standing.reset_seconds)
 

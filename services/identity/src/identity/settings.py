@@ -1,5 +1,6 @@
 """Identity's settings, prefix IDENTITY_."""
 
+import os
 from datetime import timedelta
 from typing import Literal
 
@@ -9,6 +10,15 @@ from pydantic_settings import SettingsConfigDict
 from chassis.settings import HexKey, PemKey
 from identity.passkey_settings import PasskeySettings
 from identity.provider_settings import ProviderSettings
+
+MOST_HASHING_THREADS = 3
+"""What one process can keep busy: a sign-in costs its event loop a third of a hash (`make bench`)."""
+
+
+def hashing_threads() -> int:
+    """Return how many threads shall hash: one core stays free for everybody who is signed in already."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable - 1, MOST_HASHING_THREADS))
 
 
 class IdentitySettings(PasskeySettings, ProviderSettings):
@@ -36,7 +46,11 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     argon2_memory_kib: int = Field(default=19456, ge=19456)
     argon2_iterations: int = Field(default=2, ge=2)
     argon2_parallelism: int = Field(default=1, ge=1)
-    argon2_threads: int = Field(default=2, ge=1, description="Hashes computed at the same time, per process.")
+    argon2_threads: int = Field(
+        default_factory=hashing_threads,
+        ge=1,
+        description="Hashes computed at the same time, per process; by default one core is left to the rest.",
+    )
     argon2_queue: int = Field(default=64, ge=1, description="Hashes that may wait; more are answered 503.")
 
     password_min_length: int = Field(default=8, ge=8, le=64)

@@ -20,8 +20,9 @@ FRESH = timedelta(minutes=5)
 """How recent a sign-in must be that lets one change how the account is reached (ASVS 7.5.1)."""
 
 
-def current_service(request: Request) -> Service:
+async def current_service(request: Request) -> Service:
     """Return the collaborators of this process."""
+    # Asynchronous, like all dependencies: the framework would call another in a thread, for every request.
     service: Service = request.app.state.service
     return service
 
@@ -41,7 +42,7 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
     return user
 
 
-def current_device(request: Request) -> Device:
+async def current_device(request: Request) -> Device:
     """Return what the person's list of sessions will say about this device."""
     user_agent = request.headers.get("User-Agent")
     return Device(

@@ -2,12 +2,26 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.models import Session, User
+
+# Every sign-in and every call of somebody signed in needs them, and building one takes as long as its answer.
+_WITH_EMAIL = select(User).where(User.email_key == bindparam("key"), User.erasure_id.is_(None))
+_LOCKED = select(User).where(User.id == bindparam("user_id")).with_for_update()
+_SIGNED_IN = (
+    select(User)
+    .join(Session, Session.user_id == User.id)
+    .where(
+        User.id == bindparam("user_id"),
+        User.is_active,
+        Session.id == bindparam("session_id"),
+        Session.ended_at.is_(None),
+    )
+)
 
 
 class Users:
@@ -25,9 +39,7 @@ class Users:
 
     async def with_email(self, key: str) -> User | None:
         """Return the live account with that normalised address."""
-        return await self._session.scalar(
-            select(User).where(User.email_key == key, User.erasure_id.is_(None))
-        )
+        return await self._session.scalar(_WITH_EMAIL, {"key": key})
 
     async def find(self, user_id: UUID) -> User | None:
         """Return the account."""
@@ -53,7 +65,7 @@ class Users:
 
     async def lock(self, user_id: UUID) -> User | None:
         """Return the account, locked until the transaction ends."""
-        return await self._session.scalar(select(User).where(User.id == user_id).with_for_update())
+        return await self._session.scalar(_LOCKED, {"user_id": user_id})
 
     async def lock_owner_of(self, session_id: UUID) -> User | None:
         """Return the account that a session belongs to, locked until the transaction ends."""
@@ -62,11 +74,7 @@ class Users:
 
     async def signed_in(self, user_id: UUID, session_id: UUID) -> User | None:
         """Return the account if it is active and that session of it has not ended."""
-        return await self._session.scalar(
-            select(User)
-            .join(Session, Session.user_id == User.id)
-            .where(User.id == user_id, User.is_active, Session.id == session_id, Session.ended_at.is_(None))
-        )
+        return await self._session.scalar(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
 
     async def count(self, user_id: UUID) -> int:
         """Return 1 when the account is there, else 0."""
