@@ -76,6 +76,22 @@ async def test_people_do_not_share_a_limit_but_their_devices_do(open_stage: Any,
         assert await statuses(stage, "/api/v1/photos", 1, stage.mint.bearer(other)) == [200]
 
 
+@pytest.mark.parametrize("row", ["A-18-uploads-per-person"])
+async def test_uploads_have_a_number_of_their_own_per_person(
+    open_stage: Any, redis_url: str, row: str
+) -> None:
+    async with open_stage(redis_url=redis_url, **limits(upload="3/minute")) as stage:
+        one, other = stage.mint.bearer(new_id()), stage.mint.bearer(new_id())
+
+        async def asked(bearer: dict[str, str]) -> int:
+            async with stage.client.post("/api/v1/photos/upload", headers=bearer) as answer:
+                return int(answer.status)
+
+        assert [await asked(one) for _ in range(4)] == [200] * 3 + [429], row
+        assert await asked(other) == 200
+        assert await statuses(stage, "/api/v1/photos", 1, one) == [200]
+
+
 async def test_gateways_share_one_count(open_stage: Any, redis_url: str) -> None:
     settings = {"redis_url": redis_url, **limits(public="10/minute")}
     async with open_stage(**settings) as first, open_stage(**settings) as second:
