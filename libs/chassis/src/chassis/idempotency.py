@@ -140,23 +140,28 @@ class Idempotency:
                 patience.reschedule(None)
                 return await self._in_turn(drawer, request, handle)
         except TimeoutError:
-            if patience.expired():
-                raise IdempotencyKeyInUse from None
-            raise
+            if not patience.expired():
+                raise
+        # Whoever waits behind many others may have missed that the first of them was answered.
+        kept = await self._look(drawer)
+        if kept is None:
+            raise IdempotencyKeyInUse
+        return _replayed(kept, request)
 
     async def _in_turn(
         self, drawer: Drawer, request: str, handle: Callable[[], Awaitable[Response]]
     ) -> Response:
-        async with self._database.unit_of_work() as uow:
-            kept = await drawer.look(uow.session)
+        kept = await self._look(drawer)
         if kept is None:
             try:
                 return await self._first_time(drawer, request, handle)
             except _AnsweredElsewhere as elsewhere:
                 kept = elsewhere.answer
-        if not hmac.compare_digest(kept.request, request):
-            raise IdempotencyKeyReused
-        return _replayed(kept)
+        return _replayed(kept, request)
+
+    async def _look(self, drawer: Drawer) -> Answer | None:
+        async with self._database.unit_of_work() as uow:
+            return await drawer.look(uow.session)
 
     async def _first_time(
         self, drawer: Drawer, request: str, handle: Callable[[], Awaitable[Response]]
@@ -218,7 +223,9 @@ def _answer(request: str, response: Response) -> Answer:
     return Answer(request=request, status=response.status_code, headers=headers, body=bytes(response.body))
 
 
-def _replayed(kept: Answer) -> Response:
+def _replayed(kept: Answer, request: str) -> Response:
+    if not hmac.compare_digest(kept.request, request):
+        raise IdempotencyKeyReused
     response = Response(kept.body, status_code=kept.status)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept.headers]
     response.raw_headers = [*headers, REPLAYED]

@@ -10,7 +10,7 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import text
 
 from chassis import idempotency
-from chassis.answers import purge_answers
+from chassis.answers import Drawer, purge_answers
 from chassis.api import create_app
 from chassis.auth import AccessTokens, CurrentPrincipal, KeySet
 from chassis.idempotency import Idempotency, IdempotentRoute
@@ -156,7 +156,7 @@ async def start(settings, key, an_event):
         app = create_app(
             settings, title="Things", routers=[routes_of(process), failing_routes_of(process)], checks={}
         )
-        app.state.idempotency = Idempotency(database)
+        app.state.idempotency = process.idempotency = Idempotency(database)
         app.state.access_tokens = AccessTokens(KeySet(keys), issuer=ISSUER, audience=AUDIENCE)
         process.client = AsyncClient(transport=ASGITransport(app), base_url="http://things")
         clients.append(process.client)
@@ -360,6 +360,15 @@ async def test_S21_key_in_use_in_this_process_is_a_409_to_come_back_from(  # noq
     go_on.set()
     assert (await begun).status_code == 201
     await effects(1)
+
+
+async def test_who_waits_behind_many_others_gets_the_answer_that_there_is_by_then(process, monkeypatch):
+    monkeypatch.setattr(idempotency, "PATIENCE_SECONDS", 0.05)
+    first = await process.post()
+    drawer = Drawer(process.database, key=KEY["Idempotency-Key"], scope=("anybody", "POST", "/things"))
+    async with process.idempotency._turns.of(drawer.name):
+        assert (await process.post()).content == first.content
+        assert slug(await process.post(body={"wish": 2})) == (422, "idempotency-key-reused")
 
 
 async def test_no_connection_is_held_until_something_is_written(process, effects):
