@@ -34,9 +34,13 @@ class DenyList:
         self._people[user_id] = max(revoked_at, self._people.get(user_id, revoked_at))
         self._sweep()
 
+    def denies_session(self, session_id: UUID) -> bool:
+        """Tell whether that session has ended."""
+        return session_id in self._sessions
+
     def denies(self, principal: Principal) -> bool:
         """Tell whether the principal's session has ended."""
-        if principal.session_id in self._sessions:
+        if self.denies_session(principal.session_id):
             return True
         revoked_at = self._people.get(principal.user_id)
         return revoked_at is not None and _began_at(principal) <= revoked_at

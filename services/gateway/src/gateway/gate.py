@@ -1,7 +1,9 @@
-"""Who may pass: the token, the deny list and the limits, in this order."""
+"""Who may pass: the token or the link, the deny list and the limits, in this order."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import structlog
@@ -15,8 +17,10 @@ from gateway.doorway import answer_headers
 from gateway.feed import RevocationFeed
 from gateway.headers import header
 from gateway.limits import Limits
-from gateway.problems import RevocationsUnknown
+from gateway.problems import LinkGone, LinkRefused, RevocationsUnknown
 from gateway.routes import Access, Ends, RateClass, Route
+
+_ONE_SPELLING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 log = structlog.get_logger(__name__)
 
@@ -34,9 +38,11 @@ class Gate:
         self._clock = clock
 
     async def admit(self, route: Route, scope: Scope, address: str) -> Principal | None:
-        """Return who calls, None on open routes; counts the request against the caller's limit."""
-        if route.access is Access.OPEN:
+        """Return who calls, None where no token is asked for; counts the request against the caller's limit."""
+        if route.access is not Access.BEARER:
             self._tell(scope, await self._limits.spend(route.rate, address))
+            if route.access is Access.LINK:
+                self._check_session_of_link(scope)
             return None
         try:
             principal = await self._identified(route, scope)
@@ -75,9 +81,26 @@ class Gate:
             raise Unauthorized("This session has ended. Sign in again.")
         return principal
 
+    def _check_session_of_link(self, scope: Scope) -> None:
+        """Refuse a link whose session has ended; that the session is the link's own is signed by storage."""
+        session_id = _session_of_link(scope)
+        if not self._feed.fresh:
+            raise RevocationsUnknown
+        if self._denylist.denies_session(session_id):
+            raise LinkGone
+
     @staticmethod
     def _tell(scope: Scope, headers: Mapping[str, str]) -> None:
         answer_headers(scope).update(headers)
+
+
+def _session_of_link(scope: Scope) -> UUID:
+    """Return the session that a link names, once and in one spelling: storage must not read another one."""
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    named = [value for name, value in query if name == "session"]
+    if len(named) != 1 or not _ONE_SPELLING.fullmatch(named[0]):
+        raise LinkRefused
+    return UUID(named[0])
 
 
 def _bearer_token(scope: Scope) -> str:

@@ -14,6 +14,24 @@ class BadRequest(Problem):
     detail = "The request can't be read. Check its address and its headers."
 
 
+class LinkGone(Problem):
+    """The session that a link was handed to has ended."""
+
+    status = 410
+    slug = "link-gone"
+    title = "This link is over"
+    detail = "The session that asked for this link has ended. Sign in and ask for a new one."
+
+
+class LinkRefused(Problem):
+    """The link was never issued in this form."""
+
+    status = 403
+    slug = "link-refused"
+    title = "This link is not valid"
+    detail = "The link was changed or is not meant for this. Ask for a new one."
+
+
 class MethodNotAllowed(Problem):
     """The address exists, for other methods."""
 

@@ -35,6 +35,8 @@ class Access(StrEnum):
 
     OPEN = "open"
     BEARER = "bearer"
+    LINK = "link"
+    """Who holds a link of a session that has not ended; the rest of the link is storage's to check."""
 
 
 class RateClass(StrEnum):
@@ -88,7 +90,7 @@ def _bearer(
 
 def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
     """Return a signed link: the link itself is the permission, storage checks it."""
-    return Route(method, path, Upstream.STORAGE, Access.OPEN, RateClass.LINK, body_limit, TRANSFER_SECONDS)
+    return Route(method, path, Upstream.STORAGE, Access.LINK, RateClass.LINK, body_limit, TRANSFER_SECONDS)
 
 
 _IDENTITY, _CONSENT, _STORAGE = Upstream.IDENTITY, Upstream.CONSENT, Upstream.STORAGE

@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -221,3 +222,28 @@ async def test_own_token_is_covered_although_identitys_clock_is_ahead(open_stage
             assert answer.status == 200
         assert await status_of(stage, own) == 401
         del other
+
+
+def link(session: UUID, spelled: str = "session={}") -> str:
+    return f"/api/v1/photos/{new_id()}/content?{spelled.format(session)}&expires=1&signature=0"
+
+
+async def test_link_dies_with_its_session_at_once(stage: Any) -> None:
+    user, session, other = new_id(), new_id(), new_id()
+    assert await status_of(stage, path=link(session)) == 200
+    async with stage.client.delete(ME, headers=stage.mint.bearer(user, session)) as answer:
+        assert answer.status == 200
+    passed = len(stage.storage.asked)
+    assert await status_of(stage, path=link(session)) == 410
+    assert len(stage.storage.asked) == passed
+    assert await status_of(stage, path=link(other)) == 200
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["", "session=", "session={0}&session={0}", "session=%7B{0}%7D", "session=urn:uuid:{0}", "SESSION={0}"],
+)
+async def test_link_that_names_its_session_in_another_way_is_refused(stage: Any, spelled: str) -> None:
+    passed = len(stage.storage.asked)
+    assert await status_of(stage, path=link(new_id(), spelled)) == 403
+    assert len(stage.storage.asked) == passed

@@ -76,6 +76,11 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/privacy/jurisdiction"),
         ("GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
         ("GET", "/api/v1/privacy/retention-schedule"),
+    }
+
+
+def test_links_are_exactly_the_bytes_of_photos() -> None:
+    assert {(each.method, each.path) for each in ROUTES if each.access is Access.LINK} == {
         ("PUT", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/thumbnail"),

@@ -1,4 +1,8 @@
-"""Links that carry rights: signed for reading, random for uploading; each for one photo and one method."""
+"""Links that carry rights: signed for reading, random for uploading; each for one photo and one method.
+
+Every link names the session that it was handed to, so that the gateway can refuse it from the moment in which
+that session ends, by a sign-out or with the account, without asking anybody.
+"""
 
 import hashlib
 import hmac
@@ -16,18 +20,19 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class UploadToken:
-    """A secret of 256 bits; only its hash is kept."""
+    """A secret of 256 bits, good together with its session only; just their hash is kept."""
 
     text: str
+    session_id: UUID
 
     @classmethod
-    def fresh(cls) -> "UploadToken":
+    def fresh(cls, session_id: UUID) -> "UploadToken":
         """Return a token that nobody else has."""
-        return cls(secrets.token_urlsafe(TOKEN_BYTES))
+        return cls(secrets.token_urlsafe(TOKEN_BYTES), session_id)
 
     def digest(self) -> str:
         """Return what is stored: SHA-256 in hex, enough for a value that can't be guessed."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return hashlib.sha256(f"{self.session_id}|{self.text}".encode()).hexdigest()
 
 
 class Links:
@@ -40,24 +45,34 @@ class Links:
 
     def upload_url(self, photo_id: UUID, token: UploadToken) -> str:
         """Return the address that takes the photo's bytes, once."""
-        return f"{self._base}/{photo_id}/content?{urlencode({'token': token.text})}"
+        query = urlencode({"session": token.session_id, "token": token.text})
+        return f"{self._base}/{photo_id}/content?{query}"
 
-    def read_url(self, photo_id: UUID, rendition: Rendition, *, now: datetime) -> str:
-        """Return the address that reads one rendition until the link expires."""
+    def read_url(self, photo_id: UUID, rendition: Rendition, *, session_id: UUID, now: datetime) -> str:
+        """Return the address that reads one rendition until the link expires or the session ends."""
         expires = int((now + self._read_for).timestamp())
-        query = urlencode({"expires": expires, "signature": self._sign(photo_id, rendition, expires)})
+        signature = self._sign(photo_id, rendition, session_id, expires)
+        query = urlencode({"session": session_id, "expires": expires, "signature": signature})
         return f"{self._base}/{photo_id}/{PATHS[rendition]}?{query}"
 
     def check(
-        self, photo_id: UUID, rendition: Rendition, *, expires: int, signature: str, now: datetime
+        self,
+        photo_id: UUID,
+        rendition: Rendition,
+        *,
+        session_id: UUID,
+        expires: int,
+        signature: str,
+        now: datetime,
     ) -> None:
         """Accept a link that was issued and is not over; raises `LinkRefused` or `LinkGone`."""
-        if not hmac.compare_digest(self._sign(photo_id, rendition, expires).encode(), signature.encode()):
+        right = self._sign(photo_id, rendition, session_id, expires)
+        if not hmac.compare_digest(right.encode(), signature.encode()):
             raise LinkRefused
         if now >= datetime.fromtimestamp(expires, UTC):
             raise LinkGone
 
-    def _sign(self, photo_id: UUID, rendition: Rendition, expires: int) -> str:
+    def _sign(self, photo_id: UUID, rendition: Rendition, session_id: UUID, expires: int) -> str:
         # The method is part of what is signed: a link that reads can never write.
-        text = f"irisvue/read-link/1|GET|{photo_id}|{rendition}|{expires}"
+        text = f"irisvue/read-link/2|GET|{photo_id}|{rendition}|{session_id}|{expires}"
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()

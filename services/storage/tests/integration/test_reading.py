@@ -73,8 +73,9 @@ async def test_a_reading_link_can_not_write(client, photo, pictures) -> None:
     )
     assert problem(answer) == (422, "invalid-request")
     token = photo["original_url"].split("signature=")[1]
+    session = photo["original_url"].split("session=")[1].split("&")[0]
     answer = await client.put(
-        f"/api/v1/photos/{photo['id']}/content?token={token}",
+        f"/api/v1/photos/{photo['id']}/content?session={session}&token={token}",
         content=pictures.jpeg(),
         headers={"Content-Type": "image/jpeg"},
     )

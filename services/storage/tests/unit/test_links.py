@@ -10,6 +10,7 @@ from storage.links import Links, UploadToken
 from storage.policy import LinkGone, LinkRefused, Rendition
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SESSION = uuid4()
 LINKS = Links(b"k" * 32, public_url="https://iris.example/", read_for=timedelta(minutes=5))
 
 
@@ -20,39 +21,47 @@ def parts_of(url: str) -> tuple[int, str]:
 
 def test_a_link_is_accepted_until_it_expires() -> None:
     photo_id = uuid4()
-    url = LINKS.read_url(photo_id, Rendition.ORIGINAL, now=NOW)
+    url = LINKS.read_url(photo_id, Rendition.ORIGINAL, session_id=SESSION, now=NOW)
     assert url.startswith(f"https://iris.example/api/v1/photos/{photo_id}/content?")
     expires, signature = parts_of(url)
     late = NOW + timedelta(minutes=5)
-    LINKS.check(
-        photo_id, Rendition.ORIGINAL, expires=expires, signature=signature, now=late - timedelta(seconds=1)
-    )
+
+    def check(now: datetime) -> None:
+        LINKS.check(
+            photo_id, Rendition.ORIGINAL, session_id=SESSION, expires=expires, signature=signature, now=now
+        )
+
+    check(late - timedelta(seconds=1))
     with pytest.raises(LinkGone):
-        LINKS.check(photo_id, Rendition.ORIGINAL, expires=expires, signature=signature, now=late)
+        check(late)
 
 
 def test_every_part_of_a_link_is_signed() -> None:
     photo_id = uuid4()
-    expires, signature = parts_of(LINKS.read_url(photo_id, Rendition.ORIGINAL, now=NOW))
+    url = LINKS.read_url(photo_id, Rendition.ORIGINAL, session_id=SESSION, now=NOW)
+    expires, signature = parts_of(url)
     other_key = Links(b"x" * 32, public_url="https://iris.example", read_for=timedelta(minutes=5))
-    for links, photo, rendition, until, signed in (
-        (LINKS, uuid4(), Rendition.ORIGINAL, expires, signature),
-        (LINKS, photo_id, Rendition.THUMBNAIL, expires, signature),
-        (LINKS, photo_id, Rendition.ORIGINAL, expires + 1, signature),
-        (LINKS, photo_id, Rendition.ORIGINAL, expires, signature[:-1]),
-        (LINKS, photo_id, Rendition.ORIGINAL, expires, ""),
-        (LINKS, photo_id, Rendition.ORIGINAL, expires, "\N{SNOWMAN}"),
-        (other_key, photo_id, Rendition.ORIGINAL, expires, signature),
+    for links, photo, rendition, session, until, signed in (
+        (LINKS, uuid4(), Rendition.ORIGINAL, SESSION, expires, signature),
+        (LINKS, photo_id, Rendition.THUMBNAIL, SESSION, expires, signature),
+        (LINKS, photo_id, Rendition.ORIGINAL, uuid4(), expires, signature),
+        (LINKS, photo_id, Rendition.ORIGINAL, SESSION, expires + 1, signature),
+        (LINKS, photo_id, Rendition.ORIGINAL, SESSION, expires, signature[:-1]),
+        (LINKS, photo_id, Rendition.ORIGINAL, SESSION, expires, ""),
+        (LINKS, photo_id, Rendition.ORIGINAL, SESSION, expires, "\N{SNOWMAN}"),
+        (other_key, photo_id, Rendition.ORIGINAL, SESSION, expires, signature),
     ):
         with pytest.raises(LinkRefused):
-            links.check(photo, rendition, expires=until, signature=signed, now=NOW)
+            links.check(photo, rendition, session_id=session, expires=until, signature=signed, now=NOW)
 
 
 def test_upload_tokens_are_long_and_different_and_kept_as_hashes() -> None:
-    tokens = {UploadToken.fresh().text for _ in range(100)}
+    tokens = {UploadToken.fresh(SESSION).text for _ in range(100)}
     assert len(tokens) == 100
     assert min(len(token) for token in tokens) >= 43
-    token = UploadToken("secret")
+    token = UploadToken("secret", SESSION)
     assert len(token.digest()) == 64
     assert token.text not in token.digest()
-    assert parse_qs(urlsplit(LINKS.upload_url(uuid4(), token)).query) == {"token": ["secret"]}
+    assert UploadToken("secret", uuid4()).digest() != token.digest()
+    query = parse_qs(urlsplit(LINKS.upload_url(uuid4(), token)).query)
+    assert query == {"session": [str(SESSION)], "token": ["secret"]}

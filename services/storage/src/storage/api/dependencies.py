@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from chassis.auth import Principal
 from storage import schemas
 from storage.models import Photo
 from storage.policy import Rendition, upload_status
 from storage.wiring import Service
 
 
-def current_service(request: Request) -> Service:
+async def current_service(request: Request) -> Service:
     """Return the collaborators of this process."""
     service: Service = request.app.state.service
     return service
@@ -19,12 +20,14 @@ def current_service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(current_service)]
 
 
-def photo_read(photo: Photo, service: Service) -> schemas.PhotoRead:
-    """Show a photo to its owner, with fresh links once it is confirmed."""
+def photo_read(photo: Photo, service: Service, principal: Principal) -> schemas.PhotoRead:
+    """Show a photo to its owner, with fresh links for this session once it is confirmed."""
     now = service.clock.now()
 
     def link(rendition: Rendition) -> str | None:
-        return None if photo.confirmed_at is None else service.links.read_url(photo.id, rendition, now=now)
+        if photo.confirmed_at is None:
+            return None
+        return service.links.read_url(photo.id, rendition, session_id=principal.session_id, now=now)
 
     return schemas.PhotoRead(
         id=photo.id,

@@ -46,7 +46,7 @@ async def post_confirmation(
             file_size=body.file_size,
             now=service.clock.now(),
         )
-    return photo_read(photo, service)
+    return photo_read(photo, service, principal)
 
 
 @router.get(
@@ -64,7 +64,7 @@ async def get_photos(
     """Return one page; uploads that are not finished are listed too."""
     async with service.unit_of_work() as uow:
         photos, total = await list_photos(uow, user_id=principal.user_id, page=page, page_size=page_size)
-    items = [photo_read(photo, service) for photo in photos]
+    items = [photo_read(photo, service, principal) for photo in photos]
     return schemas.PhotoPage(items=items, total=total, page=page, page_size=page_size)
 
 
@@ -80,7 +80,7 @@ async def get_photo(
     """Return the particulars with fresh links."""
     async with service.unit_of_work() as uow:
         photo = await show_photo(uow, user_id=principal.user_id, photo_id=photo_id)
-    return photo_read(photo, service)
+    return photo_read(photo, service, principal)
 
 
 @router.delete(

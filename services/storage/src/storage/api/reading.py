@@ -34,17 +34,19 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 class SignedLink:
     """What proves a reading link, and the range that its holder wants."""
 
+    session_id: UUID
     expires: int
     signature: str
     wanted: str | None
 
 
 async def _signed_link(
+    session: Annotated[UUID, Query()],
     expires: Annotated[int, Query(ge=0, le=9_999_999_999)],
     signature: Annotated[str, Query(max_length=128)],
     wanted: Annotated[str | None, Header(alias="Range", max_length=256)] = None,
 ) -> SignedLink:
-    return SignedLink(expires, signature, wanted)
+    return SignedLink(session, expires, signature, wanted)
 
 
 Link = Annotated[SignedLink, Depends(_signed_link)]
@@ -78,6 +80,7 @@ async def _read(service: Service, photo_id: UUID, link: SignedLink, rendition: R
     service.links.check(
         photo_id,
         rendition,
+        session_id=link.session_id,
         expires=link.expires,
         signature=link.signature,
         now=service.clock.now(),

@@ -60,6 +60,7 @@ async def post_upload(
         photo, token = await request_upload(
             uow,
             user_id=principal.user_id,
+            session_id=principal.session_id,
             content_type=declared.value,
             answer=answer,
             vault=service.vault,
@@ -94,6 +95,7 @@ async def put_content(
     photo_id: UUID,
     request: Request,
     service: CurrentService,
+    session: Annotated[UUID, Query()],
     token: Annotated[str, Query(max_length=128)],
     content_type: Annotated[str, Header(max_length=128, include_in_schema=False)] = "",
 ) -> schemas.UploadReceipt:
@@ -102,7 +104,7 @@ async def put_content(
     _refuse_announced_excess(request, limit)
     photo = await service.reception.receive(
         photo_id,
-        token=UploadToken(token),
+        token=UploadToken(token, session),
         content_type=content_type.partition(";")[0].strip().lower(),
         read_body=lambda: _read_body(request, limit, seconds=service.settings.upload_seconds),
     )

@@ -16,6 +16,7 @@ async def request_upload(
     uow: UnitOfWork,
     *,
     user_id: UUID,
+    session_id: UUID,
     content_type: str,
     answer: ConsentAnswer,
     vault: Vault,
@@ -27,7 +28,7 @@ async def request_upload(
     gate = await Gates(uow.session).share(user_id)
     if answer.consent_id is None or gate is None or not gate.granted or gate.epoch != answer.epoch:
         raise ConsentRequired
-    token = UploadToken.fresh()
+    token = UploadToken.fresh(session_id)
     photo_id = new_id()
     photo = Photo(
         id=photo_id,
