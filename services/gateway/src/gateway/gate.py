@@ -38,7 +38,7 @@ class Gate:
         self._clock = clock
 
     async def admit(self, route: Route, scope: Scope, address: str) -> Principal | None:
-        """Return who calls, None where no token is asked for; counts the request against the caller's limit."""
+        """Return who calls, None where no token is asked for; counts against the caller's limit."""
         if route.access is not Access.BEARER:
             self._tell(scope, await self._limits.spend(route.rate, address))
             if route.access is Access.LINK:
