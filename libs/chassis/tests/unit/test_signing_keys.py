@@ -56,8 +56,9 @@ async def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, time_pa
     assert issuer.asked == 2
 
 
+@pytest.mark.parametrize("row", ["A-13-new-and-withdrawn-keys"])
 async def test_new_key_is_found_without_a_refusal_and_a_withdrawn_one_is_forgotten(
-    issuer, another_key, time_passes
+    issuer, another_key, time_passes, row
 ):
     keys = KeySet(issuer.fetch)
     await keys.find("key-1")
@@ -67,7 +68,8 @@ async def test_new_key_is_found_without_a_refusal_and_a_withdrawn_one_is_forgott
     assert await keys.find("key-1") is None
 
 
-async def test_flood_of_unknown_key_names_asks_once(issuer, time_passes):
+@pytest.mark.parametrize("row", ["A-13-flood-of-unknown-names"])
+async def test_flood_of_unknown_key_names_asks_once(issuer, time_passes, row):
     keys = KeySet(issuer.fetch)
     await keys.find("key-1")
     time_passes(6)

@@ -14,7 +14,7 @@ CANARY = "canary@example.org"
 FORBIDDEN = ["email", "password", "token", "refresh_token", "authorization", "ip", "url", "query", "secret"]
 
 
-@pytest.mark.parametrize("field", FORBIDDEN)
+@pytest.mark.parametrize("field", FORBIDDEN, ids="A-19-{}".format)
 def test_field_that_could_hold_personal_data_is_dropped(field, logged):
     structlog.get_logger().info("something_happened", **{field: CANARY}, count=3)
     (line,) = logged()
@@ -29,7 +29,8 @@ def test_forbidden_field_is_dropped_at_any_depth(field, logged):
     assert line["data"] == {"deep": [{"count": 3}]}
 
 
-def test_line_is_json_in_utc_with_service_level_request_and_trace(logged):
+@pytest.mark.parametrize("row", ["A-19-logs-in-utc"])
+def test_line_is_json_in_utc_with_service_level_request_and_trace(logged, row):
     trace = context.continued_trace(None)
     request, traced = context.request_id.set("abc"), context.traceparent.set(trace)
     structlog.get_logger().warning("something_happened")

@@ -64,7 +64,8 @@ async def test_token_that_outlives_the_deny_list_is_refused(stage: Any) -> None:
     assert await status_of(stage, stage.mint.bearer(exp=time.time() + 2 * 86_400)) == 401
 
 
-async def test_session_ended_elsewhere_is_refused_within_a_second(stage: Any) -> None:
+@pytest.mark.parametrize("row", ["A-09-ended-elsewhere"])
+async def test_session_ended_elsewhere_is_refused_within_a_second(stage: Any, row: str) -> None:
     user, session, other = new_id(), new_id(), new_id()
     headers = stage.mint.bearer(user, session)
     assert await status_of(stage, headers) == 200
@@ -91,9 +92,9 @@ async def test_new_sign_in_after_all_sessions_ended_is_welcome(stage: Any) -> No
 @pytest.mark.parametrize(
     ("method", "path", "others_end"),
     [
-        ("POST", "/api/v1/auth/logout", False),
-        ("POST", "/api/v1/auth/logout-all", True),
-        ("DELETE", "/api/v1/users/me", True),
+        pytest.param("POST", "/api/v1/auth/logout", False, id="A-09-logout"),
+        pytest.param("POST", "/api/v1/auth/logout-all", True, id="A-09-logout-everywhere"),
+        pytest.param("DELETE", "/api/v1/users/me", True, id="A-09-deletion"),
     ],
 )
 async def test_own_token_is_refused_on_the_very_next_call(

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import jwt
+import pytest
 
 from chassis.settings import key_bytes
 from identity.use_cases.rotate_keys import rotate_keys
@@ -21,7 +22,8 @@ def kid_of(tokens):
     return jwt.get_unverified_header(tokens["access_token"])["kid"]
 
 
-async def test_the_next_key_is_published_before_it_signs(client, ada, service, clock):
+@pytest.mark.parametrize("row", ["A-13-published-before-use"])
+async def test_the_next_key_is_published_before_it_signs(client, ada, service, clock, row):
     (first,) = await published(client)
     second = await rotate(service, clock)
     assert await published(client) == [first, second]
@@ -30,7 +32,8 @@ async def test_the_next_key_is_published_before_it_signs(client, ada, service, c
     assert kid_of(await ada.log_in()) == second
 
 
-async def test_a_key_stays_published_until_its_last_token_has_expired(client, ada, service, clock):
+@pytest.mark.parametrize("row", ["A-13-kept-until-the-last-token"])
+async def test_a_key_stays_published_until_its_last_token_has_expired(client, ada, service, clock, row):
     (first,) = await published(client)
     second = await rotate(service, clock)
     clock.advance(timedelta(minutes=10 + 30))
@@ -39,13 +42,15 @@ async def test_a_key_stays_published_until_its_last_token_has_expired(client, ad
     assert await published(client) == [second]
 
 
-async def test_a_session_outlives_a_rotation(ada, service, clock):
+@pytest.mark.parametrize("row", ["A-13-session-goes-on"])
+async def test_a_session_outlives_a_rotation(ada, service, clock, row):
     await rotate(service, clock)
     clock.advance(timedelta(minutes=11))
     assert (await ada.refresh(ada.tokens["refresh_token"])).status_code == 200
 
 
-async def test_stored_keys_are_sealed_and_bound_to_their_name(platform, service, clock):
+@pytest.mark.parametrize("row", ["A-20-signing-keys"])
+async def test_stored_keys_are_sealed_and_bound_to_their_name(platform, service, clock, row):
     await rotate(service, clock)
     connection = await platform.connect_as_admin()
     try:

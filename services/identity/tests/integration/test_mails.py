@@ -37,7 +37,8 @@ async def test_a_link_works_once_even_when_clicked_twenty_times(client, ada, mai
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
 
 
-async def test_a_link_expires(client, ada, mailbox, post_office, clock):
+@pytest.mark.parametrize("row", ["A-06-expired"])
+async def test_a_link_expires(client, ada, mailbox, post_office, clock, row):
     await post_office()
     clock.advance(timedelta(hours=24, seconds=1))
     answer = await ask(client, "verify-email", {"token": mailbox.token()})
@@ -53,7 +54,10 @@ async def test_the_confirmation_is_sent_again_until_it_is_answered(client, ada, 
     assert len(await post_office()) == 2
 
 
-async def test_a_forgotten_password_is_replaced_and_every_session_ends(client, ada, mailbox, post_office):
+@pytest.mark.parametrize("row", ["A-06-sessions-end-and-the-owner-is-told"])
+async def test_a_forgotten_password_is_replaced_and_every_session_ends(
+    client, ada, mailbox, post_office, row
+):
     await post_office()
     assert (await ask(client, "request-password-reset", {"email": "ADA@example.org"})).status_code == 200
     assert (await post_office())[-1] == "Reset your password"
@@ -68,7 +72,10 @@ async def test_a_forgotten_password_is_replaced_and_every_session_ends(client, a
     assert (await post_office())[-1] == "Your password was changed"
 
 
-async def test_a_reset_link_is_no_confirmation_and_the_other_way_round(client, ada, mailbox, post_office):
+@pytest.mark.parametrize("row", ["A-06-for-one-purpose"])
+async def test_a_reset_link_is_no_confirmation_and_the_other_way_round(
+    client, ada, mailbox, post_office, row
+):
     await post_office()
     verify = mailbox.token()
     await ask(client, "request-password-reset", {"email": ada.email})
@@ -79,7 +86,10 @@ async def test_a_reset_link_is_no_confirmation_and_the_other_way_round(client, a
     assert crossed.status_code == 401
 
 
-async def test_a_reset_for_an_unknown_address_answers_the_same_and_mails_nobody(client, ada, post_office):
+@pytest.mark.parametrize("row", ["A-05-reset"])
+async def test_a_reset_for_an_unknown_address_answers_the_same_and_mails_nobody(
+    client, ada, post_office, row
+):
     sent = len(await post_office())
     known = await ask(client, "request-password-reset", {"email": ada.email})
     unknown = await ask(client, "request-password-reset", {"email": "nobody@example.org"})
@@ -87,7 +97,8 @@ async def test_a_reset_for_an_unknown_address_answers_the_same_and_mails_nobody(
     assert len(await post_office()) == sent + 1
 
 
-async def test_changing_the_password_keeps_this_device_and_ends_the_others(client, ada, post_office):
+@pytest.mark.parametrize("row", ["A-08-password-changed"])
+async def test_changing_the_password_keeps_this_device_and_ends_the_others(client, ada, post_office, row):
     other = await ada.log_in()
     await ada.log_in()
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -103,8 +114,9 @@ async def test_the_wrong_current_password_changes_nothing(client, ada):
     await ada.log_in()
 
 
+@pytest.mark.parametrize("row", ["A-08-address-changed"])
 async def test_a_new_address_counts_when_it_is_confirmed_and_the_old_one_is_told(
-    client, ada, mailbox, post_office
+    client, ada, mailbox, post_office, row
 ):
     await post_office()
     answer = await client.patch("/api/v1/users/me", json={"email": "new@example.org"}, headers=ada.bearer)
@@ -140,7 +152,10 @@ async def test_a_password_that_anyone_would_try_is_refused(client, password):
     assert answer.json()["type"] == "urn:irisvue:problem:weak-password"
 
 
-async def test_concealed_registration_says_nothing_and_mails_the_owner(service, ada, mailbox, post_office):
+@pytest.mark.parametrize("row", ["A-05-registration"])
+async def test_concealed_registration_says_nothing_and_mails_the_owner(
+    service, ada, mailbox, post_office, row
+):
     await post_office()
     settings = service.settings.model_copy(update={"registration_disclosure": "conceal"})
     app = create_api(settings)
@@ -179,7 +194,8 @@ async def test_the_linked_pages_open_and_carry_a_strict_policy(client):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-async def test_a_person_sees_and_ends_their_devices(client, ada):
+@pytest.mark.parametrize("row", ["A-08-list-and-end"])
+async def test_a_person_sees_and_ends_their_devices(client, ada, row):
     other = await ada.log_in()
     await ada.log_in()
     answer = await client.get("/api/v1/auth/sessions", headers=ada.bearer)

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from chassis.settings import key_bytes
 from identity.use_cases.rotate_keys import rotate_keys
 
@@ -24,7 +26,8 @@ async def refused(ada, tokens):
     return (await ada.refresh(tokens["refresh_token"])).status_code == 401
 
 
-async def test_01_lost_response(ada, client):
+@pytest.mark.parametrize("row", ["A-10-case-01"])
+async def test_01_lost_response(ada, client, row):
     lost = await refreshed(ada, ada.tokens)
     again = await refreshed(ada, ada.tokens)
     assert again["refresh_token"] == lost["refresh_token"]
@@ -32,27 +35,31 @@ async def test_01_lost_response(ada, client):
     assert not await refused(ada, again)
 
 
-async def test_02_two_parallel(ada, client):
+@pytest.mark.parametrize("row", ["A-10-case-02"])
+async def test_02_two_parallel(ada, client, row):
     pairs = await asyncio.gather(*(refreshed(ada, ada.tokens) for _ in range(20)))
     assert len({pair["refresh_token"] for pair in pairs}) == 1
     assert {await me(client, pair) for pair in pairs} == {200}
 
 
-async def test_03_app_killed_mid_write(ada, clock):
+@pytest.mark.parametrize("row", ["A-10-case-03"])
+async def test_03_app_killed_mid_write(ada, clock, row):
     await refreshed(ada, ada.tokens)
     clock.advance(timedelta(hours=20))
     recovered = await refreshed(ada, ada.tokens)
     await refreshed(ada, recovered)
 
 
-async def test_04_replay_of_a_token_two_generations_old(ada):
+@pytest.mark.parametrize("row", ["A-10-case-04"])
+async def test_04_replay_of_a_token_two_generations_old(ada, row):
     second = await refreshed(ada, ada.tokens)
     third = await refreshed(ada, second)
     assert await refused(ada, ada.tokens)
     assert await refused(ada, third)
 
 
-async def test_05_stolen_token_race(ada, events):
+@pytest.mark.parametrize("row", ["A-10-case-05"])
+async def test_05_stolen_token_race(ada, events, row):
     thief = await refreshed(ada, ada.tokens)
     thief = await refreshed(ada, thief)
     assert await refused(ada, ada.tokens)
@@ -61,14 +68,16 @@ async def test_05_stolen_token_race(ada, events):
     assert (await ada.log_in())["access_token"]
 
 
-async def test_06_clock_skew_of_five_minutes_either_way(ada, clock):
+@pytest.mark.parametrize("row", ["A-10-case-06"])
+async def test_06_clock_skew_of_five_minutes_either_way(ada, clock, row):
     clock.advance(timedelta(minutes=5))
     ahead = await refreshed(ada, ada.tokens)
     clock.advance(timedelta(minutes=-10))
     await refreshed(ada, ahead)
 
 
-async def test_07_restored_device_backup(ada, client):
+@pytest.mark.parametrize("row", ["A-10-case-07"])
+async def test_07_restored_device_backup(ada, client, row):
     backup = ada.tokens
     newer = await refreshed(ada, backup)
     newest = await refreshed(ada, newer)
@@ -78,12 +87,14 @@ async def test_07_restored_device_backup(ada, client):
     assert await me(client, ada.tokens) == 200
 
 
-async def test_08_idle_expiry(ada, clock):
+@pytest.mark.parametrize("row", ["A-10-case-08"])
+async def test_08_idle_expiry(ada, clock, row):
     clock.advance(timedelta(days=30, seconds=1))
     assert await refused(ada, ada.tokens)
 
 
-async def test_09_absolute_expiry(ada, clock):
+@pytest.mark.parametrize("row", ["A-10-case-09"])
+async def test_09_absolute_expiry(ada, clock, row):
     tokens = ada.tokens
     for _ in range(4):
         clock.advance(timedelta(days=22))
@@ -92,7 +103,8 @@ async def test_09_absolute_expiry(ada, clock):
     assert await refused(ada, tokens)
 
 
-async def test_10_logout_race(ada, client):
+@pytest.mark.parametrize("row", ["A-10-case-10"])
+async def test_10_logout_race(ada, client, row):
     logout = client.post("/api/v1/auth/logout", headers=ada.bearer)
     answer, _ = await asyncio.gather(ada.refresh(ada.tokens["refresh_token"]), logout)
     if answer.status_code == 200:
@@ -101,7 +113,8 @@ async def test_10_logout_race(ada, client):
     assert await refused(ada, ada.tokens)
 
 
-async def test_11_deletion_race(ada, client):
+@pytest.mark.parametrize("row", ["A-10-case-11"])
+async def test_11_deletion_race(ada, client, row):
     deletion = client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
     answer, deleted = await asyncio.gather(ada.refresh(ada.tokens["refresh_token"]), deletion)
     assert deleted.status_code == 200
@@ -111,7 +124,8 @@ async def test_11_deletion_race(ada, client):
     assert await refused(ada, ada.tokens)
 
 
-async def test_12_key_rotation_mid_session(ada, client, service, clock):
+@pytest.mark.parametrize("row", ["A-10-case-12"])
+async def test_12_key_rotation_mid_session(ada, client, service, clock, row):
     async with service.unit_of_work() as uow:
         await rotate_keys(
             uow,

@@ -15,7 +15,11 @@ async def test_a_form_signs_in_as_well_as_json(client, ada):
 
 
 @pytest.mark.parametrize(
-    ("email", "password"), [("ada@example.org", "wrong password"), ("nobody@example.org", PASSWORD)]
+    ("email", "password"),
+    [
+        pytest.param("ada@example.org", "wrong password", id="A-05-wrong-password"),
+        pytest.param("nobody@example.org", PASSWORD, id="A-05-unknown-address"),
+    ],
 )
 async def test_a_wrong_password_and_an_unknown_address_look_the_same(client, ada, email, password):
     answer = await client.post("/api/v1/auth/login/json", json={"email": email, "password": password})

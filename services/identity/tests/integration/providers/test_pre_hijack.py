@@ -10,7 +10,7 @@ from sqlalchemy import select
 from identity.models import Mail, ProviderIdentity
 from identity.use_cases.send_mail import send_mail
 
-pytestmark = pytest.mark.parametrize("provider", ["apple", "google"])
+pytestmark = pytest.mark.parametrize("provider", ["apple", "google"], ids="S7-{}".format)
 
 PASSWORD = "correct horse battery staple"
 VICTIM = "ada@example.org"

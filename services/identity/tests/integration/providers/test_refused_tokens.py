@@ -1,5 +1,6 @@
 """Tokens of Apple and Google that prove nothing (OIDC Core §3.1.3.7, RFC 8725)."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -124,16 +125,16 @@ async def refused(answer, rows) -> None:
     assert await rows(User) == await rows(ProviderIdentity) == 0
 
 
-@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("provider", ["apple", "google"])
+@pytest.mark.parametrize("case", CASES, ids="S8-{}".format)
 async def test_a_token_that_proves_nothing_is_refused(phone, rows, provider, case):
     fake = phone.fakes[provider]
     fake.keys.append(fake.keyring.weak_rsa)
     await refused(await phone.send(provider, CASES[case](fake)), rows)
 
 
-@pytest.mark.parametrize("case", NONCE_CASES)
 @pytest.mark.parametrize("provider", ["apple", "google"])
+@pytest.mark.parametrize("case", NONCE_CASES, ids="S8-{}".format)
 async def test_a_nonce_must_be_in_the_token_and_in_the_request(phone, rows, provider, case):
     answer = await phone.sign_in(provider, nonce=NONCE_CASES[case], fields={"nonce": NONCE})
     await refused(answer, rows)
@@ -151,7 +152,9 @@ async def test_an_access_token_of_ours_is_no_id_token(client, ada, phone):
     assert (await client.get("/api/v1/users/me", headers=ada.bearer)).status_code == 200
 
 
-@pytest.mark.parametrize("azp", ["stranger.apps.example", "", None, ["web.apps.example"]])
+@pytest.mark.parametrize(
+    "azp", ["stranger.apps.example", "", None, ["web.apps.example"]], ids="S8-azp-{}".format
+)
 async def test_google_s_token_for_another_party_is_refused(phone, rows, azp):
     answer = await phone.sign_in("google", azp=azp)
     await refused(answer, rows)
@@ -191,8 +194,10 @@ async def test_the_answer_and_the_log_say_nothing_of_the_token(phone, capsys, pr
     assert "001234" not in shown
 
 
-@pytest.mark.parametrize("trouble", ["redirect", "oversize", "slow", "not json", 404, 500])
 @pytest.mark.parametrize("provider", ["apple", "google"])
+@pytest.mark.parametrize(
+    "trouble", ["redirect", "oversize", "slow", "not json", 404, 500], ids="S8-keys-{}".format
+)
 async def test_without_keys_nobody_is_believed_and_nobody_waits_long(phone, rows, provider, trouble):
     fake = phone.fakes[provider]
     fake.trouble["keys"] = trouble
@@ -205,7 +210,26 @@ async def test_without_keys_nobody_is_believed_and_nobody_waits_long(phone, rows
     assert await rows(User) == 0
 
 
-async def test_made_up_key_names_do_not_make_us_ask_the_provider_each_time(phone, apple):
+@pytest.mark.parametrize("provider", ["apple", "google"], ids="S8-{}".format)
+async def test_while_a_provider_is_slow_everybody_else_is_served(client, ada, phone, rows, provider):
+    fake = phone.fakes[provider]
+    fake.trouble["keys"] = "slow"
+    waiting = [asyncio.create_task(phone.sign_in(provider)) for _ in range(20)]
+    served = 0
+    while not all(sign_in.done() for sign_in in waiting):
+        assert (await client.get("/api/v1/users/me", headers=ada.bearer)).status_code == 200
+        served += 1
+    assert served > 1
+    assert {(await sign_in).status_code for sign_in in waiting} == {503}
+    assert await rows(ProviderIdentity) == 0
+
+
+def test_at_least_twenty_five_tokens_that_prove_nothing_are_tried():
+    assert len(CASES) + len(NONCE_CASES) >= 25
+
+
+@pytest.mark.parametrize("row", ["A-13-flood-at-a-provider"])
+async def test_made_up_key_names_do_not_make_us_ask_the_provider_each_time(phone, apple, row):
     await phone.signed_in("apple")
     for number in range(20):
         assert (await phone.send("apple", misnamed(apple, f"made-up-{number}"))).status_code == 401
