@@ -14,6 +14,7 @@ import aiohttp
 
 from cluster.environment import service_environment
 from cluster.testing.platform import Platform
+from cluster.variables import DATABASE_SERVICES
 
 START_SECONDS = 90.0
 PAUSE_SECONDS = 0.1
@@ -29,22 +30,28 @@ class ApiProcess:
 
 
 @contextlib.asynccontextmanager
-async def api_process(platform: Platform, service: str, **variables: str) -> AsyncIterator[ApiProcess]:
-    """Start `python -m <service> api` on a free port, migrated and ready; it ends with the block.
+async def api_process(
+    platform: Platform, service: str, *, silent: bool = False, ready: str = "readiness", **variables: str
+) -> AsyncIterator[ApiProcess]:
+    """Start `python -m <service> api` on a free port, migrated; `ready` names the health that it must reach.
 
-    `variables` replace or add some of its environment.
+    It ends with the block. Its log goes where the caller's goes, or nowhere; `variables` replace or add some
+    of its environment.
     """
-    platform.migrate(service)
+    if service in DATABASE_SERVICES:
+        platform.migrate(service)
     servers = platform.servers
     environment = service_environment(servers.values, service, servers.network)
     port = _free_port()
     own = {f"{service.upper()}_PORT": str(port), f"{service.upper()}_LOG_LEVEL": "WARNING", **variables}
     process = subprocess.Popen(  # noqa: ASYNC220 - it returns as soon as the process exists
-        [sys.executable, "-m", service, "api"], env={**os.environ, **environment, **own}
+        [sys.executable, "-m", service, "api"],
+        env={**os.environ, **environment, **own},
+        stdout=subprocess.DEVNULL if silent else None,
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        await _until_ready(process, f"{url}/health/readiness")
+        await _until_ready(process, f"{url}/health/{ready}")
         yield ApiProcess(url, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -27,12 +27,15 @@ Process = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
-def native_servers() -> Iterator[RunningServers]:
-    """Real servers in a temporary directory; gone at the end, with their data."""
+def native_servers(*, durable: bool = False) -> Iterator[RunningServers]:
+    """Real servers in a temporary directory; gone at the end, with their data.
+
+    `durable` flushes to the disk as in production, for measurements.
+    """
     install_missing(Progress(sys.stderr))
     directory = temporary_directory()
     values = values_on_free_ports(directory)
-    servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=False)
+    servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=durable)
     with warden(str(directory), (directory, servers.postgres.home)):
         started: list[Process] = []
         try:

@@ -93,16 +93,17 @@ class Platform:
         return await asyncpg.connect(f"{dsn}/{database}", timeout=5)
 
 
+async def prepared(servers: RunningServers) -> Platform:
+    """Return the servers with everything on them that a cluster's own have."""
+    await asyncio.gather(
+        prepare_postgres(servers.postgres_dsn, servers.role_passwords),
+        prepare_rabbitmq(servers.management_url, servers.rabbitmq_admin, servers.broker_passwords),
+        prepare_bucket(servers.s3_endpoint, servers.s3_admin),
+    )
+    return Platform(servers)
+
+
 @pytest.fixture(scope="session")
 def platform(servers: RunningServers) -> Platform:
     """Prepare the servers once per session."""
-
-    async def prepare() -> None:
-        await asyncio.gather(
-            prepare_postgres(servers.postgres_dsn, servers.role_passwords),
-            prepare_rabbitmq(servers.management_url, servers.rabbitmq_admin, servers.broker_passwords),
-            prepare_bucket(servers.s3_endpoint, servers.s3_admin),
-        )
-
-    asyncio.run(prepare())
-    return Platform(servers)
+    return asyncio.run(prepared(servers))
