@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest
 mode ?= $(MODE)
 DATABASES := identity consent storage
 
-.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos \
+.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
 	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs
 
 help: ## Print this list
@@ -47,8 +47,10 @@ integration: .venv/.installed ## Run the tests on real servers
 	$(PYTEST) -m integration
 e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containers)
 	$(PYTEST) -m e2e
-chaos: .venv/.installed ## Run the tests with faults
-	$(PYTEST) -m chaos
+chaos: .venv/.installed ## Run the tests with faults and floods; they say what they measured
+	$(PYTEST) -m chaos -s
+bench: .venv/.installed ## Measure identity against the limit of the machine; fails when a bar is missed
+	$(PY) -m benchmarks
 
 ##@ Code
 check: lint types imports ## Run every check of the source
@@ -60,7 +62,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES)
+	.venv/bin/mypy $(SOURCES) benchmarks
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 

@@ -15,7 +15,7 @@ from identity.policy import WeakPassword, is_weak_password, normalised_password
 
 T = TypeVar("T")
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How long a thread that has hashed waits for the interpreter; the usual 5 ms are a quarter of a hash."""
 
 

@@ -1,0 +1,1 @@
+"""Compares the platform with its limits, side by side in one run; `make bench`."""
