@@ -113,7 +113,7 @@ def page(bars: Sequence[Bar], rounds: Sequence[Round], *, about: str, of_rounds:
 {chr(10).join(figures.values())}
 
 - {about}
-- {os.cpu_count()} cores for servers, API, clients and what else ran; load at the end {os.getloadavg()[0]:.1f};
+- {os.cpu_count()} cores for servers, API, clients and others; load at the end {os.getloadavg()[0]:.1f};
   {platform.system()} {platform.machine()}, Python {platform.python_version()}
 - {servers}; {versions}
 """
