@@ -18,6 +18,13 @@ PROVIDER_SETTINGS = (
     "APPLE_KEY_ID",
     "APPLE_PRIVATE_KEY",
 )
+ACCOUNT_SETTINGS = (
+    "PASSWORD_MIN_LENGTH",
+    "REGISTRATION_DISCLOSURE",
+    "ERASURE_FRESH_MINUTES",
+    "MAIL_SENDER",
+    "MAIL_LINK_BASE",
+)
 PASSKEY_SETTINGS = ("PASSKEY_RP_ID", "PASSKEY_RP_NAME", "PASSKEY_ORIGINS")
 INSIDE_API_PORT = 8000
 INSIDE_WORKER_PORT = 8001
@@ -141,7 +148,10 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
             "PROVIDER_TOKEN_KEY": values["IDENTITY_PROVIDER_TOKEN_KEY"],
             "SMTP_URL": f"smtp://{network.smtp}",
             "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
-            **{name: values.get(f"IDENTITY_{name}", "") for name in (*PROVIDER_SETTINGS, *PASSKEY_SETTINGS)},
+            **{
+                name: values.get(f"IDENTITY_{name}", "")
+                for name in (*ACCOUNT_SETTINGS, *PROVIDER_SETTINGS, *PASSKEY_SETTINGS)
+            },
         },
         "consent": {"GEOIP_DB_PATH": values.get("CONSENT_GEOIP_DB_PATH", "")},
         "storage": {

@@ -122,6 +122,19 @@ def _passkeys() -> Group:
     )
 
 
+def _accounts() -> Group:
+    optional = {
+        "IDENTITY_PASSWORD_MIN_LENGTH": "Shortest password, 8 to 64; empty: 8.",
+        "IDENTITY_REGISTRATION_DISCLOSURE": "conceal: registering a taken address tells only its owner.",
+        "IDENTITY_ERASURE_FRESH_MINUTES": "How recent a sign-in must be to delete the account; empty: any.",
+        "IDENTITY_MAIL_SENDER": "Who mails come from, as `Name <address>`.",
+        "IDENTITY_MAIL_LINK_BASE": "Where links in mails lead; empty: our own pages.",
+    }
+    return Group(
+        "Accounts", tuple(Variable(name, comment, optional=True) for name, comment in optional.items())
+    )
+
+
 def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
     return Variable(name, comment, make=make)
 
@@ -189,7 +202,15 @@ def _service_secrets() -> Group:
 
 def groups() -> tuple[Group, ...]:
     """All variables, in the order in which `.env` lists them."""
-    return (_general(), _ports(), _providers(), _passkeys(), _server_secrets(), _service_secrets())
+    return (
+        _general(),
+        _ports(),
+        _accounts(),
+        _providers(),
+        _passkeys(),
+        _server_secrets(),
+        _service_secrets(),
+    )
 
 
 def variables() -> dict[str, Variable]:

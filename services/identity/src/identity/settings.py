@@ -25,7 +25,12 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     """What identity needs beside what every service needs."""
 
     model_config = SettingsConfigDict(
-        env_prefix="IDENTITY_", extra="ignore", hide_input_in_errors=True, frozen=True
+        env_prefix="IDENTITY_",
+        # Compose hands an unset variable on as an empty one.
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        frozen=True,
     )
 
     port: int = 18101

@@ -85,3 +85,23 @@ def test_production_reaches_providers_over_tls_only(made, name):
     production = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://irisvue.example"}
     with pytest.raises(ValidationError, match="https://"):
         made(**production, **{name: "http://provider.example/"})
+
+
+CHOICES = {
+    "PASSWORD_MIN_LENGTH": ("password_min_length", 8, "15", 15),
+    "REGISTRATION_DISCLOSURE": ("registration_disclosure", "tell", "conceal", "conceal"),
+    "ERASURE_FRESH_MINUTES": ("erasure_fresh_minutes", 0, "5", 5),
+    "MAIL_LINK_BASE": (
+        "link_base",
+        "http://localhost:8000/api/v1/auth",
+        "https://app.example",
+        "https://app.example",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_an_empty_variable_is_as_good_as_none(made, name):
+    field, default, text, value = CHOICES[name]
+    assert getattr(made(**{name: ""}), field) == default
+    assert getattr(made(**{name: text}), field) == value
