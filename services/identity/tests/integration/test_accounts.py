@@ -89,3 +89,17 @@ async def test_unknown_paths_and_methods_are_problems(client):
     assert (unknown.status_code, wrong_method.status_code) == (404, 405)
     assert unknown.json()["type"] == "urn:irisvue:problem:not-found"
     assert wrong_method.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("login/json", {"json": {"email": "ada\0@example.org", "password": PASSWORD}}, 401),
+        ("login", {"data": {"username": "ada\0@example.org", "password": PASSWORD}}, 401),
+        ("request-password-reset", {"json": {"email": "ada\0@example.org"}}, 200),
+        ("register", {"json": {"email": "ada\0@example.org", "password": PASSWORD}}, 422),
+    ],
+)
+async def test_an_address_that_the_database_can_not_hold_is_an_unknown_one(client, ada, path, sent, status):
+    answer = await client.post(f"/api/v1/auth/{path}", **sent)
+    assert answer.status_code == status

@@ -13,6 +13,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
+from schemathesis.hooks import unregister
 
 LONGEST_ANSWER_SECONDS = 30
 SHOWN_FAILURES = 3
@@ -91,10 +92,16 @@ def fuzz(
     _put_examples(document, examples or {})
     config = SchemathesisConfig.from_dict(_configuration(url, seed, cases, also_refused or {}))
     schema = schemathesis.openapi.from_dict(document, config=config)
-    schema.hook("before_call")(_use_no_key_twice)
     if new_token is not None:
         _sign_in(schema, new_token)
-    findings = Findings(seed)
+    schemathesis.hook("before_call")(_use_no_key_twice)
+    try:
+        return _run(schema, Findings(seed))
+    finally:
+        unregister(_use_no_key_twice)
+
+
+def _run(schema: Any, findings: Findings) -> Findings:
     for event in from_schema(schema).execute():
         match event:
             case events.FatalError():
