@@ -51,3 +51,11 @@ async def test_an_operator_rotates_keys_and_sees_stuck_mails(platform, ada, serv
 async def test_a_wrong_id_is_named_as_such(platform, service):
     assert "no account" in operate(platform, "end-sessions", "019ab0c4-1000-7001-8001-0000316edc57").stderr
     assert operate(platform, "sessions", "nonsense").returncode == 2
+
+
+async def test_a_weak_password_of_an_admin_is_refused_in_a_sentence(platform, service):
+    made = operate(platform, "create-admin", "ops@example.org", typed="passwordpassword\n")
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "Choose a longer one" in made.stderr
+    assert "Traceback" not in made.stderr
+    assert "passwordpassword" not in made.stderr

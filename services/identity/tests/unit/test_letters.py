@@ -1,0 +1,57 @@
+"""What mails say: in text and in HTML alike, for every kind, and true."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.fields import MailKind
+from identity.letters import LETTERS, write
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LINK = "https://app.example/reset-password#token=a&b"
+
+
+def written(kind, *, good_for=timedelta(minutes=15)):
+    return write(
+        kind,
+        sender="IrisVue <no-reply@irisvue.example>",
+        recipient="ada@example.org",
+        link=LINK if LETTERS[kind].path else None,
+        good_for=good_for,
+        now=NOW,
+    )
+
+
+def parts(message):
+    return [message.get_body((kind,)).get_content() for kind in ("plain", "html")]
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_every_kind_of_mail_is_written_in_text_and_in_html(kind):
+    message = written(kind)
+    text, html = parts(message)
+    assert (message["To"], message["Auto-Submitted"]) == ("ada@example.org", "auto-generated")
+    assert message["Message-ID"].endswith("@irisvue.example>")
+    assert (LINK in text) is bool(LETTERS[kind].path)
+    assert ("#token=a&amp;b" in html) is bool(LETTERS[kind].path)
+    for sentence in LETTERS[kind].sentences:
+        begin = sentence.partition("{")[0].partition("'")[0]
+        assert begin in text.replace("\n", " ")
+        assert begin in html
+    assert "ada@example.org" not in text + html
+    assert "{" not in text + html
+
+
+@pytest.mark.parametrize(
+    ("good_for", "said"),
+    [
+        (timedelta(minutes=15), "15 minutes"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(hours=24), "24 hours"),
+        (timedelta(minutes=90), "90 minutes"),
+    ],
+)
+def test_a_mail_says_how_long_its_link_is_good(good_for, said):
+    for part in parts(written(MailKind.RESET_PASSWORD, good_for=good_for)):
+        assert f"The link works once, for {said}." in part
