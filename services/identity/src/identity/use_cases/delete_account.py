@@ -38,9 +38,6 @@ async def delete_account(
         raise Unauthorized
     deletion = Deletion(erasure_id=new_id(), requested_at=now, status_token=new_capability())
     user.is_active, user.erasure_id, user.updated_at = False, deletion.erasure_id, now
-    await log_out_everywhere(
-        uow, user_id=user_id, reason=RevocationReason.DELETION, now=now, token_lifetime=token_lifetime
-    )
     erasure = Erasure(
         id=deletion.erasure_id,
         user_id=user_id,
@@ -57,5 +54,9 @@ async def delete_account(
     request_mail(uow, user_id=user_id, kind=MailKind.ACCOUNT_DELETED, now=now)
     uow.publish(
         UserDeleted(user_id=user_id, erasure_id=erasure.id, requested_at=now, deadline=erasure.deadline)
+    )
+    # Last, because revocations are written one transaction at a time: no other sign-out waits for the rest.
+    await log_out_everywhere(
+        uow, user_id=user_id, reason=RevocationReason.DELETION, now=now, token_lifetime=token_lifetime
     )
     return deletion
