@@ -47,8 +47,9 @@ integration: .venv/.installed ## Run the tests on real servers
 	$(PYTEST) -m integration
 e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containers)
 	$(PYTEST) -m e2e
-chaos: .venv/.installed ## Run the tests with faults and floods; they say what they measured
+chaos: .venv/.installed ## Run the tests with floods, guesses and thousands of requests; they say what they measured
 	$(PYTEST) -m chaos -s
+	$(PYTEST) -m contract -k test_generated_requests -s --generated-cases 60 --generated-seed $$(date +%s)
 bench: .venv/.installed ## Measure identity against the limit of the machine; fails when a bar is missed
 	$(PY) -m benchmarks
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, Problem
+from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, Problem, Unauthorized
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -50,6 +50,7 @@ _ALWAYS: dict[str, str] = {
     "503": "Temporarily unavailable (`service-unavailable`)",
 }
 _WITH_BODY: dict[str, str] = {"400": "The request can't be read (`bad-request`)"}
+_WITH_LOCK: dict[str, str] = {"401": f"{Unauthorized.title} (`{Unauthorized.slug}`)"}
 
 
 def document_problems(app: FastAPI) -> None:
@@ -76,11 +77,13 @@ def document_problems(app: FastAPI) -> None:
 
 def _add_common_problems(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    for status, description in (_ALWAYS | (_WITH_BODY if "requestBody" in operation else {})).items():
+    body = _WITH_BODY if "requestBody" in operation else {}
+    lock = _WITH_LOCK if "security" in operation else {}
+    for status, description in (_ALWAYS | body | lock).items():
         # What the framework says by itself about a 422 shows another document than ours.
         own = PROBLEM_JSON in responses.get(status, {}).get("content", {})
-        described = [responses[status]["description"]] if own else []
-        responses[status] = {"description": "; ".join([*described, description]), **_CONTENT}
+        described = responses[status]["description"].split("; ") if own else []
+        responses[status] = {"description": "; ".join(dict.fromkeys([*described, description])), **_CONTENT}
 
 
 def name_operation(route: APIRoute) -> str:

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
-from chassis.problems import NotFound
+from chassis.openapi import problems
+from chassis.problems import Forbidden, NotFound
 from chassis.service_auth import client_address, require_service
 from consent.policy import utc_day
 from consent.schemas import (
@@ -37,7 +38,7 @@ public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=Idemp
 internal = APIRouter(prefix="/internal", tags=["internal"])
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
@@ -105,7 +106,11 @@ async def get_biometric_status(service: CurrentService, principal: CurrentPrinci
     return BiometricStatus(has_consent=record is not None, consent_record=record)
 
 
-@public.post("/consent/{consent_id}/withdraw", summary="No longer agree; no reason is asked for")
+@public.post(
+    "/consent/{consent_id}/withdraw",
+    summary="No longer agree; no reason is asked for",
+    responses=problems(NotFound),
+)
 async def post_withdrawal(
     consent_id: UUID, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
@@ -117,7 +122,11 @@ async def post_withdrawal(
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
 
 
-@public.get("/consent-texts/{jurisdiction}/{consent_type}", summary="The texts people agree to")
+@public.get(
+    "/consent-texts/{jurisdiction}/{consent_type}",
+    summary="The texts people agree to",
+    responses=problems(NotFound),
+)
 async def get_consent_texts(
     jurisdiction: str, consent_type: ConsentType, service: CurrentService
 ) -> ConsentTextsRead:
@@ -140,6 +149,7 @@ async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     "/consents/{user_id}/{consent_type}",
     dependencies=[Depends(require_service("storage", "gateway"))],
     summary="Whether a person's consent is live at this moment",
+    responses=problems(Forbidden),
 )
 async def get_answer(user_id: UUID, consent_type: ConsentType, service: CurrentService) -> ConsentAnswer:
     """Answer from the ledger itself; never cached, here or on the way."""

@@ -21,8 +21,10 @@ SHOWN_FAILURES = 3
 UNAUTHORIZED = 401
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REFUSALS = range(300, 600)
-ACCEPTED_BY_DEFAULT = ("2xx", "3xx", 401, 403, 404, 409, 429, "5xx")
+VALID_ANSWERS = ("2xx", "3xx", 401, 403, 404, 409, 429, "5xx")
 """What the library lets a valid request be answered; a server's error is another check's business."""
+INVALID_ANSWERS = (400, 401, 403, 404, 405, 406, 409, 415, 422, 428, 429, "5xx")
+"""What it lets an invalid one be answered."""
 
 
 @dataclass
@@ -80,17 +82,21 @@ def fuzz(
     new_token: Callable[[], str] | None = None,
     examples: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     also_refused: Mapping[str, Sequence[int]] | None = None,
+    unchecked: Mapping[str, Sequence[str]] | None = None,
 ) -> Findings:
     """Send generated requests, about `cases` random ones per operation and as many again by rule; blocks.
 
     `new_token` makes an access token whenever the last one was refused; without it nobody is signed in.
     `examples` are bodies by operation (`POST /things`) that are sent as they are. `also_refused` names the
     statuses with which an operation may refuse what its schema allows: rules that no schema can spell.
+    `unchecked` names the checks that an operation can't pass; say why where you call this.
     """
     load_all_checks()
     document = requests.get(f"{url}/openapi.json", timeout=LONGEST_ANSWER_SECONDS).json()
     _put_examples(document, examples or {})
-    config = SchemathesisConfig.from_dict(_configuration(url, seed, cases, also_refused or {}))
+    config = SchemathesisConfig.from_dict(
+        _configuration(url, seed, cases, _rules(also_refused or {}, unchecked or {}))
+    )
     schema = schemathesis.openapi.from_dict(document, config=config)
     if new_token is not None:
         _sign_in(schema, new_token)
@@ -115,9 +121,7 @@ def _run(schema: Any, findings: Findings) -> Findings:
     return findings
 
 
-def _configuration(
-    url: str, seed: int, cases: int, also_refused: Mapping[str, Sequence[int]]
-) -> dict[str, Any]:
+def _configuration(url: str, seed: int, cases: int, rules: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "seed": seed,
         "base-url": url,
@@ -125,16 +129,22 @@ def _configuration(
         "continue-on-failure": True,
         "request-timeout": LONGEST_ANSWER_SECONDS,
         "generation": {"max-examples": cases, "database": "none", "no-shrink": True},
-        "operations": [
-            {
-                "include-name": operation,
-                "checks": {
-                    "positive_data_acceptance": {"expected-statuses": [*ACCEPTED_BY_DEFAULT, *statuses]}
-                },
-            }
-            for operation, statuses in also_refused.items()
-        ],
+        "operations": rules,
     }
+
+
+def _rules(
+    also_refused: Mapping[str, Sequence[int]], unchecked: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    checks: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation, statuses in also_refused.items():
+        checks[operation] |= {
+            "positive_data_acceptance": {"expected-statuses": [*VALID_ANSWERS, *statuses]},
+            "negative_data_rejection": {"expected-statuses": sorted({*INVALID_ANSWERS, *statuses}, key=str)},
+        }
+    for operation, names in unchecked.items():
+        checks[operation] |= {name: {"enabled": False} for name in names}
+    return [{"include-name": operation, "checks": chosen} for operation, chosen in checks.items()]
 
 
 def _put_examples(document: dict[str, Any], examples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

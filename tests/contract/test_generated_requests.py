@@ -1,0 +1,74 @@
+"""Whatever is sent to consent and storage, they answer as their OpenAPI documents say (S1)."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chassis.ids import new_id
+from chassis.testing.fuzzing import Findings, fuzz
+from cluster.testing.api_process import api_process
+from identity.models import Session
+from identity.settings import IdentitySettings
+from identity.tokens import TokenIssuer
+
+SERVICES = Path(__file__).parents[2] / "services"
+ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
+    "consent": {},
+    # A link that nobody gave out is refused or gone, whatever comes with it.
+    "storage": {"PUT /api/v1/photos/{photo_id}/content": [400, 410, 413, 415]},
+}
+# `/photos/upload` is the address of a photo called "upload" as well, as far as the other methods go.
+UNCHECKED: dict[str, dict[str, list[str]]] = {
+    "consent": {},
+    "storage": {"POST /api/v1/photos/upload": ["unsupported_method", "allow_header_conformance"]},
+}
+
+
+@pytest.fixture
+def issuer(platform) -> TokenIssuer:
+    """Return what signs as identity does; consent and storage ask nobody whether a session is open."""
+    with platform.variables_of("identity"):
+        return TokenIssuer(IdentitySettings())
+
+
+def bearer_only(service: str) -> Iterator[str]:
+    """Name the operations that need a person's token."""
+    document = json.loads((SERVICES / service / "openapi.json").read_text())
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if "security" in operation:
+                yield f"{method.upper()} {path}"
+
+
+@pytest.mark.parametrize("service", ALSO_REFUSED)
+async def test_every_answer_is_as_documented(platform, issuer, request, service) -> None:
+    def new_token() -> str:
+        now = datetime.now(UTC)
+        return issuer.access_token(Session(id=new_id(), user_id=new_id(), authenticated_at=now), now=now)
+
+    def both(url: str) -> list[Findings]:
+        """Send everything with a person's token, and again with none."""
+        rules = {"also_refused": ALSO_REFUSED[service], "unchecked": UNCHECKED[service]}
+        amount = {
+            "cases": request.config.getoption("--generated-cases"),
+            "seed": request.config.getoption("--generated-seed"),
+        }
+        return [fuzz(url, new_token=token, **amount, **rules) for token in (new_token, None)]
+
+    async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(api_process(platform, "identity", silent=True))
+        own = {"CONSENT_IDENTITY_URL": identity.url}
+        consent = await stack.enter_async_context(api_process(platform, "consent", silent=True, **own))
+        own = {"STORAGE_IDENTITY_URL": identity.url, "STORAGE_CONSENT_URL": consent.url}
+        storage = await stack.enter_async_context(api_process(platform, "storage", silent=True, **own))
+        url = {"consent": consent, "storage": storage}[service].url
+        signed_in, anonymous = await asyncio.to_thread(both, url)
+    print(f"\n{service}: {signed_in.report()}\nanonymous: {anonymous.report()}")
+    assert not signed_in.failures
+    assert not anonymous.failures
+    assert not anonymous.succeeded & set(bearer_only(service))
