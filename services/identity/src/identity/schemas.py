@@ -133,6 +133,19 @@ class AppleNotification(RequestBody):
     payload: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
 
 
+class ProviderRead(BaseModel):
+    """A provider that opens the account."""
+
+    provider: str
+    linked_at: datetime
+
+
+class ProviderList(BaseModel):
+    """The providers that open the account, the oldest first."""
+
+    providers: list[ProviderRead]
+
+
 class RefreshRequest(RequestBody):
     """A refresh token to exchange."""
 

@@ -38,9 +38,11 @@ ALSO_REFUSED = {
 NEVER_SUCCEED = {
     "POST /api/v1/auth/apple",
     "POST /api/v1/auth/apple/link",
+    "DELETE /api/v1/auth/apple/link",
     "POST /api/v1/auth/apple/notifications",
     "POST /api/v1/auth/google",
     "POST /api/v1/auth/google/link",
+    "DELETE /api/v1/auth/google/link",
     "POST /api/v1/auth/passkeys/authentication/verify",
     "POST /api/v1/auth/passkeys/registration/verify",
     "DELETE /api/v1/auth/passkeys/{passkey_id}",

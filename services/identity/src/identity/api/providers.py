@@ -3,32 +3,45 @@
 from fastapi import APIRouter
 from pydantic import SecretStr
 
+from chassis.auth import CurrentPrincipal, Principal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
-from chassis.problems import Unauthorized
+from chassis.problems import NotFound, Unauthorized
+from contracts.fields import AuthProvider
 from identity import schemas
-from identity.api.dependencies import CurrentDevice, CurrentService, FreshlySignedIn, token_response
+from identity.api.dependencies import (
+    CurrentDevice,
+    CurrentService,
+    FreshlySignedIn,
+    SignedIn,
+    token_response,
+)
+from identity.models import User
 from identity.policy import FreshSignInNeeded
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import (
     EmailNeeded,
     IdentityTokenRefused,
+    LastWayIn,
     NoticeRefused,
     ProviderAccountTaken,
     ProviderNotOffered,
     SignInFirst,
 )
 from identity.providers.tokens import ProvenIdentity
+from identity.repositories import ProviderIdentities
 from identity.use_cases.follow_apple_notice import follow_apple_notice
 from identity.use_cases.link_provider import link_provider
 from identity.use_cases.log_in import Device
 from identity.use_cases.sign_in_with_provider import sign_in_with_provider
+from identity.use_cases.unlink_provider import unlink_provider
 from identity.wiring import Service
 
 _SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded)
 _LINK = problems(
     Unauthorized, IdentityTokenRefused, FreshSignInNeeded, ProviderNotOffered, ProviderAccountTaken
 )
+_UNLINK = problems(Unauthorized, FreshSignInNeeded, NotFound, LastWayIn)
 
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
@@ -74,6 +87,34 @@ async def link_google(
     return schemas.MessageResponse(message="You can now sign in with Google.")
 
 
+@router.get("/providers", responses=problems(Unauthorized))
+async def list_providers(user: SignedIn, service: CurrentService) -> schemas.ProviderList:
+    """List the providers that open the caller's account."""
+    async with service.unit_of_work() as uow:
+        links = await ProviderIdentities(uow.session).of(user.id)
+    return schemas.ProviderList(
+        providers=[schemas.ProviderRead(provider=link.provider, linked_at=link.linked_at) for link in links]
+    )
+
+
+@router.delete("/apple/link", status_code=204, responses=_UNLINK)
+async def unlink_apple(principal: CurrentPrincipal, user: FreshlySignedIn, service: CurrentService) -> None:
+    """Let Sign in with Apple open the account no longer; ends every other session.
+
+    Needs a sign-in of the last five minutes.
+    """
+    await _unlink(service, principal, user, AuthProvider.APPLE)
+
+
+@router.delete("/google/link", status_code=204, responses=_UNLINK)
+async def unlink_google(principal: CurrentPrincipal, user: FreshlySignedIn, service: CurrentService) -> None:
+    """Let Sign in with Google open the account no longer; ends every other session.
+
+    Needs a sign-in of the last five minutes.
+    """
+    await _unlink(service, principal, user, AuthProvider.GOOGLE)
+
+
 @router.post("/apple/notifications", responses=problems(NoticeRefused, ProviderNotOffered))
 async def receive_apple_notification(
     body: schemas.AppleNotification, service: CurrentService
@@ -115,6 +156,18 @@ async def _sign_in(
         token_lifetime=service.settings.access_token_lifetime,
     )
     return token_response(service, session)
+
+
+async def _unlink(service: Service, principal: Principal, user: User, provider: AuthProvider) -> None:
+    async with service.unit_of_work() as uow:
+        await unlink_provider(
+            uow,
+            user_id=user.id,
+            session_id=principal.session_id,
+            provider=provider,
+            now=service.clock.now(),
+            token_lifetime=service.settings.access_token_lifetime,
+        )
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -53,6 +53,15 @@ class ProviderAccountTaken(Problem):
     detail = "This provider account opens another account already. Sign in with it, or use a different one."
 
 
+class LastWayIn(Problem):
+    """Without this provider nobody could sign in to the account any more."""
+
+    status = 409
+    slug = "last-way-in"
+    title = "Nothing else opens this account"
+    detail = "Set a password or add a passkey first; then this provider can be removed."
+
+
 class NoticeRefused(Unauthorized):
     """The notice was not signed by Apple for us."""
 

@@ -53,6 +53,13 @@ class ProviderIdentities:
         """Delete every link of an account."""
         await self._session.execute(delete(ProviderIdentity).where(ProviderIdentity.user_id == user_id))
 
+    async def of(self, user_id: UUID) -> Sequence[ProviderIdentity]:
+        """Return the links of an account, oldest first."""
+        statement = select(ProviderIdentity).where(ProviderIdentity.user_id == user_id)
+        return (
+            await self._session.scalars(statement.order_by(ProviderIdentity.linked_at, ProviderIdentity.id))
+        ).all()
+
     async def count(self, user_id: UUID) -> int:
         """Return how many links an account has."""
         statement = select(func.count()).select_from(ProviderIdentity)

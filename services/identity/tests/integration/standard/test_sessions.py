@@ -39,6 +39,8 @@ SENSITIVE = {
     "A-08-change-of-address": ("PATCH", ME, {"email": "new@example.org"}),
     "A-08-new-passkey": ("POST", f"{AUTH}/passkeys/registration/options", None),
     "A-08-link-apple": ("POST", f"{AUTH}/apple/link", {"identity_token": "any"}),
+    "A-08-unlink-apple": ("DELETE", f"{AUTH}/apple/link", None),
+    "A-08-unlink-google": ("DELETE", f"{AUTH}/google/link", None),
     "A-08-link-google": ("POST", f"{AUTH}/google/link", {"id_token": "any"}),
 }
 
