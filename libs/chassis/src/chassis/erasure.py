@@ -21,7 +21,7 @@ from chassis.faults import TransientFault, is_transient
 from chassis.problems import describe
 from contracts.participation import ErasureReported
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 30
 AT_ONCE = 8
 IDLE_POLL_SECONDS = 1.0
 BACKOFF_SECONDS = (0.5, 60.0)
