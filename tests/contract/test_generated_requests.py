@@ -68,7 +68,6 @@ async def test_every_answer_is_as_documented(platform, issuer, request, service)
         storage = await stack.enter_async_context(api_process(platform, "storage", silent=True, **own))
         url = {"consent": consent, "storage": storage}[service].url
         signed_in, anonymous = await asyncio.to_thread(both, url)
-    print(f"\n{service}: {signed_in.report()}\nanonymous: {anonymous.report()}")
     assert not signed_in.failures
     assert not anonymous.failures
     assert not anonymous.succeeded & set(bearer_only(service))

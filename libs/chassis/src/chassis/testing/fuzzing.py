@@ -1,5 +1,6 @@
 """Holds a running API against its own OpenAPI document with generated requests (schemathesis)."""
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ def fuzz(
     also_refused: Mapping[str, Sequence[int]] | None = None,
     unchecked: Mapping[str, Sequence[str]] | None = None,
 ) -> Findings:
-    """Send generated requests, about `cases` random ones per operation and as many again by rule; blocks.
+    """Send generated requests, about `cases` random ones per operation and as many by rule; print the sum.
 
     `new_token` makes an access token whenever the last one was refused; without it nobody is signed in.
     `examples` are bodies by operation (`POST /things`) that are sent as they are. `also_refused` names the
@@ -102,9 +103,12 @@ def fuzz(
         _sign_in(schema, new_token)
     schemathesis.hook("before_call")(_use_no_key_twice)
     try:
-        return _run(schema, Findings(seed))
+        findings = _run(schema, Findings(seed))
     finally:
         unregister(_use_no_key_twice)
+    who = "somebody signed in" if new_token is not None else "nobody signed in"
+    sys.stdout.write(f"\n{document['info']['title']}, {who}: {findings.report()}\n")
+    return findings
 
 
 def _run(schema: Any, findings: Findings) -> Findings:
