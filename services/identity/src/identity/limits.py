@@ -62,6 +62,11 @@ class AccountLimits:
         """Begin anew after a success: only guessing is to be stopped."""
         await self._counters.forgive(Limit.LOGIN_HERE, f"{email_key(email)}|{ip_prefix}")
 
+    async def after_reset(self, email: str, ip_prefix: str | None) -> None:
+        """Begin anew for a new password: the guesses were at the old one."""
+        await self.after_login(email, ip_prefix)
+        await self._counters.forgive(Limit.LOGIN, email_key(email))
+
     async def before_reset(self, email: str) -> bool:
         """Count a request for a reset mail; False when there were too many for one more mail."""
         return (await self._counters.take(Limit.RESET, email_key(email))).allowed

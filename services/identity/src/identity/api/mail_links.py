@@ -9,7 +9,7 @@ from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import MailKind
 from identity import schemas
-from identity.api.dependencies import CurrentService, SignedIn, new_password_hash
+from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, new_password_hash
 from identity.pace import at_least
 from identity.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
 from identity.policy import EmailTaken, InvalidMailToken, WeakPassword
@@ -57,7 +57,7 @@ async def ask_for_reset(
 
 @router.post("/reset-password", responses=problems(InvalidMailToken, WeakPassword))
 async def choose_password(
-    body: schemas.NewPasswordRequest, service: CurrentService
+    body: schemas.NewPasswordRequest, service: CurrentService, device: CurrentDevice
 ) -> schemas.MessageResponse:
     """Set a new password with the token of a mail; ends every session."""
     token = body.token.get_secret_value()
@@ -73,6 +73,7 @@ async def choose_password(
             now=service.clock.now(),
             token_lifetime=service.settings.access_token_lifetime,
         )
+    await service.limits.after_reset(email, device.ip_prefix)
     return schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
 
 

@@ -71,6 +71,22 @@ async def test_being_at_home_gives_no_more_guesses_than_elsewhere(client, besieg
     assert found == [401] * 10 + [429], row
 
 
+@pytest.mark.parametrize("address", [HOME, ELSEWHERE], ids="A-04-reset-from-{}".format)
+async def test_who_has_reset_the_password_can_use_it_at_once(
+    client, besieged, at, mailbox, post_office, address
+):
+    for _ in range(11):
+        refused = await log_in(client, "wrong", at(address))
+    assert refused.status_code == 429
+    await client.post("/api/v1/auth/request-password-reset", json={"email": besieged.email})
+    await post_office()
+    body = {"token": mailbox.token(), "new_password": "wobblyteapotsky"}
+    reset = await client.post("/api/v1/auth/reset-password", json=body, headers=at(address))
+    assert reset.status_code == 200
+    assert (await log_in(client, "wobblyteapotsky", at(address))).status_code == 200
+    assert (await log_in(client, "wrong", at("192.0.2.1"))).status_code == 401
+
+
 @pytest.mark.parametrize("row", ["A-04-current-password"])
 async def test_a_stolen_session_does_not_guess_the_password_for_ever(client, ada, row):
     body = {"current_password": "wrong", "new_password": "wobblyteapotsky"}
