@@ -71,8 +71,8 @@ class Platform:
 
     async def purge_queues(self) -> None:
         """Empty every queue, dead letters too."""
-        user, password = self.servers.rabbitmq_admin
-        async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password)) as session:
+        headers = {"Authorization": aiohttp.encode_basic_auth(*self.servers.rabbitmq_admin)}
+        async with aiohttp.ClientSession(headers=headers) as session:
             for queue in queues():
                 url = f"{self.servers.management_url}/api/queues/{VHOST}/{queue.name}/contents"
                 async with session.delete(url) as answer:
