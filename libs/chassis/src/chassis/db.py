@@ -209,6 +209,9 @@ class Database:
         )
         self._tombstone_key = tombstone_key
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._readers = async_sessionmaker(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+        )
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; commit it with its events at the end of the block, or roll all of it back.
@@ -217,6 +220,16 @@ class Database:
         """
         joint = self._joint()
         return joint.unit_of_work() if joint is not None else self._transaction()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for one query, a transaction of its own: one round trip instead of three."""
+        if self._joint() is not None:
+            async with self.unit_of_work() as uow:
+                yield uow.session
+        else:
+            async with self._readers() as session:
+                yield session
 
     async def when_durable(self, action: Callable[[], Awaitable[None]]) -> None:
         """Do `action` once everything that was written before is durable: now, or when the request commits.

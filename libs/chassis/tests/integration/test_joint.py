@@ -94,3 +94,11 @@ async def test_task_that_outlives_the_request_has_transactions_of_its_own(sender
     over.set()
     await task
     assert len(await rows("identity.effects")) == 1
+
+
+async def test_reading_sees_what_the_request_has_written(sender, joint):
+    async with joint:
+        async with sender.unit_of_work() as uow:
+            await write(uow)
+        async with sender.reading() as session:
+            assert await session.scalar(text("SELECT count(*) FROM identity.effects")) == 1

@@ -236,3 +236,13 @@ async def test_error_of_the_database_shows_no_parameter(sender):
     with pytest.raises(DBAPIError) as caught:
         await write_too_much()
     assert "canary" not in str(caught.value)
+
+
+async def test_reading_takes_each_query_for_a_transaction_of_its_own(sender):
+    begun = text("SELECT now()")
+    async with sender.unit_of_work() as uow:
+        assert await uow.session.scalar(begun) == await uow.session.scalar(begun)
+    async with sender.reading() as session:
+        assert await session.scalar(begun) < await session.scalar(begun)
+    async with sender.unit_of_work() as uow:
+        assert await uow.session.scalar(begun) == await uow.session.scalar(begun)

@@ -35,8 +35,8 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
 
     A token is good until it expires; the row says whether its session still is.
     """
-    async with service.unit_of_work() as uow:
-        user = await Users(uow.session).signed_in(principal.user_id, principal.session_id)
+    async with service.database.reading() as session:
+        user = await Users(session).signed_in(principal.user_id, principal.session_id)
     if user is None:
         raise Unauthorized
     return user

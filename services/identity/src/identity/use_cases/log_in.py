@@ -35,8 +35,8 @@ async def log_in(
     The hash is computed between two transactions, so that no connection waits for it, and the same work is
     done when there is no such account.
     """
-    async with database.unit_of_work() as uow:
-        user = await Users(uow.session).with_email(email_key(email))
+    async with database.reading() as session:
+        user = await Users(session).with_email(email_key(email))
     stored = user.password_hash if user is not None else None
     fits, better_hash = await hasher.verify(password, stored)
     if user is None or not fits:
