@@ -54,6 +54,7 @@ async def status_token_of_an_erasure(ada, _headers):
     eve = await type(ada)(ada.client, "eve@example.org").register()
     await eve.log_in()
     deletion = await ada.client.request("DELETE", ME, json={"confirm": True}, headers=eve.bearer)
+    assert deletion.status_code == 200, deletion.text
     return deletion.json()["status_token"]
 
 
