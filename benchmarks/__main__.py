@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import measures
+from benchmarks.neighbours import share_of_others, usage
 from benchmarks.report import Round, bars_of, page
 from cluster.testing.api_process import api_process
 from cluster.testing.native import native_servers
@@ -44,13 +45,15 @@ class Subject:
 
     async def round(self, bare_before: float) -> Round:
         """Measure everything once, one thing after the other."""
+        before = usage()
         logins = await measures.logins(self.url, self.emails, clients=LOGIN_CLIENTS, seconds=SECONDS)
+        others = share_of_others(before, usage())
         bare_after = await self.bare()
         idle = await measures.me_milliseconds(self.url, self.bearer, requests=REQUESTS)
         flooded = await measures.me_during_logins(
             self.url, self.bearer, self.emails, clients=FLOOD_CLIENTS, requests=REQUESTS
         )
-        return Round(bare_before, bare_after, logins, measures.middle(idle), measures.middle(flooded))
+        return Round(bare_before, bare_after, logins, measures.middle(idle), measures.middle(flooded), others)
 
 
 def main() -> int:

@@ -11,6 +11,8 @@ from statistics import median
 PACKAGES = ("argon2-cffi", "fastapi", "uvicorn", "uvloop", "sqlalchemy", "asyncpg", "redis", "pyjwt")
 MOST_DRIFT = 1.15
 """How much faster one bare measure of a round may be than the other, before something else disturbed it."""
+MOST_OF_OTHERS = 0.05
+"""Which part of the cores may go to others: sign-ins need more than one core, the bare limit does not."""
 FEWEST_LOGINS = 0.9
 MOST_WAIT = 2.0
 
@@ -24,6 +26,8 @@ class Round:
     logins: float
     me_idle: float
     me_flooded: float
+    others: float
+    """Which part of the cores everybody else used while people signed in."""
 
     @property
     def limit(self) -> float:
@@ -32,14 +36,14 @@ class Round:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the bare limit stood still meanwhile."""
+        """Whether the bare limit stood still meanwhile, and others left the cores alone."""
         low, high = sorted((self.bare_before, self.bare_after))
-        return high / low <= MOST_DRIFT
+        return high / low <= MOST_DRIFT and self.others <= MOST_OF_OTHERS
 
     def __str__(self) -> str:
         return (
             f"bare {self.bare_before:.1f} and {self.bare_after:.1f}/s, sign-ins {self.logins:.1f}/s, "
-            f"me {self.me_idle:.2f} ms, during sign-ins {self.me_flooded:.2f} ms"
+            f"me {self.me_idle:.2f} ms, during sign-ins {self.me_flooded:.2f} ms, others {self.others:.0%}"
             + ("" if self.is_quiet else " (disturbed)")
         )
 
