@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -161,12 +162,23 @@ class Worker:
         inbound: BrokerConnection,
         publisher: EventPublisher,
     ) -> None:
+        asyncio.get_running_loop().set_exception_handler(_note_what_leaving_breaks)
         await inbound.close()
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         await publisher.close()
         await self.database.close()
+
+
+def _note_what_leaving_breaks(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # A job that is ended in the middle of a query leaves its connection to be dropped, and the driver with an
+    # answer that nobody waits for. That is nobody's error; whatever else goes wrong is told as ever.
+    error = context.get("exception")
+    if isinstance(error, ConnectionError):
+        log.info("connection_dropped_while_leaving", error=describe(error))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def missing_consumers(inbound: BrokerConnection, consumers: Sequence[Consumer]) -> list[str]:
