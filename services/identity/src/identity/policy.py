@@ -139,6 +139,14 @@ def judge_refresh(
     return Refresh.REUSED
 
 
+def issued_at(*, rotated_at: datetime, now: datetime) -> datetime:
+    """Return when the session's pair of tokens counts as issued.
+
+    Refreshes that were under way together get one and the same pair, so it is as old as the rotation.
+    """
+    return rotated_at if timedelta(0) <= now - rotated_at <= PARALLEL else now
+
+
 def session_expired(
     *, created_at: datetime, last_used_at: datetime, now: datetime, idle: timedelta, absolute: timedelta
 ) -> bool:

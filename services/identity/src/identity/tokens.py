@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,20 +12,35 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
+from jwt.utils import der_to_raw_signature
 
 from chassis.auth import ACCESS_TOKEN_TYPE, ALGORITHM
-from chassis.ids import new_id
 from chassis.settings import key_bytes
 from identity.keyring import KeyRing
 from identity.models import Session
+from identity.policy import issued_at
 from identity.settings import IdentitySettings
 
 _REFRESH_BYTES = 16 + 4 + 32
+_UUID_MARKS = 15 << 76 | 3 << 62  # Where a UUID says its version and variant (RFC 9562 §5.7).
 CLIENT_ID = "irisvue-app"
 """Nobody but our own app is a client; RFC 9068 §2.2 wants it named."""
+
+
+class _RepeatableES256(ECAlgorithm):
+    """ES256 whose signature of the same bytes is the same (RFC 6979 §3.2), and needs no random numbers."""
+
+    def sign(self, msg: bytes, key: EllipticCurvePrivateKey) -> bytes:
+        """Return the signature in the form of RFC 7518 §3.4."""
+        return der_to_raw_signature(key.sign(msg, ECDSA(SHA256(), deterministic_signing=True)), key.curve)
+
+
+_SIGNER = jwt.PyJWS(algorithms=[])
+_SIGNER.register_algorithm(ALGORITHM, _RepeatableES256(ECAlgorithm.SHA256))
 
 
 class UnreadableRefreshToken(ValueError):
@@ -52,32 +68,34 @@ class TokenIssuer:
         self._audience = settings.access_token_audience
         self._lifetime = settings.access_token_lifetime
 
-    @property
-    def lifetime_seconds(self) -> int:
-        """How long a fresh access token is good for."""
-        return int(self._lifetime.total_seconds())
-
     def jwks(self, now: datetime) -> dict[str, Any]:
         """Return the public keys (RFC 7517 §5)."""
         return {"keys": self.ring.published(now)}
 
-    def access_token(self, session: Session, *, now: datetime) -> str:
-        """Return an access token of `session` (RFC 9068)."""
+    def access_token(self, session: Session, *, now: datetime) -> tuple[str, int]:
+        """Return an access token of `session` (RFC 9068) and the seconds that it is good for.
+
+        It is the same to the letter for everybody who gets the pair of one rotation at the same time.
+        """
+        begins = issued_at(rotated_at=session.rotated_at, now=now)
+        ends = begins + self._lifetime
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(session.user_id),
             "client_id": CLIENT_ID,
             "sid": str(session.id),
-            "jti": str(new_id()),
+            "jti": self._token_id(session, begins),
             # With fractions: a sign-in in the second of a revocation must not look older than it.
-            "iat": now.timestamp(),
-            "exp": int((now + self._lifetime).timestamp()),
+            "iat": begins.timestamp(),
+            "exp": int(ends.timestamp()),
             "auth_time": int(session.authenticated_at.timestamp()),
         }
-        key = self.ring.signing(now)
+        key = self.ring.signing(begins)
         headers = {"typ": ACCESS_TOKEN_TYPE, "kid": key.kid}
-        return jwt.encode(claims, key.private_key, algorithm=ALGORITHM, headers=headers)
+        payload = json.dumps(claims, separators=(",", ":")).encode()
+        token = _SIGNER.encode(payload, key.private_key, algorithm=ALGORITHM, headers=headers)
+        return token, math.ceil((ends - now).total_seconds())
 
     def refresh_token(self, session: Session) -> str:
         """Return the refresh token of the session's current generation; the same each time it is asked."""
@@ -93,6 +111,15 @@ class TokenIssuer:
         if len(raw) != _REFRESH_BYTES or not hmac.compare_digest(raw[20:], self._tag(raw[:20])):
             raise UnreadableRefreshToken
         return RefreshClaim(session_id=UUID(bytes=raw[:16]), generation=int.from_bytes(raw[16:20], "big"))
+
+    def _token_id(self, session: Session, begins: datetime) -> str:
+        """Return a UUID version 7 whose random bits are keyed and the same for the same pair."""
+        text = f"access\x00{session.id}|{session.generation}|{begins.timestamp()}"
+        random = int.from_bytes(
+            hmac.new(self._refresh_key, text.encode(), hashlib.sha256).digest()[:10], "big"
+        )
+        fields = (int(begins.timestamp() * 1000) << 80) | random
+        return str(UUID(int=fields & ~_UUID_MARKS | 7 << 76 | 2 << 62))
 
     def _tag(self, head: bytes) -> bytes:
         return hmac.new(self._refresh_key, b"refresh\x00" + head, hashlib.sha256).digest()

@@ -83,7 +83,8 @@ class Crowd:
 
     async def access_token(self) -> str:
         """Return the access token of a new person."""
-        return self._service.tokens.access_token(await self.session(), now=self._service.clock.now())
+        session = await self.session()
+        return self._service.tokens.access_token(session, now=self._service.clock.now())[0]
 
     async def refresh_token(self) -> str:
         """Return the refresh token of a new person."""

@@ -1,5 +1,5 @@
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -36,7 +36,8 @@ def issuer() -> TokenIssuer:
 
 
 def session(generation: int = 1) -> Session:
-    return Session(id=uuid4(), user_id=uuid4(), generation=generation, authenticated_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    return Session(id=uuid4(), user_id=uuid4(), generation=generation, authenticated_at=now, rotated_at=now)
 
 
 def test_a_refresh_token_is_the_same_each_time_and_differs_by_generation(issuer):
@@ -71,16 +72,33 @@ async def test_an_access_token_verifies_with_the_published_keys(issuer):
     tokens = AccessTokens(KeySet(keys), issuer="http://localhost:8000", audience="irisvue-api")
     one = session()
     now = datetime.now(UTC)
-    principal = await tokens.verify(issuer.access_token(one, now=now))
+    token, good_for = issuer.access_token(one, now=now)
+    principal = await tokens.verify(token)
+    assert good_for == 1800
     assert (principal.user_id, principal.session_id) == (one.user_id, one.id)
     assert abs((principal.issued_at - now).total_seconds()) < 0.001
+
+
+def test_an_access_token_is_the_same_for_ten_seconds_of_a_rotation_and_differs_by_generation(issuer):
+    one = session()
+
+    def made(seconds: float) -> tuple[str, int]:
+        return issuer.access_token(one, now=one.rotated_at + timedelta(seconds=seconds))
+
+    first, _ = made(0)
+    assert made(9.5) == (first, 1791)
+    assert made(11)[0] != first
+    assert made(11)[1] == 1800
+    assert made(-1)[0] != first
+    one.generation = 2
+    assert made(0)[0] != first
 
 
 async def test_another_audience_or_issuer_is_refused(issuer):
     async def keys():
         return issuer.jwks(datetime.now(UTC))
 
-    token = issuer.access_token(session(), now=datetime.now(UTC))
+    token, _ = issuer.access_token(session(), now=datetime.now(UTC))
     for expected in (("http://localhost:8000", "other"), ("https://other", "irisvue-api")):
         with pytest.raises(Unauthorized):
             await AccessTokens(KeySet(keys), issuer=expected[0], audience=expected[1]).verify(token)

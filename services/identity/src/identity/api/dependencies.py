@@ -93,8 +93,9 @@ def user_read(user: User) -> schemas.UserRead:
 
 def token_response(service: Service, session: Session) -> schemas.TokenResponse:
     """Return the session's tokens."""
+    access_token, expires_in = service.tokens.access_token(session, now=service.clock.now())
     return schemas.TokenResponse(
-        access_token=service.tokens.access_token(session, now=service.clock.now()),
+        access_token=access_token,
         refresh_token=service.tokens.refresh_token(session),
-        expires_in=service.tokens.lifetime_seconds,
+        expires_in=expires_in,
     )

@@ -50,8 +50,10 @@ async def test_no_two_tokens_of_a_session_are_alike_and_a_refresh_is_no_sign_in(
     clock.advance(timedelta(minutes=-6))
     first = await ada.log_in()
     clock.advance(timedelta(minutes=6))
-    pairs = [(await ada.refresh(first["refresh_token"])).json() for _ in range(3)]
-    claims = [read(pair["access_token"])[1] for pair in (first, *pairs)]
+    pairs = [first]
+    for _ in range(3):
+        pairs.append((await ada.refresh(pairs[-1]["refresh_token"])).json())
+    claims = [read(pair["access_token"])[1] for pair in pairs]
     assert len({one["jti"] for one in claims}) == 4, row
     assert len({one["sid"] for one in claims}) == len({one["auth_time"] for one in claims}) == 1
 
