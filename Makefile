@@ -38,7 +38,7 @@ demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on t
 ##@ Tests
 test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own
 	$(PYTEST) -m "unit or architecture or contract or integration" --require-all-events
-	$(PYTEST) -m e2e
+	$(PYTEST) -m e2e tests
 unit: .venv/.installed ## Run the tests of pure code and of the source tree's rules
 	$(PYTEST) -m "unit or architecture"
 contract: .venv/.installed ## Run the tests of what services promise each other
@@ -46,7 +46,7 @@ contract: .venv/.installed ## Run the tests of what services promise each other
 integration: .venv/.installed ## Run the tests on real servers
 	$(PYTEST) -m integration
 e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containers)
-	$(PYTEST) -m e2e
+	$(PYTEST) -m e2e tests
 chaos: .venv/.installed ## Run the tests with floods, guesses and thousands of requests; they say what they measured
 	$(PYTEST) -m chaos -s
 	$(PYTEST) -m contract -k test_generated_requests -s --generated-cases 60 --generated-seed $$(date +%s)

@@ -49,7 +49,8 @@ def bearer_only(service: str) -> Iterator[str]:
 async def test_every_answer_is_as_documented(platform, issuer, request, service) -> None:
     def new_token() -> str:
         now = datetime.now(UTC)
-        return issuer.access_token(Session(id=new_id(), user_id=new_id(), authenticated_at=now), now=now)
+        session = Session(id=new_id(), user_id=new_id(), generation=1, authenticated_at=now, rotated_at=now)
+        return issuer.access_token(session, now=now)[0]
 
     def both(url: str) -> list[Findings]:
         """Send everything with a person's token, and again with none."""
