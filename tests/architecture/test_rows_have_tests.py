@@ -1,6 +1,7 @@
 """Every row of the standards about accounts and secrets names a test: A-01 to A-20 stand in test ids."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def rows_in(source: str) -> set[str]:
     return {match[1] for match in found if match}
 
 
+@functools.cache
 def files_by_row() -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     for pattern in ("libs/*/tests", "services/*/tests"):

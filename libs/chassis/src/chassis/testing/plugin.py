@@ -1,5 +1,6 @@
 """The pytest plugin of the project: marks by folder, a clock, and the watch over written events."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for layer in LAYERS:
             if layer in folders:
                 item.add_marker(getattr(pytest.mark, layer))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays until the end of the run.
+
+    Looking through every collected test again and again takes seconds at a time, in which the services under
+    test answer nothing and miss their deadlines.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(
