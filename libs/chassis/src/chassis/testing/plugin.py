@@ -65,11 +65,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what stays until the end of the run.
+    """Begin the run with nothing to look through, and look through each file's rest only when it is done."""
+    gc.disable()
+    _set_aside()
 
-    Looking through every collected test again and again takes seconds at a time, in which the services under
-    test answer nothing and miss their deadlines.
-    """
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Clear up after each file."""
+    if nextitem is None or nextitem.path != item.path:
+        _set_aside()
+
+
+def _set_aside() -> None:
+    # The garbage collector would look through every collected test and every application again and again, for
+    # seconds at a time, in which the services under test answer nothing and miss their deadlines.
     gc.collect()
     gc.freeze()
 
