@@ -14,7 +14,7 @@ from chassis.testing.fuzzing import Findings, fuzz
 from cluster.testing.api_process import api_process
 from identity.models import Session
 from identity.settings import IdentitySettings
-from identity.tokens import TokenIssuer
+from identity.tokens import AuthorizedSession, TokenIssuer
 
 SERVICES = Path(__file__).parents[2] / "services"
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
@@ -50,7 +50,7 @@ async def test_every_answer_is_as_documented(platform, issuer, request, service)
     def new_token() -> str:
         now = datetime.now(UTC)
         session = Session(id=new_id(), user_id=new_id(), generation=1, authenticated_at=now, rotated_at=now)
-        return issuer.access_token(session, now=now)[0]
+        return issuer.access_token(AuthorizedSession(session, email_verified=True), now=now)[0]
 
     def both(url: str) -> list[Findings]:
         """Send everything with a person's token, and again with none."""

@@ -36,7 +36,10 @@ FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Principal:
-    """The person and the session that an access token speaks for."""
+    """The person and the session that an access token speaks for.
+
+    `generation` is how often the session's pair of tokens had been renewed, None in a token that doesn't say.
+    """
 
     user_id: UUID
     session_id: UUID
@@ -44,6 +47,8 @@ class Principal:
     issued_at: datetime
     authenticated_at: datetime
     expires_at: datetime
+    email_verified: bool = False
+    generation: int | None = None
 
 
 class KeySet:
@@ -163,6 +168,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
+    generation = claims.get("gen")
     return Principal(
         user_id=UUID(claims["sub"]),
         session_id=UUID(claims["sid"]),
@@ -170,6 +176,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         authenticated_at=datetime.fromtimestamp(claims["auth_time"], UTC),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        email_verified=claims.get("email_verified") is True,
+        generation=generation if type(generation) is int else None,
     )
 
 

@@ -30,6 +30,22 @@ async def test_good_token_says_who_calls_and_since_when(tokens, key, claims):
     assert principal.issued_at == datetime.fromtimestamp(said["iat"], UTC)
 
 
+@pytest.mark.parametrize(
+    ("said", "generation", "verified"),
+    [
+        ({}, None, False),
+        ({"gen": 3, "email_verified": True}, 3, True),
+        ({"gen": True, "email_verified": "true"}, None, False),
+        ({"gen": "3", "email_verified": 1}, None, False),
+    ],
+)
+async def test_token_tells_its_generation_and_whether_the_address_is_proved(
+    tokens, key, claims, said, generation, verified
+):
+    principal = await tokens.verify(key.sign(key.header, claims(**said)))
+    assert (principal.generation, principal.email_verified) == (generation, verified)
+
+
 async def test_clocks_may_differ_by_half_a_minute(tokens, key, claims):
     await tokens.verify(key.sign(key.header, claims(exp=int(time.time()) - 20)))
     await tokens.verify(key.sign(key.header, claims(iat=int(time.time()) + 20)))

@@ -48,6 +48,14 @@ class UnreadableRefreshToken(ValueError):
 
 
 @dataclass(frozen=True)
+class AuthorizedSession:
+    """A session and what its access tokens say of its account."""
+
+    session: Session
+    email_verified: bool
+
+
+@dataclass(frozen=True)
 class RefreshClaim:
     """What a genuine refresh token says: a session and a generation."""
 
@@ -72,11 +80,13 @@ class TokenIssuer:
         """Return the public keys (RFC 7517 §5)."""
         return {"keys": self.ring.published(now)}
 
-    def access_token(self, session: Session, *, now: datetime) -> tuple[str, int]:
-        """Return an access token of `session` (RFC 9068) and the seconds that it is good for.
+    def access_token(self, authorized: AuthorizedSession, *, now: datetime) -> tuple[str, int]:
+        """Return an access token of the session (RFC 9068) and the seconds that it is good for.
 
-        It is the same to the letter for everybody who gets the pair of one rotation at the same time.
+        It is the same to the letter for everybody who gets the pair of one rotation at the same time, as long
+        as the account is the same.
         """
+        session = authorized.session
         begins = issued_at(rotated_at=session.rotated_at, now=now)
         ends = begins + self._lifetime
         claims = {
@@ -85,11 +95,13 @@ class TokenIssuer:
             "sub": str(session.user_id),
             "client_id": CLIENT_ID,
             "sid": str(session.id),
-            "jti": self._token_id(session, begins),
-            # With fractions: a sign-in in the second of a revocation must not look older than it.
-            "iat": begins.timestamp(),
+            "jti": self._token_id(authorized, begins),
+            # Of a sign-in in the second of a revocation the session's id tells which was first.
+            "iat": int(begins.timestamp()),
             "exp": int(ends.timestamp()),
             "auth_time": int(session.authenticated_at.timestamp()),
+            "gen": session.generation,
+            "email_verified": authorized.email_verified,
         }
         key = self.ring.signing(begins)
         headers = {"typ": ACCESS_TOKEN_TYPE, "kid": key.kid}
@@ -112,9 +124,10 @@ class TokenIssuer:
             raise UnreadableRefreshToken
         return RefreshClaim(session_id=UUID(bytes=raw[:16]), generation=int.from_bytes(raw[16:20], "big"))
 
-    def _token_id(self, session: Session, begins: datetime) -> str:
-        """Return a UUID version 7 whose random bits are keyed and the same for the same pair."""
-        text = f"access\x00{session.id}|{session.generation}|{begins.timestamp()}"
+    def _token_id(self, authorized: AuthorizedSession, begins: datetime) -> str:
+        """Return a UUID version 7 whose random bits are keyed and the same for the same token."""
+        session, verified = authorized.session, authorized.email_verified
+        text = f"access\x00{session.id}|{session.generation}|{begins.timestamp()}|{verified}"
         random = int.from_bytes(
             hmac.new(self._refresh_key, text.encode(), hashlib.sha256).digest()[:10], "big"
         )

@@ -12,7 +12,7 @@ from chassis.ids import new_id
 from chassis.testing.fuzzing import fuzz
 from cluster.testing.api_process import api_process
 from identity.models import MailToken, Session, User
-from identity.tokens import capability_hash, new_capability
+from identity.tokens import AuthorizedSession, capability_hash, new_capability
 
 PASSWORD = "seven blue irises"
 BEARER = {
@@ -84,7 +84,8 @@ class Crowd:
     async def access_token(self) -> str:
         """Return the access token of a new person."""
         session = await self.session()
-        return self._service.tokens.access_token(session, now=self._service.clock.now())[0]
+        authorized = AuthorizedSession(session, email_verified=False)
+        return self._service.tokens.access_token(authorized, now=self._service.clock.now())[0]
 
     async def refresh_token(self) -> str:
         """Return the refresh token of a new person."""

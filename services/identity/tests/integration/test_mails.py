@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import jwt
 import pytest
 
 from identity.main import create_api, install
@@ -35,6 +36,21 @@ async def test_a_link_works_once_even_when_clicked_twenty_times(client, ada, mai
         *(ask(client, "verify-email", {"token": mailbox.token()}) for _ in range(20))
     )
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
+
+
+async def test_tokens_say_since_the_confirmation_that_the_address_is_proved(
+    client, ada, mailbox, post_office
+):
+    def claims(pair: dict[str, str]) -> tuple[bool, int]:
+        said = jwt.decode(pair["access_token"], options={"verify_signature": False})
+        return said["email_verified"], said["gen"]
+
+    assert claims(ada.tokens) == (False, 1)
+    await post_office()
+    await ask(client, "verify-email", {"token": mailbox.token()})
+    refreshed = (await ada.refresh(ada.tokens["refresh_token"])).json()
+    assert claims(refreshed) == (True, 2)
+    assert claims(await ada.log_in()) == (True, 1)
 
 
 @pytest.mark.parametrize("row", ["A-06-expired"])

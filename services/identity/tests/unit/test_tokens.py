@@ -2,6 +2,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -10,7 +11,13 @@ from chassis.auth import AccessTokens, KeySet
 from chassis.problems import Unauthorized
 from identity.models import Session
 from identity.settings import IdentitySettings
-from identity.tokens import TokenIssuer, UnreadableRefreshToken, capability_hash, new_capability
+from identity.tokens import (
+    AuthorizedSession,
+    TokenIssuer,
+    UnreadableRefreshToken,
+    capability_hash,
+    new_capability,
+)
 
 
 def pem() -> str:
@@ -38,6 +45,10 @@ def issuer() -> TokenIssuer:
 def session(generation: int = 1) -> Session:
     now = datetime.now(UTC)
     return Session(id=uuid4(), user_id=uuid4(), generation=generation, authenticated_at=now, rotated_at=now)
+
+
+def authorized(generation: int = 1, *, email_verified: bool = False) -> AuthorizedSession:
+    return AuthorizedSession(session(generation), email_verified=email_verified)
 
 
 def test_a_refresh_token_is_the_same_each_time_and_differs_by_generation(issuer):
@@ -70,35 +81,54 @@ async def test_an_access_token_verifies_with_the_published_keys(issuer):
         return issuer.jwks(datetime.now(UTC))
 
     tokens = AccessTokens(KeySet(keys), issuer="http://localhost:8000", audience="irisvue-api")
-    one = session()
+    one = authorized(generation=3, email_verified=True)
     now = datetime.now(UTC)
     token, good_for = issuer.access_token(one, now=now)
     principal = await tokens.verify(token)
     assert good_for == 1800
-    assert (principal.user_id, principal.session_id) == (one.user_id, one.id)
-    assert abs((principal.issued_at - now).total_seconds()) < 0.001
+    assert (principal.user_id, principal.session_id) == (one.session.user_id, one.session.id)
+    assert (principal.generation, principal.email_verified) == (3, True)
+
+
+async def test_the_time_of_issue_is_whole_seconds(issuer):
+    one = authorized()
+    now = datetime.now(UTC).replace(microsecond=999_999)
+    token, _ = issuer.access_token(one, now=now)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["iat"] == int(now.timestamp())
+    assert isinstance(claims["iat"], int)
+    assert claims["exp"] - claims["iat"] == 1800
 
 
 def test_an_access_token_is_the_same_for_ten_seconds_of_a_rotation_and_differs_by_generation(issuer):
-    one = session()
+    one = authorized()
 
     def made(seconds: float) -> tuple[str, int]:
-        return issuer.access_token(one, now=one.rotated_at + timedelta(seconds=seconds))
+        return issuer.access_token(one, now=one.session.rotated_at + timedelta(seconds=seconds))
 
     first, _ = made(0)
     assert made(9.5) == (first, 1791)
     assert made(11)[0] != first
     assert made(11)[1] == 1800
     assert made(-1)[0] != first
-    one.generation = 2
+    one.session.generation = 2
     assert made(0)[0] != first
+
+
+def test_an_access_token_differs_once_the_address_is_proved(issuer):
+    one = session()
+    made = {
+        issuer.access_token(AuthorizedSession(one, email_verified=verified), now=one.rotated_at)[0]
+        for verified in (False, True)
+    }
+    assert len({jwt.decode(token, options={"verify_signature": False})["jti"] for token in made}) == 2
 
 
 async def test_another_audience_or_issuer_is_refused(issuer):
     async def keys():
         return issuer.jwks(datetime.now(UTC))
 
-    token, _ = issuer.access_token(session(), now=datetime.now(UTC))
+    token, _ = issuer.access_token(authorized(), now=datetime.now(UTC))
     for expected in (("http://localhost:8000", "other"), ("https://other", "irisvue-api")):
         with pytest.raises(Unauthorized):
             await AccessTokens(KeySet(keys), issuer=expected[0], audience=expected[1]).verify(token)

@@ -10,9 +10,10 @@ from chassis.auth import CurrentPrincipal, Principal
 from chassis.problems import Unauthorized
 from chassis.service_auth import client_address
 from identity import schemas
-from identity.models import Session, User
+from identity.models import User
 from identity.policy import FreshSignInNeeded, ip_prefix
 from identity.repositories import Users
+from identity.tokens import AuthorizedSession
 from identity.use_cases.log_in import Device
 from identity.wiring import Service
 
@@ -91,11 +92,11 @@ def user_read(user: User) -> schemas.UserRead:
     )
 
 
-def token_response(service: Service, session: Session) -> schemas.TokenResponse:
+def token_response(service: Service, authorized: AuthorizedSession) -> schemas.TokenResponse:
     """Return the session's tokens."""
-    access_token, expires_in = service.tokens.access_token(session, now=service.clock.now())
+    access_token, expires_in = service.tokens.access_token(authorized, now=service.clock.now())
     return schemas.TokenResponse(
         access_token=access_token,
-        refresh_token=service.tokens.refresh_token(session),
+        refresh_token=service.tokens.refresh_token(authorized.session),
         expires_in=expires_in,
     )

@@ -85,14 +85,14 @@ async def verify_passkey_sign_in(
     body: AuthenticationAnswer, service: CurrentService, device: CurrentDevice
 ) -> TokenResponse:
     """Sign in with the passkey that answered the options."""
-    session = await finish_passkey_sign_in(
+    authorized = await finish_passkey_sign_in(
         service.database,
         relying_party=RelyingParty.of(service.settings),
         answer=body,
         device=device,
         now=service.clock.now(),
     )
-    return token_response(service, session)
+    return token_response(service, authorized)
 
 
 @router.get("", responses=problems(Unauthorized))

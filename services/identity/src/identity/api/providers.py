@@ -147,7 +147,7 @@ async def _google(service: Service, body: schemas.GoogleSignIn) -> ProvenIdentit
 async def _sign_in(
     service: Service, device: Device, identity: ProvenIdentity, grant: ObtainedGrant | None
 ) -> schemas.TokenResponse:
-    session = await sign_in_with_provider(
+    authorized = await sign_in_with_provider(
         service.database,
         identity=identity,
         grant=grant,
@@ -155,7 +155,7 @@ async def _sign_in(
         now=service.clock.now(),
         token_lifetime=service.settings.access_token_lifetime,
     )
-    return token_response(service, session)
+    return token_response(service, authorized)
 
 
 async def _unlink(service: Service, principal: Principal, user: User, provider: AuthProvider) -> None:

@@ -84,7 +84,7 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
             return here is not None and await sessions.is_open_in(here, email_key=email_key(email))
 
     await service.limits.before_login(email, device.ip_prefix, at_home=at_home)
-    session = await log_in(
+    authorized = await log_in(
         service.database,
         hasher=service.hasher,
         clock=service.clock,
@@ -93,7 +93,7 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
         device=device,
     )
     await service.limits.after_login(email, device.ip_prefix)
-    return token_response(service, session)
+    return token_response(service, authorized)
 
 
 @router.post("/refresh", responses=problems(InvalidRefreshToken))
@@ -110,10 +110,10 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
         access_token=service.settings.access_token_lifetime,
     )
     async with service.turns.of(claim.session_id):
-        session = await refresh_session(
+        authorized = await refresh_session(
             service.database, claim=claim, lifetimes=lifetimes, now=service.clock.now()
         )
-    return token_response(service, session)
+    return token_response(service, authorized)
 
 
 @router.post("/logout", responses=problems(Unauthorized))

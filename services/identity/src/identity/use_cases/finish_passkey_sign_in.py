@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from chassis.db import Database, UnitOfWork
-from identity.models import Passkey, Session
+from identity.models import Passkey
 from identity.passkey_policy import CeremonyPurpose, PasskeyRefused, counter_went_back
 from identity.passkey_schemas import AuthenticationAnswer
 from identity.relying_party import (
@@ -16,6 +16,7 @@ from identity.relying_party import (
     challenge_of,
 )
 from identity.repositories import PasskeyChallenges, Passkeys, Users
+from identity.tokens import AuthorizedSession
 from identity.use_cases.log_in import Device, open_session
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ async def finish_passkey_sign_in(
     answer: AuthenticationAnswer,
     device: Device,
     now: datetime,
-) -> Session:
+) -> AuthorizedSession:
     """Open a session; raises `PasskeyRefused`, whatever the reason is.
 
     The challenge is used up in a transaction of its own, so that it is gone whatever comes after.
@@ -59,7 +60,7 @@ async def _claim(
 
 async def _sign_in(
     uow: UnitOfWork, passkey: Passkey, said: Assertion, device: Device, now: datetime
-) -> Session:
+) -> AuthorizedSession:
     # Account before passkey: everything that locks both does it in this order, so none waits in a circle.
     user = await Users(uow.session).lock(passkey.user_id)
     current = await Passkeys(uow.session).lock(passkey.id)

@@ -12,6 +12,7 @@ from identity.pace import at_least
 from identity.passwords import PasswordHasher
 from identity.policy import InvalidCredentials, email_key
 from identity.repositories import Sessions, Users
+from identity.tokens import AuthorizedSession
 
 LOOK_SECONDS = 0.005
 """Several times what a look takes: finding an account takes a little longer than finding none."""
@@ -33,7 +34,7 @@ async def log_in(
     email: str,
     password: str,
     device: Device,
-) -> Session:
+) -> AuthorizedSession:
     """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
 
     The hash is computed between two transactions, so that no connection waits for it, and the same work is
@@ -55,7 +56,7 @@ async def log_in(
         return open_session(uow, current, device=device, now=clock.now())
 
 
-def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) -> Session:
+def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) -> AuthorizedSession:
     """Start a session of `user`, whose row the caller has locked."""
     session = Session(
         id=new_id(),
@@ -70,7 +71,7 @@ def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) 
     )
     Sessions(uow.session).add(session)
     note_activity(uow, user, now=now)
-    return session
+    return AuthorizedSession(session, email_verified=user.is_verified)
 
 
 def note_activity(uow: UnitOfWork, user: User, *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from contracts.identity import SessionRevoked
 from identity.models import Session
 from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
 from identity.repositories import Sessions, Users
-from identity.tokens import RefreshClaim
+from identity.tokens import AuthorizedSession, RefreshClaim
 from identity.use_cases.log_in import note_activity
 from identity.use_cases.request_mail import request_mail
 
@@ -32,23 +32,23 @@ class SessionLifetimes:
 
 async def refresh_session(
     database: Database, *, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
-) -> Session:
+) -> AuthorizedSession:
     """Rotate the session's refresh token; raises `InvalidRefreshToken`.
 
     A replaced token that comes back after its successor was used ends the session, because two parties hold
     tokens of it and only one of them can be its owner (RFC 9700 §4.14.2).
     """
     async with database.unit_of_work() as uow:
-        session = await _exchange(uow, claim, lifetimes, now)
+        authorized = await _exchange(uow, claim, lifetimes, now)
     # Raised only here: the end of a session must commit, and an error inside the block would undo it.
-    if session is None:
+    if authorized is None:
         raise InvalidRefreshToken
-    return session
+    return authorized
 
 
 async def _exchange(
     uow: UnitOfWork, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
-) -> Session | None:
+) -> AuthorizedSession | None:
     # Account before session: everything that locks both does it in this order, so none waits in a circle.
     user = await Users(uow.session).lock_owner_of(claim.session_id)
     session = await Sessions(uow.session).lock(claim.session_id)
@@ -78,7 +78,7 @@ async def _exchange(
         session.generation, session.rotated_at = session.generation + 1, now
     session.last_used_at = now
     note_activity(uow, user, now=now)
-    return session
+    return AuthorizedSession(session, email_verified=user.is_verified)
 
 
 async def _end_reused(uow: UnitOfWork, session: Session, lifetimes: SessionLifetimes, now: datetime) -> None:

@@ -9,12 +9,13 @@ from chassis.ids import new_id
 from chassis.problems import ServiceUnavailable
 from contracts.fields import MailKind
 from contracts.identity import UserRegistered, UserVerified
-from identity.models import Session, User
+from identity.models import User
 from identity.policy import email_key
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
+from identity.tokens import AuthorizedSession
 from identity.use_cases.link_provider import ATTEMPTS, LostRace, add_link, keep_grant, spend_nonce
 from identity.use_cases.log_in import Device, open_session
 from identity.use_cases.reclaim_account import reclaim_account
@@ -31,7 +32,7 @@ async def sign_in_with_provider(
     device: Device,
     now: datetime,
     token_lifetime: timedelta,
-) -> Session:
+) -> AuthorizedSession:
     """Open a session of the account that `identity` opens, and create the account when there is none.
 
     Raises `SignInFirst`, `EmailNeeded` or `IdentityTokenRefused`. Of two first sign-ins at once the unique
