@@ -1,0 +1,54 @@
+"""How slow a transfer may be: who is slower than that holds a place that belongs to everybody."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+LEAST_BYTES_PER_SECOND = 8_000
+GRACE_SECONDS = 10.0
+"""How long a transfer may stand still, or stay behind the least speed, before it is ended."""
+LONGEST_TRANSFER_SECONDS = 900.0
+"""The absolute end of one transfer, however fast it is."""
+
+
+class TooSlow(Exception):
+    """The other side moves fewer bytes than the least speed asks for."""
+
+
+class Pace:
+    """Patience with one side of a transfer: waiting uses it up, bytes that arrive give it back.
+
+    It starts full and never grows beyond the grace, so that a fast beginning does not pay for a standstill.
+    """
+
+    def __init__(
+        self,
+        *,
+        least_bytes_per_second: float = LEAST_BYTES_PER_SECOND,
+        grace_seconds: float = GRACE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._least = least_bytes_per_second
+        self._grace = grace_seconds
+        self._monotonic = monotonic
+        self.patience = grace_seconds
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Wait for the other side in this block; raises `TooSlow` when patience (in seconds) ends."""
+        started = self._monotonic()
+        limit = asyncio.timeout(self.patience)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise TooSlow from None
+            raise
+        finally:
+            self.count(waited=self._monotonic() - started)
+
+    def count(self, *, waited: float = 0.0, moved: int = 0) -> None:
+        """Take `waited` seconds off the patience, and give back what `moved` bytes are worth."""
+        self.patience = min(self._grace, self.patience - waited + moved / self._least)
