@@ -13,7 +13,7 @@ mode ?= $(MODE)
 DATABASES := identity consent storage
 
 .PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
-	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -76,8 +76,8 @@ openapi: .venv/.installed ## Write each service's openapi.json
 	$(PYTEST) -m contract -k test_the_api_is_the_committed_one --update-openapi
 env: .venv/.installed ## Create .env with random secrets, or add what a newer version needs
 	@$(CLUSTER) env
-.env.example: .venv/.installed infra/src/cluster/variables.py
-	@$(CLUSTER) env --example >$@
+settings: .venv/.installed ## Write .env.example, settings.json and compose.yaml's environments from the Settings classes
+	@$(CLUSTER) settings
 migrate: .venv/.installed ## Run the migrations on the running servers (s=consent: only that service)
 	@for service in $(or $(s),$(DATABASES)); do $(CLUSTER) exec $$service migrate || exit 1; done
 revision: .venv/.installed ## Write a migration from the models: s=consent m="add a column"

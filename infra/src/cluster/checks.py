@@ -5,8 +5,8 @@ from functools import partial
 
 from cluster import readiness
 from cluster.environment import ADMIN, native_network
+from cluster.members import DATABASE_SERVICES
 from cluster.programs import Check
-from cluster.variables import DATABASE_SERVICES
 
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 

@@ -55,7 +55,8 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "logs": lambda: commands.logs(options.name, follow=not options.no_follow),
         "reset": lambda: commands.reset(confirmed=confirmed),
         "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
-        "env": lambda: commands.env(example=options.example),
+        "env": commands.env,
+        "settings": commands.settings,
     }
     return run[options.command]()
 
@@ -79,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true")
     bootstrap = commands.add_parser("bootstrap", help="prepare PostgreSQL, RabbitMQ and S3")
     bootstrap.add_argument("--inside-compose", action="store_true")
-    env = commands.add_parser("env", help="create or complete .env")
-    env.add_argument("--example", action="store_true", help="print .env.example")
+    commands.add_parser("env", help="create or complete .env")
+    commands.add_parser("settings", help="write what follows from the services' Settings classes")
     revise = commands.add_parser("revision", help="write a migration from a service's models")
     revise.add_argument("schema")
     revise.add_argument("message")

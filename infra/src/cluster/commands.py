@@ -6,13 +6,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from cluster import engine, env_file, state, table
+from cluster import catalogue, compose_environment, engine, env_file, state, table
 from cluster.bootstrap import Bootstrap
 from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.members import SERVICES
 from cluster.progress import Progress
-from cluster.variables import SERVICES
 
 if TYPE_CHECKING:
     from cluster.compose import ComposeCluster
@@ -30,11 +30,16 @@ class Commands:
         self._port_offset = port_offset
         self._progress = Progress()
 
-    def env(self, *, example: bool = False) -> int:
-        """Create `.env`, or append what a newer version needs; or print `.env.example`."""
-        if example:
-            print(env_file.example(), end="")
-            return 0
+    def settings(self) -> int:
+        """Write what follows from the Settings classes, compose.yaml's environments among it."""
+        catalogue.FILE.write_text(catalogue.text())
+        catalogue.settings.cache_clear()
+        (self._layout.checkout / ".env.example").write_text(env_file.example())
+        compose_environment.rewrite(self._layout.checkout / "compose.yaml")
+        return 0
+
+    def env(self) -> int:
+        """Create `.env`, or append what a newer version needs."""
         path = self._layout.env_file
         existed = path.exists()
         added = env_file.ensure(path, port_offset=self._port_offset)

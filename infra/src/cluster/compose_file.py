@@ -9,7 +9,9 @@ import yaml
 
 from cluster.errors import ClusterError
 
-VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<kind>:\?|-)(?P<rest>[^}]*))?\})")
+# `$$`, or the beginning of `${NAME}`, `${NAME:?message}`, `${NAME-default}` or `${NAME:-default}`.
+OPENING = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<kind>:\?|:-|-|(?=\})))")
+BRACE = re.compile(r"\$\{|\}")
 
 
 def services(path: Path, values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -19,9 +21,16 @@ def services(path: Path, values: Mapping[str, str]) -> dict[str, dict[str, Any]]
     return filled
 
 
+def networks(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the networks of `path` by name."""
+    declared: dict[str, dict[str, Any] | None] = yaml.safe_load(path.read_text())["networks"]
+    return {name: options or {} for name, options in declared.items()}
+
+
 def variables_of(path: Path) -> set[str]:
     """Return the names of all variables that `path` uses."""
-    return {match["name"] for match in VARIABLE.finditer(path.read_text()) if match["name"]}
+    text = path.read_text().replace("$$", "")
+    return {match["name"] for match in OPENING.finditer(text) if match["name"]}
 
 
 def _filled(node: Any, values: Mapping[str, str]) -> Any:
@@ -29,13 +38,32 @@ def _filled(node: Any, values: Mapping[str, str]) -> Any:
         return {key: _filled(value, values) for key, value in node.items()}
     if isinstance(node, list):
         return [_filled(value, values) for value in node]
-    return VARIABLE.sub(lambda match: _value(match, values), node) if isinstance(node, str) else node
+    return fill(node, values) if isinstance(node, str) else node
 
 
-def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
-    if match["dollar"]:
-        return "$"
-    value = values.get(match["name"], "")
-    if match["kind"] == ":?" and not value:
-        raise ClusterError(f"compose.yaml needs {match['name']}: {match['rest']}")
-    return value or (match["rest"] if match["kind"] == "-" else "")
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace the variables of `text`; a default may hold variables of its own."""
+    opening = OPENING.search(text)
+    if opening is None:
+        return text
+    before, rest = text[: opening.start()], text[opening.end() :]
+    if opening["name"] is None:
+        return f"{before}$" + fill(rest, values)
+    alternative, rest = _until_closed(rest)
+    value = values.get(opening["name"], "")
+    if opening["kind"] == ":?" and not value:
+        raise ClusterError(f"compose.yaml needs {opening['name']}: {alternative}")
+    # Our variables are never set and empty on purpose: `-` and `:-` say the same.
+    return before + (value or fill(alternative, values)) + fill(rest, values)
+
+
+def _until_closed(text: str) -> tuple[str, str]:
+    depth = 0
+    for brace in BRACE.finditer(text):
+        if brace.group() == "${":
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            return text[: brace.start()], text[brace.end() :]
+    raise ClusterError(f"compose.yaml has a ${{ that is never closed: {text}")

@@ -1,5 +1,6 @@
 """Writes and reads `.env`."""
 
+import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from cluster import secret_values, variables
+from cluster import members, secret_values, variables
 from cluster.errors import ClusterError
 
 HIGHEST_PORT = 65535
@@ -43,7 +44,7 @@ def ensure(path: Path, *, given: Mapping[str, str] | None = None, port_offset: i
         port = added.get("GATEWAY_PORT") or present["GATEWAY_PORT"]
         added["PUBLIC_URL"] = os.environ.get("PUBLIC_URL") or f"http://localhost:{port}"
     merged = {**present, **added}
-    public = secret_values.public_keys({s: merged[f"{s.upper()}_SERVICE_KEY"] for s in variables.SERVICES})
+    public = secret_values.public_keys({s: merged[f"{s.upper()}_SERVICE_KEY"] for s in members.SERVICES})
     if variables.PUBLIC_KEYS in added:
         added[variables.PUBLIC_KEYS] = public
     if not present:
@@ -73,6 +74,7 @@ def load(path: Path) -> dict[str, str]:
     if not path.exists():
         raise ClusterError(f"{path} does not exist yet. Run `make up`, which creates it.")
     values = read(path)
+    _refuse_unknown(path, values)
     empty = [
         name
         for name, variable in variables.variables().items()
@@ -87,6 +89,18 @@ def load(path: Path) -> dict[str, str]:
         if variable.is_port and not (values[name].isdigit() and 0 < int(values[name]) <= HIGHEST_PORT):
             raise ClusterError(f"{name} in {path} must be a port number from 1 to 65535.")
     return values
+
+
+def _refuse_unknown(path: Path, values: Mapping[str, str]) -> None:
+    """Raise a ClusterError for a name that looks like a setting of ours and would be overlooked."""
+    known = variables.variables()
+    prefixes = tuple(f"{service.upper()}_" for service in members.SERVICES)
+    for name in values:
+        if name in known or name in variables.RETIRED or not name.startswith(prefixes):
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"do you mean {near[0]}?" if near else "see .env.example for the names that are."
+        raise ClusterError(f"{name} in {path} is no setting; {hint}")
 
 
 def overlooked(values: Mapping[str, str]) -> list[str]:

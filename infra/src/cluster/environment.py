@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cluster.variables import DATABASE_SERVICES, SERVICES
+from cluster import catalogue, variables
+from cluster.members import DATABASE_SERVICES, SERVICES
 
 BUCKET = "irisvue-photos"
 REGION = "us-east-1"
@@ -11,21 +12,7 @@ DATABASE = "irisvue"
 KEYRING_DATABASE = "keyring"
 VHOST = "irisvue"
 ADMIN = "irisvue_admin"
-PROVIDER_SETTINGS = (
-    "APPLE_AUDIENCES",
-    "GOOGLE_AUDIENCES",
-    "APPLE_TEAM_ID",
-    "APPLE_KEY_ID",
-    "APPLE_PRIVATE_KEY",
-)
-ACCOUNT_SETTINGS = (
-    "PASSWORD_MIN_LENGTH",
-    "REGISTRATION_DISCLOSURE",
-    "ERASURE_FRESH_MINUTES",
-    "MAIL_SENDER",
-    "MAIL_LINK_BASE",
-)
-PASSKEY_SETTINGS = ("PASSKEY_RP_ID", "PASSKEY_RP_NAME", "PASSKEY_ORIGINS")
+OWNER_SETTINGS = frozenset({"OWNER_DATABASE_URL", "KEYRING_OWNER_DATABASE_URL"})
 INSIDE_API_PORT = 8000
 INSIDE_WORKER_PORT = 8001
 
@@ -99,18 +86,35 @@ def service_environment(
 ) -> dict[str, str]:
     """Return the variables of one service's processes, each with that service's prefix.
 
-    Only the process that migrates learns the passwords of the owner roles.
+    Every setting of the service is among them: what `.env` says, else what the cluster's own servers need,
+    else nothing. Only the process that migrates learns the passwords of the owner roles.
     """
+    wired = wiring(values, service, network, migrates=migrates)
+    names = own_names(service, migrates=migrates)
+    return wired | {name: values.get(name, "") or wired.get(name, "") for name in names}
+
+
+def own_names(service: str, *, migrates: bool = False) -> list[str]:
+    """Return the variables that `.env` can set for this service alone; the owner's only when it migrates."""
+    return [
+        f"{service.upper()}_{name}"
+        for name in catalogue.own_settings(service)
+        if migrates or name not in OWNER_SETTINGS
+    ]
+
+
+def wiring(
+    values: Mapping[str, str], service: str, network: Network, *, migrates: bool = False
+) -> dict[str, str]:
+    """Return what a service needs to reach the servers and services of this cluster, with their secrets."""
     prefix = service.upper()
     listen = network.listen[service]
     environment = {
-        "ENVIRONMENT": values["ENVIRONMENT"],
         "HOST": listen.host,
         "PORT": listen.port,
-        "PUBLIC_URL": values["PUBLIC_URL"],
         "LOG_LEVEL": values["LOG_LEVEL"],
         "SERVICE_KEY": values[f"{prefix}_SERVICE_KEY"],
-        "SERVICE_PUBLIC_KEYS": values["SERVICE_PUBLIC_KEYS"],
+        **_shared(values, service),
         "BROKER_URL": f"amqp://{service}:{values[f'{prefix}_BROKER_PASSWORD']}@{network.amqp}/{VHOST}?heartbeat=10",
     }
     if service in DATABASE_SERVICES:
@@ -121,6 +125,15 @@ def service_environment(
     if migrates and service in DATABASE_SERVICES:
         environment |= _owner_urls(values, service, network)
     return {f"{prefix}_{name}": value for name, value in environment.items()}
+
+
+def _shared(values: Mapping[str, str], service: str) -> dict[str, str]:
+    known = variables.variables()
+    return {
+        name: values.get(variable, "") if known[variable].optional else values[variable]
+        for name, (variable, services) in catalogue.SHARED.items()
+        if service in services
+    }
 
 
 def _with_database(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
@@ -148,12 +161,8 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
             "PROVIDER_TOKEN_KEY": values["IDENTITY_PROVIDER_TOKEN_KEY"],
             "SMTP_URL": f"smtp://{network.smtp}",
             "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
-            **{
-                name: values.get(f"IDENTITY_{name}", "")
-                for name in (*ACCOUNT_SETTINGS, *PROVIDER_SETTINGS, *PASSKEY_SETTINGS)
-            },
         },
-        "consent": {"GEOIP_DB_PATH": values.get("CONSENT_GEOIP_DB_PATH", "")},
+        "consent": {},
         "storage": {
             "CONSENT_URL": f"http://{network.apis['consent']}",
             "S3_ENDPOINT_URL": f"http://{network.s3}",

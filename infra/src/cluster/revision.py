@@ -7,7 +7,7 @@ from cluster import env_file
 from cluster.environment import DATABASE, KEYRING_DATABASE, database_url, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.variables import SCHEMAS
+from cluster.members import SCHEMAS
 
 
 def write(layout: Layout, schema: str, message: str) -> None:

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cluster import catalogue
 from cluster import secret_values as secret
-
-SERVICES = ("identity", "consent", "storage", "gateway")
-DATABASE_SERVICES = ("identity", "consent", "storage")
-SCHEMAS = (*DATABASE_SERVICES, "keyring")
+from cluster.members import DATABASE_SERVICES, SCHEMAS, SERVICES
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Group:
 
 
 PUBLIC_KEYS = "SERVICE_PUBLIC_KEYS"
+# Names that an older version wrote into `.env` and that mean nothing any more.
+RETIRED: frozenset[str] = frozenset()
 
 
 def _general() -> Group:
@@ -54,15 +54,24 @@ def _general() -> Group:
                 "How the app reaches the gateway; issuer of tokens, base of links.",
                 "http://localhost:8000",
             ),
-            Variable("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR.", "INFO"),
+            Variable(
+                "LOG_LEVEL",
+                "DEBUG, INFO, WARNING or ERROR; for one service alone: IDENTITY_LOG_LEVEL and so on.",
+                "INFO",
+            ),
             Variable(
                 "GATEWAY_HOST",
                 "Address the gateway listens on; everything else listens on 127.0.0.1.",
                 "0.0.0.0",  # noqa: S104 - phones on the same network are the point of a gateway
             ),
             Variable(
-                "CONSENT_GEOIP_DB_PATH",
-                "MaxMind-format country database for the address hint; empty switches the hint off.",
+                "IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS",
+                "true: no consent to and no upload of pictures before the e-mail address is proved.",
+                optional=True,
+            ),
+            Variable(
+                "CORS_ORIGINS",
+                "Web pages that may call the API, by comma, as https://app.example.org; empty: none.",
                 optional=True,
             ),
         ),
@@ -95,44 +104,6 @@ def _ports() -> Group:
         Variable("MAIL_UI_PORT", "Development mailbox, pages (Docker mode).", "18026"),
     ]
     return Group("Ports", tuple(ports))
-
-
-def _providers() -> Group:
-    optional = {
-        "IDENTITY_APPLE_AUDIENCES": "Bundle and service ids of the app, by comma; empty switches Apple off.",
-        "IDENTITY_GOOGLE_AUDIENCES": "All OAuth client ids of the app, by comma; empty switches Google off.",
-        "IDENTITY_APPLE_TEAM_ID": "Apple developer team; with the next two, deletions are told to Apple.",
-        "IDENTITY_APPLE_KEY_ID": "Id of the key of Sign in with Apple.",
-        "IDENTITY_APPLE_PRIVATE_KEY": r"That key: PEM on one line, line ends written as \n.",
-    }
-    return Group(
-        "Sign-in with Apple and Google",
-        tuple(Variable(name, comment, optional=True) for name, comment in optional.items()),
-    )
-
-
-def _passkeys() -> Group:
-    optional = {
-        "IDENTITY_PASSKEY_RP_ID": "Domain they belong to; empty: that of PUBLIC_URL. Changing it loses all.",
-        "IDENTITY_PASSKEY_RP_NAME": "How phones name us when they ask for one; empty: IrisVue.",
-        "IDENTITY_PASSKEY_ORIGINS": "Pages and apps that may use them, by comma; empty: PUBLIC_URL.",
-    }
-    return Group(
-        "Passkeys", tuple(Variable(name, comment, optional=True) for name, comment in optional.items())
-    )
-
-
-def _accounts() -> Group:
-    optional = {
-        "IDENTITY_PASSWORD_MIN_LENGTH": "Shortest password, 8 to 64; empty: 8.",
-        "IDENTITY_REGISTRATION_DISCLOSURE": "conceal: registering a taken address tells only its owner.",
-        "IDENTITY_ERASURE_FRESH_MINUTES": "How recent a sign-in must be to delete the account; empty: any.",
-        "IDENTITY_MAIL_SENDER": "Who mails come from, as `Name <address>`.",
-        "IDENTITY_MAIL_LINK_BASE": "Where links in mails lead; empty: our own pages.",
-    }
-    return Group(
-        "Accounts", tuple(Variable(name, comment, optional=True) for name, comment in optional.items())
-    )
 
 
 def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
@@ -200,17 +171,24 @@ def _service_secrets() -> Group:
     return Group("Secrets of the services", tuple(variables))
 
 
+def _settings_of(service: str, elsewhere: set[str]) -> Group:
+    """Return what the service's Settings class declares and no other group lists."""
+    named = {
+        f"{service.upper()}_{name}": meaning for name, meaning in catalogue.own_settings(service).items()
+    }
+    return Group(
+        f"Settings of {service}: empty is the default",
+        tuple(
+            Variable(name, meaning, optional=True) for name, meaning in named.items() if name not in elsewhere
+        ),
+    )
+
+
 def groups() -> tuple[Group, ...]:
     """All variables, in the order in which `.env` lists them."""
-    return (
-        _general(),
-        _ports(),
-        _accounts(),
-        _providers(),
-        _passkeys(),
-        _server_secrets(),
-        _service_secrets(),
-    )
+    named = (_general(), _ports(), _server_secrets(), _service_secrets())
+    elsewhere = {variable.name for group in named for variable in group.variables}
+    return (*named, *(_settings_of(service, elsewhere) for service in SERVICES))
 
 
 def variables() -> dict[str, Variable]:

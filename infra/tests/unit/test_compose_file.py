@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster import compose_file, env_file, variables
+from cluster import compose_file, env_file, members, variables
 from cluster.bootstrap import schemas
 from cluster.environment import compose_network, service_environment
 from cluster.errors import ClusterError
@@ -30,10 +30,6 @@ def services(values: dict[str, str]) -> dict[str, dict[str, Any]]:
     return compose_file.services(COMPOSE, values)
 
 
-def test_env_example_documents_every_variable() -> None:
-    assert (CHECKOUT / ".env.example").read_text() == env_file.example(), "run `make .env.example`"
-
-
 def test_compose_uses_every_variable_that_is_not_for_native_mode() -> None:
     native = {name for name, variable in variables.variables().items() if "(native mode)" in variable.comment}
 
@@ -43,7 +39,7 @@ def test_compose_uses_every_variable_that_is_not_for_native_mode() -> None:
     }
 
 
-@pytest.mark.parametrize("service", variables.SERVICES)
+@pytest.mark.parametrize("service", members.SERVICES)
 def test_both_modes_give_a_service_the_same_variables(
     service: str, values: dict[str, str], services: dict[str, dict[str, Any]]
 ) -> None:
@@ -54,7 +50,7 @@ def test_both_modes_give_a_service_the_same_variables(
         assert services[container]["environment"] == expected
 
 
-@pytest.mark.parametrize("service", variables.DATABASE_SERVICES)
+@pytest.mark.parametrize("service", members.DATABASE_SERVICES)
 def test_only_the_migrating_container_has_the_owners_rights(
     service: str, values: dict[str, str], services: dict[str, dict[str, Any]]
 ) -> None:
@@ -70,7 +66,7 @@ def test_bootstrap_container_has_the_secrets_that_its_job_needs(
     roles = [role for schema in schemas() for role in (schema.owner, schema.app)]
     needed = {
         *(f"{role.upper()}_PASSWORD" for role in roles),
-        *(f"{service.upper()}_BROKER_PASSWORD" for service in variables.SERVICES),
+        *(f"{service.upper()}_BROKER_PASSWORD" for service in members.SERVICES),
         *("POSTGRES_ADMIN_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"),
     }
 

@@ -7,7 +7,7 @@ import pytest
 
 from cluster import env_file
 from cluster.environment import native_network, service_environment
-from cluster.variables import SERVICES
+from cluster.members import SERVICES
 
 SETTINGS = {
     "identity": "IdentitySettings",

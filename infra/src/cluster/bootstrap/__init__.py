@@ -16,7 +16,7 @@ from cluster.environment import (
     Network,
     role_password,
 )
-from cluster.variables import SERVICES
+from cluster.members import SERVICES
 
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
 

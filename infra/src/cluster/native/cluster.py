@@ -14,13 +14,13 @@ from cluster.checks import server_checks, service_checks
 from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.members import DATABASE_SERVICES
 from cluster.native import services
 from cluster.native.install import install_missing
 from cluster.native.servers import Server, servers_of
 from cluster.native.supervisor import RUNNING, Supervisor
 from cluster.programs import MARKER, Check, NotReadyError, Program, until_ready
 from cluster.progress import Progress
-from cluster.variables import DATABASE_SERVICES
 
 # Generous, for machines that do much else; a program that exits again and again ends the wait at once.
 SERVER_SECONDS = 180

@@ -9,7 +9,7 @@ from cluster import env_file
 from cluster.environment import native_network, service_environment
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.variables import SERVICES
+from cluster.members import SERVICES
 
 
 def become(layout: Layout, service: str, command: list[str]) -> NoReturn:

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Mapping
 
 from cluster.layout import Layout
+from cluster.members import DATABASE_SERVICES
 from cluster.programs import MARKER, Program
-from cluster.variables import DATABASE_SERVICES
 
 # A worker finishes the message in hand, for 20 s at most, and then has to close its connections.
 STOP_SECONDS = 25

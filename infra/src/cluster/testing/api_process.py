@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from cluster.environment import service_environment
+from cluster.members import DATABASE_SERVICES
 from cluster.testing.platform import Platform
-from cluster.variables import DATABASE_SERVICES
 
 START_SECONDS = 90.0
 PAUSE_SECONDS = 0.1

@@ -16,8 +16,8 @@ from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST, service_environment
+from cluster.members import DATABASE_SERVICES
 from cluster.testing.running import RunningServers
-from cluster.variables import DATABASE_SERVICES
 from contracts.topology import queues
 
 _TABLES = """

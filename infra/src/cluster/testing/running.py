@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cluster.bootstrap import schemas
 from cluster.environment import ADMIN, Network, database_url, role_password
-from cluster.variables import SERVICES
+from cluster.members import SERVICES
 
 
 @dataclass(frozen=True)

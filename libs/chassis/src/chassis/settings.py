@@ -87,19 +87,33 @@ def key_bytes(key: SecretStr) -> bytes:
 class ServiceSettings(BaseSettings):
     """What every service needs to know; a service subclasses it with its own prefix."""
 
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+    model_config = SettingsConfigDict(
+        # Compose hands an unset variable on as an empty one.
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        frozen=True,
+    )
 
-    environment: Literal["development", "production"] = "development"
-    host: str = "127.0.0.1"
-    port: int
-    public_url: str = "http://localhost:8000"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    version: str = "0.1.0"
+    environment: Literal["development", "production"] = Field(
+        default="development", description="In production weak secrets and plain HTTP are refused."
+    )
+    host: str = Field(default="127.0.0.1", description="Address on which the API listens.")
+    port: int = Field(description="Port of the API.")
+    public_url: str = Field(
+        default="http://localhost:8000", description="How the app reaches the gateway; issuer of tokens."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least important lines that the log keeps."
+    )
+    version: str = Field(
+        default="0.1.0", description="What health and the API's description call this release."
+    )
 
     service_key: PemKey = Field(description="EC P-256 private key that signs calls to other services.")
     service_public_keys: PublicKeys = Field(description="Public JWK of each service, by service name.")
 
-    access_token_audience: str = "irisvue-api"  # noqa: S105 - a name
+    access_token_audience: str = Field(default="irisvue-api", description="The `aud` of access tokens.")
 
     @property
     def access_token_issuer(self) -> str:
@@ -117,11 +131,15 @@ class ServiceSettings(BaseSettings):
 class StatefulSettings(ServiceSettings):
     """Settings of a service that has a schema, a worker and participates in erasure."""
 
-    worker_port: int
-    database_url: ServerUrl
+    worker_port: int = Field(description="Port on which the worker tells its health.")
+    database_url: ServerUrl = Field(description="PostgreSQL, as the role that reads and writes rows.")
     owner_database_url: ServerUrl | None = Field(default=None, description="Only migrations use it.")
-    broker_url: ServerUrl
+    broker_url: ServerUrl = Field(description="RabbitMQ, with the service's own user.")
     tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
-    database_pool_size: int = 10
-    database_pool_overflow: int = 5
-    reconcile_seconds: float = 300.0
+    database_pool_size: int = Field(default=10, description="Connections to PostgreSQL kept, per process.")
+    database_pool_overflow: int = Field(
+        default=5, description="Connections beyond those, while they are needed."
+    )
+    reconcile_seconds: float = Field(
+        default=300.0, description="Pause between comparisons with identity's list of erasures."
+    )

@@ -20,8 +20,8 @@ class ConsentSettings(StatefulSettings):
         env_prefix="CONSENT_", extra="ignore", hide_input_in_errors=True, frozen=True
     )
 
-    port: int = 18102
-    worker_port: int = 18112
+    port: int = Field(default=18102, description="Port of the API.")
+    worker_port: int = Field(default=18112, description="Port on which the worker tells its health.")
 
     identity_url: str = Field(description="Where identity answers: signing keys and open erasures.")
     geoip_db_path: Annotated[FilePath | None, BeforeValidator(_none_when_empty)] = Field(

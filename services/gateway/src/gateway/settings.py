@@ -55,13 +55,16 @@ class GatewaySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
-    host: str = "0.0.0.0"  # noqa: S104 - the one part of the platform that the outside reaches
-    port: int = 8000
-    identity_url: str
-    consent_url: str
-    storage_url: str
-    redis_url: SecretStr
-    broker_url: SecretStr
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - the one part of the platform that the outside reaches
+        description="Address on which the API listens.",
+    )
+    port: int = Field(default=8000, description="Port of the API.")
+    identity_url: str = Field(description="Where identity answers.")
+    consent_url: str = Field(description="Where consent answers.")
+    storage_url: str = Field(description="Where storage answers.")
+    redis_url: SecretStr = Field(description="Where requests are counted.")
+    broker_url: SecretStr = Field(description="RabbitMQ, with the gateway's own user.")
     access_token_longest_minutes: int = Field(
         default=60,
         description="Tokens that live longer are refused; ended sessions are remembered that long.",
@@ -72,7 +75,7 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
         default=(), description="Networks of load balancers whose X-Forwarded-For is believed."
     )
-    most_requests_at_once: int = 1000
+    most_requests_at_once: int = Field(default=1000, description="More at once are answered 503.")
 
     @property
     def upstream_urls(self) -> Mapping[Upstream, str]:

@@ -36,18 +36,28 @@ class ProviderSettings(StatefulSettings):
     google_audiences: Names = Field(
         default=(), description="Every OAuth client id of the app, as a comma or JSON list."
     )
-    apple_team_id: OptionalName = None
-    apple_key_id: OptionalName = None
+    apple_team_id: OptionalName = Field(
+        default=None, description="Apple developer team; with the next two, deletions are told to Apple."
+    )
+    apple_key_id: OptionalName = Field(default=None, description="Id of the key of Sign in with Apple.")
     apple_private_key: Annotated[PemKey | None, BeforeValidator(_empty_is_none)] = Field(
         default=None, description="EC P-256 key of Sign in with Apple, to exchange codes and to revoke."
     )
     provider_token_key: Annotated[HexKey | None, BeforeValidator(_empty_is_none)] = Field(
         default=None, description="Seals the refresh tokens that Apple gave us."
     )
-    apple_jwks_url: str = "https://appleid.apple.com/auth/keys"
-    apple_token_url: str = "https://appleid.apple.com/auth/token"  # noqa: S105 - an address
-    apple_revoke_url: str = "https://appleid.apple.com/auth/revoke"
-    google_jwks_url: str = "https://www.googleapis.com/oauth2/v3/certs"
+    apple_jwks_url: str = Field(
+        default="https://appleid.apple.com/auth/keys", description="Apple's signing keys."
+    )
+    apple_token_url: str = Field(
+        default="https://appleid.apple.com/auth/token", description="Where Apple exchanges codes."
+    )
+    apple_revoke_url: str = Field(
+        default="https://appleid.apple.com/auth/revoke", description="Where Apple takes back what it granted."
+    )
+    google_jwks_url: str = Field(
+        default="https://www.googleapis.com/oauth2/v3/certs", description="Google's signing keys."
+    )
     provider_seconds: float = Field(
         default=2.0, gt=0, le=2.0, description="How long a provider may take; two calls fit into an answer."
     )

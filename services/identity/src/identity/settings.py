@@ -26,31 +26,29 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="IDENTITY_",
-        # Compose hands an unset variable on as an empty one.
-        env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
         frozen=True,
     )
 
-    port: int = 18101
-    worker_port: int = 18111
+    port: int = Field(default=18101, description="Port of the API.")
+    worker_port: int = Field(default=18111, description="Port on which the worker tells its health.")
 
     signing_key: PemKey = Field(description="EC P-256 private key that signs access tokens.")
     refresh_token_key: HexKey = Field(description="Keys the derivation of refresh tokens.")
 
-    access_token_minutes: int = Field(default=30, ge=1, le=60)
-    refresh_idle_days: int = Field(default=30, ge=1)
-    refresh_absolute_days: int = Field(default=90, ge=1)
+    access_token_minutes: int = Field(default=30, ge=1, le=60, description="Lifetime of an access token.")
+    refresh_idle_days: int = Field(default=30, ge=1, description="How long an unused session lives.")
+    refresh_absolute_days: int = Field(default=90, ge=1, description="How long any session lives.")
     refresh_repeat_hours: int = Field(
         default=24,
         ge=0,
         description="How long the previous refresh token yields the same, still unused, successor.",
     )
 
-    argon2_memory_kib: int = Field(default=19456, ge=19456)
-    argon2_iterations: int = Field(default=2, ge=2)
-    argon2_parallelism: int = Field(default=1, ge=1)
+    argon2_memory_kib: int = Field(default=19456, ge=19456, description="Memory of one hash, in KiB.")
+    argon2_iterations: int = Field(default=2, ge=2, description="Passes over that memory.")
+    argon2_parallelism: int = Field(default=1, ge=1, description="Lanes of one hash.")
     argon2_threads: int = Field(
         default_factory=hashing_threads,
         ge=1,
@@ -58,16 +56,20 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     )
     argon2_queue: int = Field(default=64, ge=1, description="Hashes that may wait; more are answered 503.")
 
-    password_min_length: int = Field(default=8, ge=8, le=64)
+    password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 
     redis_url: SecretStr = Field(description="Where tries per account are counted.")
     smtp_url: SecretStr = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
-    mail_sender: str = "IrisVue <no-reply@irisvue.example>"
+    mail_sender: str = Field(
+        default="IrisVue <no-reply@irisvue.example>", description="Who mails come from, as `Name <address>`."
+    )
     mail_link_base: str = Field(
         default="", description="Where links in mails lead; by default our own pages."
     )
-    verify_hours: int = Field(default=24, ge=1)
-    reset_minutes: int = Field(default=15, ge=1, le=60)
+    verify_hours: int = Field(default=24, ge=1, description="How long a link that proves an address works.")
+    reset_minutes: int = Field(
+        default=15, ge=1, le=60, description="How long a link that sets a new password works."
+    )
     farewell_minutes: int = Field(
         default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
     )
@@ -76,7 +78,9 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
         description="Whether registering says that an address is taken, or mails its owner.",
     )
 
-    erasure_deadline_days: int = Field(default=30, ge=1, le=45)
+    erasure_deadline_days: int = Field(
+        default=30, ge=1, le=45, description="Until when an erasure is promised to be complete."
+    )
     erasure_fresh_minutes: int = Field(
         default=0,
         ge=0,

@@ -28,16 +28,21 @@ class StorageSettings(StatefulSettings):
         env_prefix="STORAGE_", extra="ignore", hide_input_in_errors=True, frozen=True
     )
 
-    port: int = 18103
-    worker_port: int = 18113
-    identity_url: str = "http://127.0.0.1:18101"
-    consent_url: str = "http://127.0.0.1:18102"
+    port: int = Field(default=18103, description="Port of the API.")
+    worker_port: int = Field(default=18113, description="Port on which the worker tells its health.")
+    identity_url: str = Field(
+        default="http://127.0.0.1:18101",
+        description="Where identity answers: signing keys and open erasures.",
+    )
+    consent_url: str = Field(
+        default="http://127.0.0.1:18102", description="Where consent answers: whether somebody agreed."
+    )
 
-    s3_endpoint_url: str
-    s3_access_key: SecretStr
-    s3_secret_key: SecretStr
-    s3_bucket: str = "irisvue-photos"
-    s3_region: str = "us-east-1"
+    s3_endpoint_url: str = Field(description="The object store.")
+    s3_access_key: SecretStr = Field(description="S3 identity that reads and writes the bucket.")
+    s3_secret_key: SecretStr = Field(description="Its secret.")
+    s3_bucket: str = Field(default="irisvue-photos", description="Where sealed photos lie.")
+    s3_region: str = Field(default="us-east-1", description="The region of that bucket.")
 
     keyring_database_url: SecretStr = Field(description="The database of the wrapped data keys.")
     keyring_owner_database_url: SecretStr | None = Field(default=None, description="Only migrations use it.")

@@ -1,0 +1,69 @@
+"""Writes the services' environment into compose.yaml, in the words in which Compose fills in variables."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cluster.environment import compose_network, own_names, wiring
+from cluster.errors import ClusterError
+from cluster.members import DATABASE_SERVICES, SERVICES
+
+BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
+END = "# --- End of what `make settings` writes ---"
+
+
+class _Placeholders(Mapping[str, str]):
+    """Stands for a `.env`: each value is the text that makes Compose read it."""
+
+    def __getitem__(self, name: str) -> str:
+        return f"${{{name}:?run make env}}"
+
+    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]
+        return f"${{{name}-{default or ''}}}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def rewrite(path: Path) -> None:
+    """Replace the generated part of compose.yaml."""
+    path.write_text(rewritten(path.read_text()))
+
+
+def rewritten(text: str) -> str:
+    """Return the text of compose.yaml with its generated part anew."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ClusterError(f"compose.yaml needs the lines {BEGIN!r} and {END!r}.")
+    return before + begin + "\n" + _blocks() + end + after
+
+
+def _blocks() -> str:
+    lines = []
+    for service in SERVICES:
+        ordinary = _environment(service, migrates=False)
+        lines += [f"x-{service}: &{service}", *_mapping(ordinary), ""]
+        if service in DATABASE_SERVICES:
+            owners = _environment(service, migrates=True)
+            added = {name: value for name, value in owners.items() if name not in ordinary}
+            lines += [f"x-{service}-owner: &{service}-owner", f"  <<: *{service}", *_mapping(added), ""]
+    return "\n".join(lines)
+
+
+def _environment(service: str, *, migrates: bool) -> dict[str, str]:
+    wired = wiring(_Placeholders(), service, compose_network(), migrates=migrates)
+    own = own_names(service, migrates=migrates)
+    return wired | {name: _overridable(name, wired.get(name, "")) for name in own}
+
+
+def _overridable(name: str, wired: str) -> str:
+    if wired == f"${{{name}:?run make env}}":
+        return wired
+    return f"${{{name}:-{wired}}}" if wired else f"${{{name}-}}"
+
+
+def _mapping(values: Mapping[str, str]) -> list[str]:
+    return [f'  {name}: "{value}"' for name, value in values.items()]
