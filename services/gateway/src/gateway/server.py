@@ -2,16 +2,25 @@
 
 import asyncio
 import json
+import socket
 from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from chassis.pace import Pace
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 65
 STOP_SECONDS = 20
+UNSENT_BYTES = 32 * 1024
+"""What the kernel takes of an answer before the network has; more would hide how fast the client reads."""
+PACE_CHECK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 _REFUSALS = {
     400: ("Bad Request", "bad-request", "The request can't be read", "The request is not valid HTTP."),
@@ -34,11 +43,31 @@ class HeadTooLarge(Exception):
     """Request line and headers are longer than the gateway reads."""
 
 
+class _CountedTransport:
+    """A transport that knows how many bytes have left this process through it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written = 0
+
+    def write(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
+
+    @property
+    def sent(self) -> int:
+        return self._written - self._transport.get_write_buffer_size()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class EdgeProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with a limit on size and duration of a request's head, and problem documents.
+    """uvicorn's HTTP/1.1, with bounds on a request's head and on how slowly answers are read.
 
     The parser refuses what is ambiguous: Content-Length with Transfer-Encoding, twice Content-Length, line
-    folding, spaces before the colon.
+    folding, spaces before the colon. Trailers are dropped: they come after everything was decided, and must
+    not look like headers (RFC 9110 §6.5.1).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,16 +77,39 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = True
         self._refusal = 400
         self._head_timer: asyncio.TimerHandle | None = None
+        self._pace = Pace(monotonic=self.loop.time)
+        self._pace_timer: asyncio.TimerHandle | None = None
+        self._paced_at = 0.0
+        self._paced_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request's head its time."""
-        super().connection_made(transport)
+        self._counted = _CountedTransport(transport)
+        super().connection_made(self._counted)  # type: ignore[arg-type]
+        # A pause in writing begins with the first byte that waits for the client, and ends with the last.
+        transport.set_write_buffer_limits(high=0)
+        transport.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES
+        )
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._stop_pacing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to lose patience: bytes wait for the client to read."""
+        super().pause_writing()
+        self._count_pace(waited=False)
+        self._pace_timer = self.loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has taken everything."""
+        super().resume_writing()
+        self._count_pace(waited=True)
+        self._stop_pacing()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, then parse; answers 431 when it grows too long."""
@@ -75,8 +127,9 @@ class EdgeProtocol(HttpToolsProtocol):
         self._header_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one header; raises HeadTooLarge when all of them together are too long."""
-        super().on_header(name, value)
+        """Keep one header, drop a trailer; raises HeadTooLarge when all of them together are too long."""
+        if self._in_head:
+            super().on_header(name, value)
         self._header_bytes += len(name) + len(value)
         if len(self.url) + self._header_bytes > HEAD_BYTES:
             self._refusal = 431
@@ -110,6 +163,25 @@ class EdgeProtocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         if self._in_head and not self.transport.is_closing():
             self._refuse(408)
+
+    def _count_pace(self, *, waited: bool) -> None:
+        now, sent = self.loop.time(), self._counted.sent
+        self._pace.count(waited=now - self._paced_at if waited else 0.0, moved=sent - self._paced_bytes)
+        self._paced_at, self._paced_bytes = now, sent
+
+    def _check_pace(self) -> None:
+        self._count_pace(waited=True)
+        if self._pace.patience > 0:
+            self._pace_timer = self.loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
+            return
+        log.info("slow_reader_cut")
+        # Closing would wait for the bytes that nobody reads.
+        self.transport.abort()
+
+    def _stop_pacing(self) -> None:
+        if self._pace_timer is not None:
+            self._pace_timer.cancel()
+            self._pace_timer = None
 
     def _is_answering(self) -> bool:
         # uvicorn declares the cycle as always there, but it exists only from the first request on.

@@ -139,3 +139,23 @@ async def test_endless_body_on_an_answered_request_is_not_read_for_ever(
         assert writer.transport.is_closing()
 
     await eventually(ended, seconds=3)
+
+
+async def test_trailer_is_no_header(stage: Any) -> None:
+    chunked = (
+        b"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+        b"\r\n1\r\na\r\n"
+    )
+    trailer = b"0\r\nAuthorization: Bearer " + stage.mint.token().encode() + b"\r\nX-Late: 1\r\n\r\n"
+    assert (await say(stage, chunked + trailer)).startswith(b"HTTP/1.1 401")
+    # An open route reads its body to the end, so that the trailer is there before the answer.
+    late = chunked.replace(b"GET /api/v1/users/me", b"POST /api/v1/auth/refresh")
+    assert (await say(stage, late + trailer)).startswith(b"HTTP/1.1 200")
+    asked = next(request for request in stage.identity.asked if request.path == "/api/v1/auth/refresh")
+    assert "X-Late" not in asked.headers
+
+
+async def test_endless_trailer_is_refused(stage: Any) -> None:
+    chunked = b"POST /api/v1/auth/refresh HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    await say(stage, chunked + b"".join(b"X-%d: a\r\n" % number for number in range(4000)) + b"\r\n")
+    assert not any(request.path == "/api/v1/auth/refresh" for request in stage.identity.asked)
