@@ -1,21 +1,15 @@
 """Identity's rules, without database or network."""
 
 import ipaddress
-import re
 import unicodedata
 from datetime import datetime, timedelta
 from enum import Enum
 
 from email_validator import EmailNotValidError, validate_email
-from zxcvbn import zxcvbn
 
 from chassis.problems import Problem, Unauthorized
 
 PASSWORD_MAX_LENGTH = 128
-PRODUCT = "irisvue"
-MIN_NAME_LENGTH = 3
-ESTIMATED_LENGTH = 72
-MIN_SCORE = 2
 EMAIL_MAX_LENGTH = 320
 PROVIDER_TOKEN_MAX_LENGTH = 8192
 REMINDER_MULTIPLES = (1, 5, 30, 120)
@@ -169,16 +163,3 @@ def ip_prefix(address: str | None) -> str | None:
         return None
     bits = 24 if parsed.version == 4 else 48  # noqa: PLR2004 - IP version 4
     return str(ipaddress.ip_network(f"{parsed}/{bits}", strict=False))
-
-
-def is_weak_password(password: str, *, email: str, min_length: int) -> bool:
-    """Tell whether the password is too short or among the first that anyone would try.
-
-    Common and leaked passwords, keyboard walks, repetitions and the person's own address count as weak; no
-    kinds of characters are demanded (NIST 800-63B-4 §3.1.1.2).
-    """
-    if len(password) < min_length:
-        return True
-    own = [part for part in (email, *re.split(r"[@._+-]", email), PRODUCT) if len(part) >= MIN_NAME_LENGTH]
-    # The estimator's cost grows with the square of the length; nobody guesses the 73rd character first.
-    return bool(zxcvbn(password[:ESTIMATED_LENGTH], user_inputs=own)["score"] < MIN_SCORE)

@@ -54,7 +54,11 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
         ge=1,
         description="Hashes computed at the same time, per process; by default one core is left to the rest.",
     )
-    argon2_queue: int = Field(default=64, ge=1, description="Hashes that may wait; more are answered 503.")
+    argon2_wait_seconds: float = Field(
+        default=4.0,
+        gt=0,
+        description="How long a sign-in waits for its hash before a 503; less than the gateway waits.",
+    )
 
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 

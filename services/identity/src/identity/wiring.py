@@ -94,7 +94,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         iterations=settings.argon2_iterations,
         parallelism=settings.argon2_parallelism,
         threads=settings.argon2_threads,
-        queue=settings.argon2_queue,
+        wait_seconds=settings.argon2_wait_seconds,
     )
     redis = connect_redis(settings.redis_url.get_secret_value())
     try:

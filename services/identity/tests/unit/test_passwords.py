@@ -1,7 +1,10 @@
+import asyncio
 import os
 
 import pytest
 
+from chassis.problems import ServiceUnavailable
+from identity.passwords import Argon2Pool
 from identity.settings import hashing_threads
 
 
@@ -9,3 +12,38 @@ from identity.settings import hashing_threads
 def test_hashing_leaves_a_core_to_those_who_are_signed_in(monkeypatch, cores, threads) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert hashing_threads() == threads
+
+
+@pytest.fixture
+def pool():
+    """Return a function that opens a pool of one thread."""
+    opened: list[Argon2Pool] = []
+
+    def _pool(wait_seconds: float) -> Argon2Pool:
+        opened.append(
+            Argon2Pool(memory_kib=8192, iterations=1, parallelism=1, threads=1, wait_seconds=wait_seconds)
+        )
+        return opened[-1]
+
+    yield _pool
+    for one in opened:
+        one.close()
+
+
+async def test_two_hundred_sign_ins_at_once_wait_their_turn(pool) -> None:
+    hasher = pool(60.0)
+    stored = await hasher.hash("correct horse")
+    answers = await asyncio.gather(*(hasher.verify("correct horse", stored) for _ in range(200)))
+    assert [fits for fits, _ in answers] == [True] * 200
+
+
+async def test_who_has_waited_too_long_is_told_and_costs_no_hash(pool) -> None:
+    hasher = pool(0.1)
+    stored = await hasher.hash("correct horse")
+    answers = await asyncio.gather(
+        *(hasher.verify("correct horse", stored) for _ in range(400)), return_exceptions=True
+    )
+    late = [answer for answer in answers if isinstance(answer, ServiceUnavailable)]
+    assert len(late) > 100
+    # What nobody waits for any more is not computed, so the next one gets a turn at once.
+    assert (await hasher.verify("correct horse", stored))[0]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from identity.pages import RESET_PASSWORD_PAGE
-from identity.policy import is_weak_password
+from identity.password_strength import is_weak_password
 
 PASSWORD = "correct horse battery staple"
 EMAIL = "ada@example.org"
