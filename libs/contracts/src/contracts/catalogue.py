@@ -2,6 +2,7 @@
 
 from contracts.consent import (
     ConsentErasureReported,
+    ConsentExpired,
     ConsentGranted,
     ConsentParticipantJoined,
     ConsentWithdrawn,
@@ -34,6 +35,7 @@ EVENTS: tuple[type[Event], ...] = (
     IdentityParticipantJoined,
     ConsentGranted,
     ConsentWithdrawn,
+    ConsentExpired,
     ConsentErasureReported,
     ConsentParticipantJoined,
     PhotoUploaded,

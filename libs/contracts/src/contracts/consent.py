@@ -30,6 +30,17 @@ class ConsentWithdrawn(Event, type="consent.consent.withdrawn.v1"):
     withdrawn_at: Timestamp
 
 
+class ConsentExpired(Event, type="consent.consent.expired.v1"):
+    """The consent has lapsed by itself; what rested on it is closed now and destroyed."""
+
+    user_id: UserId
+    consent_id: ConsentId
+    consent_type: ConsentType
+    jurisdiction: Jurisdiction
+    epoch: Epoch
+    expired_at: Timestamp
+
+
 class ConsentErasureReported(ErasureReported, type="consent.erasure.reported.v1"):
     """Consent has erased the person's entries; the ledger's commitments stay and lead to nobody."""
 

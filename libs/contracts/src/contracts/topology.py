@@ -99,7 +99,9 @@ SUBSCRIPTIONS = (
     Subscription("storage.erase-user", "storage", (_USER_DELETED,)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
     Subscription(
-        "storage.follow-consent", "storage", ("consent.consent.granted.v1", "consent.consent.withdrawn.v1")
+        "storage.follow-consent",
+        "storage",
+        ("consent.consent.granted.v1", "consent.consent.withdrawn.v1", "consent.consent.expired.v1"),
     ),
     Subscription("gateway.deny-sessions", "gateway", ("identity.session.revoked.v1",)),
 )

@@ -4,7 +4,7 @@ from chassis.clock import Clock
 from chassis.consumer import Consumer, Handler
 from chassis.db import UnitOfWork
 from chassis.erasure import ErasureParticipation, OpenErasure
-from contracts.consent import ConsentGranted, ConsentWithdrawn
+from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope, Event
 from contracts.fields import ConsentType
 from contracts.identity import UserDeleted, UserRegistered
@@ -50,4 +50,13 @@ def _followers_of_consent(clock: Clock) -> dict[type[Event], Handler]:
         if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
             await follow_withdrawal(uow, user_id=event.user_id, epoch=event.epoch, now=clock.now())
 
-    return {ConsentGranted: on_consent_granted, ConsentWithdrawn: on_consent_withdrawn}
+    async def on_consent_expired(uow: UnitOfWork, envelope: Envelope[ConsentExpired]) -> None:
+        event = envelope.data
+        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
+            await follow_withdrawal(uow, user_id=event.user_id, epoch=event.epoch, now=clock.now())
+
+    return {
+        ConsentGranted: on_consent_granted,
+        ConsentWithdrawn: on_consent_withdrawn,
+        ConsentExpired: on_consent_expired,
+    }
