@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from chassis.faults import TransientFault
+from storage.confinement import system_call_filter
 from storage.imaging_worker import write_frame
 
 ACCEPTED_TYPES: Final = ("image/jpeg", "image/png", "image/heic", "image/webp")
@@ -72,6 +73,8 @@ class DecodingSandbox:
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def __aenter__(self) -> Self:
+        """Raise `ConfinementUnavailable` at once on a system where no picture could be decoded safely."""
+        system_call_filter()
         return self
 
     async def __aexit__(

@@ -10,28 +10,24 @@ A frame is a 4-byte length, a JSON head, and then the binary parts whose sizes t
 import io
 import json
 import os
-import resource
 import signal
 import struct
 import sys
 import warnings
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NoReturn
 
 import pi_heif
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from storage import stripping
+from storage.confinement import Limits, confine_child, confine_worker, system_call_filter
 
 THUMBNAIL_PIXELS: Final = 512
 THUMBNAIL_QUALITY: Final = 85
 REENCODED_QUALITY: Final = 95
 _LARGEST_ICC_PROFILE: Final = 65_536
 _LARGEST_HEAD: Final = 4_096
-_SECONDS_IN_CHILD: Final = 30
 _CHUNK: Final = 1 << 20
-# The parent was started with three descriptors and opens one pipe at a time.
-_HIGHEST_DESCRIPTOR: Final = 256
 
 _FORMATS: Final = {
     "image/jpeg": (JpegImagePlugin.JpegImageFile.format, stripping.strip_jpeg),
@@ -59,16 +55,6 @@ class Refused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one picture may cost: bytes of memory, seconds of processor time, pixels, bytes of answer."""
-
-    memory: int
-    cpu_seconds: int
-    pixels: int
-    output: int
-
-
 def main() -> None:
     """Serve pictures until stdin closes."""
     limits = Limits(*(int(word) for word in sys.argv[1:5]))
@@ -78,9 +64,11 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = limits.pixels
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _warm(limits)
+    calls = system_call_filter()
+    confine_worker()
     while (job := read_frame(sys.stdin.buffer)) is not None:
         head, body = job
-        answer = _in_child(str(head["declared"]), body, limits)
+        answer = _in_child(str(head["declared"]), body, limits, calls)
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
 
@@ -110,13 +98,13 @@ def read_frame(source: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
     return head, source.read(sum(head["sizes"]))
 
 
-def _in_child(declared: str, body: bytes, limits: Limits) -> bytes:
+def _in_child(declared: str, body: bytes, limits: Limits, calls: Any) -> bytes:
     """Examine one picture in a fork and return its answer frame, or a frame that says how it died."""
     answers, answer_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(answers)
-        _child(declared, body, limits, answer_end)
+        _child(declared, body, limits, answer_end, calls)
     os.close(answer_end)
     try:
         answer = _drain(answers, limits.output)
@@ -140,30 +128,17 @@ def _drain(source: int, limit: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _child(declared: str, body: bytes, limits: Limits, answer_end: int) -> NoReturn:
+def _child(declared: str, body: bytes, limits: Limits, answer_end: int, calls: Any) -> NoReturn:
     code = 1
     try:
-        _confine(limits, answer_end)
-        with os.fdopen(answer_end, "wb") as pipe:
-            pipe.write(_answer(declared, body, limits))
+        confine_child(limits, answer_end, calls)
+        rest = memoryview(_answer(declared, body, limits))
+        while rest:
+            rest = rest[os.write(answer_end, rest) :]
         code = 0
     finally:
         # Nothing of the parent's interpreter may run in the child: no flushing, no exit handlers.
         os._exit(code)
-
-
-def _confine(limits: Limits, answer_end: int) -> None:
-    """Leave the child one open pipe, no new files, no disk, no core dump, little memory and little time."""
-    os.closerange(0, answer_end)
-    os.closerange(answer_end + 1, _HIGHEST_DESCRIPTOR)
-    # The number of processes stays free: libde265 decodes in a thread, which counts as one.
-    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
-        resource.setrlimit(kind, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
-    if sys.platform == "linux":
-        # macOS has no limit on address space; there the pixel limit bounds the memory.
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-    signal.alarm(_SECONDS_IN_CHILD)
 
 
 def _answer(declared: str, body: bytes, limits: Limits) -> bytes:
@@ -191,7 +166,8 @@ def examine(declared: str, body: bytes, limits: Limits) -> bytes:
     if proven != declared:
         raise Refused("unsupported", f"the bytes are {proven}, which is not what was declared")
     if proven == "image/heic":
-        image = _decode(body, "HEIF", limits)
+        # A plain copy, because pi_heif's own image decodes anew, into its first size, when it is saved.
+        image = _decode(body, "HEIF", limits).copy()
         original, orientation = _as_jpeg(image), 1
         proven = "image/jpeg"
     else:
@@ -238,7 +214,8 @@ def _thumbnail(image: Image.Image, orientation: int) -> bytes:
     # Shrinking comes before every other conversion: each full-size copy costs four bytes per pixel.
     small = _displayable(image) if image.mode in ("1", "P", "PA") else image
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
-    small = _displayable(small)
+    # A copy is no longer bound to a file, whose path Pillow would ask the system for when saving.
+    small = _displayable(small.copy())
     if orientation in _TURNS:
         small = small.transpose(_TURNS[orientation])
     return _jpeg_bytes(small, quality=THUMBNAIL_QUALITY, subsampling=2)

@@ -245,14 +245,16 @@ async def started_process(sandbox: DecodingSandbox, pictures) -> asyncio.subproc
 def test_a_heic_picture_is_decoded_without_the_rights_of_root(pictures) -> None:
     script = """
 import os, sys, pi_heif
-from storage.imaging_worker import Limits, _in_child, _warm
+from storage.confinement import Limits, confine_worker, system_call_filter
+from storage.imaging_worker import _in_child, _warm
 pi_heif.register_heif_opener(thumbnails=False)
 pi_heif.options.DECODE_THREADS = 1
 body, limits = sys.stdin.buffer.read(), Limits(512 << 20, 5, 40_000_000, 32 << 20)
 _warm(limits)
-if os.getuid() == 0:
-    os.setuid(65534)
-answer = _in_child("image/heic", body, limits)
+calls = system_call_filter()
+confine_worker()
+assert os.getuid() != 0
+answer = _in_child("image/heic", body, limits, calls)
 assert b'"width": 320' in answer, answer[:200]
 """
     run = subprocess.run(
