@@ -1,7 +1,6 @@
 """Who may pass: the token or the link, the deny list and the limits, in this order."""
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -40,7 +39,7 @@ class Gate:
     async def admit(self, route: Route, scope: Scope, address: str) -> Principal | None:
         """Return who calls, None where no token is asked for; counts against the caller's limit."""
         if route.access is not Access.BEARER:
-            self._tell(scope, await self._limits.spend(route.rate, address))
+            await self.count(route.rate, scope, address)
             if route.access is Access.LINK:
                 self._check_session_of_link(scope)
             return None
@@ -48,10 +47,14 @@ class Gate:
             principal = await self._identified(route, scope)
         except Unauthorized:
             # Guessing tokens costs a signature check each, so refusals are counted too.
-            self._tell(scope, await self._limits.spend(RateClass.REFUSED, address))
+            await self.count(RateClass.REFUSED, scope, address)
             raise
-        self._tell(scope, await self._limits.spend(route.rate, str(principal.user_id)))
+        answer_headers(scope).update(await self._limits.spend(route.rate, str(principal.user_id)))
         return principal
+
+    async def count(self, rate: RateClass, scope: Scope, address: str) -> None:
+        """Count a request from `address` and tell its answer how that stands; raises `QuotaExceeded`."""
+        answer_headers(scope).update(await self._limits.spend_address(rate, address))
 
     def forget(self, principal: Principal, ends: Ends, path: str) -> None:
         """Refuse from now on what a successful call to `path` has ended."""
@@ -88,10 +91,6 @@ class Gate:
             raise RevocationsUnknown
         if self._denylist.denies_session(session_id):
             raise LinkGone
-
-    @staticmethod
-    def _tell(scope: Scope, headers: Mapping[str, str]) -> None:
-        answer_headers(scope).update(headers)
 
 
 def _session_of_link(scope: Scope) -> UUID:

@@ -4,6 +4,10 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
+from chassis.networks import normalised
+
 RawHeaders = Collection[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -101,34 +105,24 @@ def forwarded_answer_headers(headers: RawHeaders, *, status: int) -> list[tuple[
     return [(name.lower(), value) for name, value in headers if name.lower() not in dropped]
 
 
-def client_address(peer: str, headers: RawHeaders, trusted: Sequence[Network]) -> str:
+def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     """Return the client's address: the peer, or what trusted proxies before us say about it.
 
-    Proxies append to X-Forwarded-For, so it is read from the right, for as long as we trust who wrote.
+    Proxies append to X-Forwarded-For, some with a port and brackets, so it is read from the right, for as
+    long as we trust who wrote. The answer has one spelling, without either.
     """
+    peer = scope["client"][0] if scope.get("client") else "unknown"
+    address = normalised(peer)
     written = [
-        part.strip()
-        for name, value in headers
+        part
+        for name, value in scope["headers"]
         if name.lower() == b"x-forwarded-for"
         for part in value.decode("utf-8", "replace").split(",")
     ]
-    address = peer
-    while written and _is_trusted(address, trusted):
-        claim = written.pop()
-        if _parsed(claim) is None:
+    while written and address is not None and any(address in network for network in trusted):
+        claim = normalised(written.pop())
+        if claim is None:
+            # Whoever wrote that is not to be believed.
             break
         address = claim
-    return address
-
-
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in trusted)
-
-
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(address)
-    except ValueError:
-        # Not an address: whoever wrote it is not to be believed.
-        return None
+    return peer if address is None else str(address)

@@ -64,7 +64,7 @@ class Proxy:
             raise Overloaded
         self._running += 1
         try:
-            address = client_address(_peer(scope), scope["headers"], self._trusted)
+            address = client_address(scope, self._trusted)
             caller = await self._gate.admit(route, scope, address)
             exchange = _Exchange(
                 route,
@@ -183,8 +183,3 @@ def _target(scope: Scope) -> str:
         return f"{path}?{query.decode('ascii')}" if query else path
     except UnicodeDecodeError:
         raise BadRequest from None
-
-
-def _peer(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else "unknown"

@@ -113,6 +113,58 @@ async def test_guessing_tokens_is_limited_per_address(open_stage: Any, redis_url
         assert await statuses(stage, "/api/v1/photos", 1, stage.mint.bearer()) == [200]
 
 
+SPELLINGS = [
+    "198.51.100.7",
+    "198.51.100.7:4711",
+    "::ffff:198.51.100.7",
+    "[::ffff:198.51.100.7]:4711",
+    "::FFFF:c633:6407",
+    "0:0:0:0:0:ffff:198.51.100.7",
+    " 198.51.100.7:1 ",
+    "[::ffff:c633:6407]",
+]
+ONE_LINE = [f"2001:db8:1:2:{number:x}::{number:x}" for number in range(1, 9)]
+
+
+async def sign_ups(stage: Any, addresses: list[str]) -> list[int]:
+    found = []
+    for address in addresses:
+        async with stage.client.post(REGISTER, json={}, headers={"X-Forwarded-For": address}) as answer:
+            found.append(answer.status)
+    return found
+
+
+@pytest.mark.parametrize(
+    "addresses", [ONE_LINE, SPELLINGS, ["198.51.100.7"] * 8], ids=["64", "spelled", "same"]
+)
+async def test_one_line_is_one_caller_however_its_address_is_written(
+    open_stage: Any, redis_url: str, addresses: list[str]
+) -> None:
+    async with open_stage(
+        redis_url=redis_url, trusted_proxies="127.0.0.0/8", **limits(register="5/hour")
+    ) as stage:
+        assert await sign_ups(stage, addresses) == [200] * 5 + [429] * 3
+        assert await sign_ups(stage, ["198.51.100.8", "2001:db8:9::1"]) == [200] * 2
+
+
+async def test_site_with_many_lines_has_a_larger_number_of_its_own(open_stage: Any, redis_url: str) -> None:
+    lines = [f"2001:db8:1:{number:x}::1" for number in range(20)]
+    async with open_stage(
+        redis_url=redis_url, trusted_proxies="127.0.0.0/8", **limits(register="2/hour")
+    ) as stage:
+        assert await sign_ups(stage, lines) == [200] * 16 + [429] * 4
+        assert await sign_ups(stage, ["2001:db8:2::1"]) == [200]
+
+
+async def test_address_that_services_see_has_no_port(open_stage: Any) -> None:
+    async with open_stage(trusted_proxies="127.0.0.0/8") as stage:
+        await sign_ups(stage, ["[2001:db8::7]:4711", "::ffff:198.51.100.7"])
+        seen = [
+            request.headers["X-Forwarded-For"] for request in stage.identity.asked if request.path == REGISTER
+        ]
+        assert seen == ["2001:db8::7", "198.51.100.7"]
+
+
 async def test_two_hundred_registrations_from_one_address_pass_in_development(
     open_stage: Any, redis_url: str
 ) -> None:

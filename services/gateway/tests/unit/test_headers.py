@@ -86,11 +86,15 @@ def test_length_is_kept_only_where_a_body_follows(status: int, kept: bool) -> No
         ("10.0.0.1", "", "10.0.0.1"),
         ("fd00::1", "2001:db8::7", "2001:db8::7"),
         ("unknown", "1.2.3.4", "unknown"),
+        ("10.0.0.1", "1.2.3.4:4711", "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6, [2001:DB8::7]:4711, 10.9.9.9:80", "2001:db8::7"),
+        ("::ffff:10.0.0.1", "::ffff:1.2.3.4", "1.2.3.4"),
     ],
 )
 def test_forwarded_addresses_are_believed_as_far_as_trusted_proxies_wrote_them(
     peer: str, written: str, expected: str
 ) -> None:
     headers = [(b"X-Forwarded-For", written.encode())] if written else []
-    assert client_address(peer, headers, TRUSTED) == expected
-    assert client_address(peer, headers, ()) == peer
+    scope = {"client": (peer, 4711), "headers": headers}
+    assert client_address(scope, TRUSTED) == expected
+    assert client_address(scope, ()) == peer.removeprefix("::ffff:")
