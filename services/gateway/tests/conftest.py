@@ -140,6 +140,7 @@ class Identity(Neighbour):
         super().__init__("identity")
         self._tokens = tokens
         self.revocations: list[dict[str, Any]] = []
+        self.page_size = 100
         self._changed = asyncio.Condition()
         self.answers("GET", "/.well-known/jwks.json", {"keys": [mint.key.jwk]})
         self.on("GET", "/internal/session-revocations", self._session_revocations)
@@ -150,6 +151,7 @@ class Identity(Neighbour):
                 {
                     "session_id": str(session_id),
                     "revoked_at": datetime.now(UTC).isoformat(),
+                    "expires_in": 1800.0,
                 }
             )
             self._changed.notify_all()
@@ -164,8 +166,13 @@ class Identity(Neighbour):
             except TimeoutError:
                 # Nothing happened while the question stood open; the answer says so.
                 pass
+        found = self.revocations[after : after + self.page_size]
         return web.json_response(
-            {"position": max(after, len(self.revocations)), "revocations": self.revocations[after:]}
+            {
+                "position": after + len(found),
+                "revocations": found,
+                "complete": after + len(found) >= len(self.revocations),
+            }
         )
 
 

@@ -18,7 +18,7 @@ def on_session_revoked(denylist: DenyList, envelope: Envelope[SessionRevoked]) -
     if envelope.data.session_id is None:
         denylist.deny_person(envelope.data.user_id, envelope.time)
     else:
-        denylist.deny_session(envelope.data.session_id, envelope.time)
+        denylist.deny_session(envelope.data.session_id)
 
 
 class Ears:

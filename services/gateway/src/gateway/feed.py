@@ -6,17 +6,20 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from chassis.clock import Clock
 from chassis.faults import TransientFault
 from chassis.http import NeighbourRefused, NeighbourUnavailable, ServiceClient
 from chassis.problems import describe
 from gateway.denylist import DenyList
 
 PATH = "/internal/session-revocations"
-WAIT_SECONDS = 5
-"""How long identity may hold the question open; well below the time after which silence means blindness."""
+WAIT_SECONDS = 3
+"""How long identity may hold the question open.
+
+An answer says what was true when it was asked for, so knowledge is up to two such questions old: well below
+the time after which silence means blindness.
+"""
 ANSWER_MARGIN_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 STALE_SECONDS = 10.0
@@ -25,17 +28,18 @@ log = structlog.get_logger(__name__)
 
 
 class Revocation(BaseModel):
-    """One ended session; identity says whose it was to nobody."""
+    """One ended session, and in how many seconds its last token has expired, by identity's clock."""
 
     session_id: UUID
-    revoked_at: AwareDatetime
+    expires_in: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class Page(BaseModel):
-    """The revocations after a position, and the position to ask from next."""
+    """The revocations after a position, the position to ask from next, and whether nothing more waits."""
 
     position: int
     revocations: list[Revocation]
+    complete: bool | None = None
 
 
 class FeedStale(TransientFault):
@@ -49,13 +53,11 @@ class RevocationFeed:
         self,
         identity: ServiceClient,
         denylist: DenyList,
-        clock: Clock,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
         self._denylist = denylist
-        self._clock = clock
         self._monotonic = monotonic
         self._position = 0
         self._known_until = float("-inf")
@@ -84,6 +86,7 @@ class RevocationFeed:
     async def _pull(self) -> None:
         # Whoever is behind must not wait for news: until the feed has caught up nobody is let in.
         wait = WAIT_SECONDS if self.fresh else 0
+        asked_at = self._monotonic()
         document = await self._identity.get(
             PATH,
             params={"after": str(self._position), "wait": str(wait)},
@@ -91,13 +94,7 @@ class RevocationFeed:
         )
         page = Page.model_validate(document)
         for revocation in page.revocations:
-            self._denylist.deny_session(revocation.session_id, revocation.revoked_at)
+            self._denylist.deny_session(revocation.session_id, expires_in=revocation.expires_in)
         self._position = page.position
-        self._known_until = max(self._known_until, self._monotonic() - self._age_of_knowledge(page))
-
-    def _age_of_knowledge(self, page: Page) -> float:
-        """Return for how many seconds nothing is known; a page may be only the beginning of a backlog."""
-        if not page.revocations:
-            return 0.0
-        newest = max(revocation.revoked_at for revocation in page.revocations)
-        return max(0.0, (self._clock.now() - newest).total_seconds())
+        if page.complete or (page.complete is None and not page.revocations):
+            self._known_until = asked_at

@@ -1,7 +1,8 @@
 """Who may pass: the token or the link, the deny list and the limits, in this order."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from gateway.problems import LinkGone, LinkRefused, RevocationsUnknown
 from gateway.routes import Access, Ends, RateClass, Route
 
 _ONE_SPELLING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+DATE_PRECISION = timedelta(seconds=2)
+"""Servers write the Date of an answer once a second, and cut it to whole seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,16 +60,16 @@ class Gate:
         """Count a request from `address` and tell its answer how that stands; raises `QuotaExceeded`."""
         answer_headers(scope).update(await self._limits.spend_address(rate, address))
 
-    def forget(self, principal: Principal, ends: Ends, path: str) -> None:
-        """Refuse from now on what a successful call to `path` has ended."""
-        # The caller's own token must be covered even when identity's clock is ahead of ours.
-        revoked_at = max(self._clock.now(), principal.issued_at)
+    def forget(self, principal: Principal, ends: Ends, path: str, *, answered: str | None) -> None:
+        """Refuse from now on what a successful call to `path` has ended; `answered` is the answer's Date."""
         if ends is Ends.NAMED_SESSION:
-            self._denylist.deny_session(UUID(path.rsplit("/", 1)[1]), revoked_at)
+            self._denylist.deny_session(UUID(path.rsplit("/", 1)[1]))
             return
-        self._denylist.deny_session(principal.session_id, revoked_at)
+        self._denylist.deny_session(principal.session_id)
         if ends is Ends.ALL_SESSIONS:
-            self._denylist.deny_person(principal.user_id, revoked_at)
+            # Identity's list names the person's other sessions within a second; until then this refuses them.
+            ended_at = moment_of_answer(answered, self._clock.now())
+            self._denylist.deny_person(principal.user_id, max(ended_at, principal.issued_at))
 
     async def _identified(self, route: Route, scope: Scope) -> Principal:
         principal = await self._tokens.verify(_bearer_token(scope))
@@ -91,6 +95,21 @@ class Gate:
             raise RevocationsUnknown
         if self._denylist.denies_session(session_id):
             raise LinkGone
+
+
+def moment_of_answer(date: str | None, here: datetime) -> datetime:
+    """Return when identity answered, by its own clock, which a Date header tells to the second.
+
+    Where that agrees with `here`, this machine's clock tells it better. Where it does not, `here` is wrong,
+    and tokens that identity issues from now on would seem to be older than they are.
+    """
+    if date is None:
+        return here
+    try:
+        said = parsedate_to_datetime(date)
+    except ValueError:
+        return here
+    return here if timedelta() <= here - said <= DATE_PRECISION else said
 
 
 def _session_of_link(scope: Scope) -> UUID:

@@ -154,7 +154,7 @@ class _Exchange:
     async def _pass_on(self, answer: ClientResponse, path: str, send: Send) -> None:
         if self._caller is not None and self._route.ends is not None and answer.status in _SUCCESS:
             # Before the client learns that its session is over, it is over here too.
-            self._gate.forget(self._caller, self._route.ends, path)
+            self._gate.forget(self._caller, self._route.ends, path, answered=answer.headers.get("Date"))
         start: Message = {
             "type": "http.response.start",
             "status": answer.status,

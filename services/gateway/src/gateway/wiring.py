@@ -33,8 +33,8 @@ class Service:
         self._redis = connect_redis(settings.redis_url.get_secret_value())
         self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
-        self.denylist = DenyList(clock, keep=settings.remember_revocations)
-        self.feed = RevocationFeed(self._identity, self.denylist, clock)
+        self.denylist = DenyList(keep=settings.remember_revocations)
+        self.feed = RevocationFeed(self._identity, self.denylist)
         self.ears = Ears(settings.broker_url.get_secret_value(), self.denylist)
         limits = Limits(
             self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()

@@ -225,6 +225,44 @@ async def test_own_token_is_covered_although_identitys_clock_is_ahead(open_stage
         del other
 
 
+@pytest.mark.parametrize("minutes", [10, -10], ids=["ahead", "behind"])
+async def test_gateway_whose_clock_is_wrong_knows_what_has_ended_and_lets_in_who_signs_in_again(
+    open_stage: Any, minutes: int
+) -> None:
+    wrong = FrozenClock()
+    wrong.advance(timedelta(minutes=minutes))
+    async with open_stage(clock=wrong) as stage:
+        user, stolen = new_id(), new_id()
+        for ended in [new_id() for _ in range(5)] + [stolen]:
+            await stage.identity.revoke(ended)
+
+        async def refused() -> None:
+            assert await status_of(stage, stage.mint.bearer(user, stolen)) == 401
+
+        await eventually(refused)
+        assert stage.service.feed.fresh
+        own = stage.mint.bearer(user)
+        async with stage.client.post("/api/v1/auth/logout-all", headers=own) as answer:
+            assert answer.status == 200
+        assert await status_of(stage, own) == 401
+        assert await status_of(stage, stage.mint.bearer(user, new_id())) == 200
+
+
+async def test_first_page_of_a_long_list_is_not_all_that_is_known(open_stage: Any) -> None:
+    async with open_stage(blind=True) as stage:
+        stage.identity.page_size = 2
+        ended = [new_id() for _ in range(9)]
+        for session in ended:
+            await stage.identity.revoke(session)
+        await stage.identity.start()
+
+        async def fresh() -> None:
+            assert stage.service.feed.fresh
+
+        await eventually(fresh)
+        assert [await status_of(stage, stage.mint.bearer(None, session)) for session in ended] == [401] * 9
+
+
 def link(session: UUID, spelled: str = "session={}") -> str:
     return f"/api/v1/photos/{new_id()}/content?{spelled.format(session)}&expires=1&signature=0"
 
