@@ -1,5 +1,7 @@
 """Questions to other services: with a deadline, a service token and errors that say what to do next."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -10,6 +12,7 @@ from chassis.service_auth import ServiceTokens
 
 CONNECT_SECONDS = 0.5
 TOTAL_SECONDS = 5.0
+_OK, _NO_CONTENT = 200, 204
 
 
 class NeighbourUnavailable(TransientFault):
@@ -51,30 +54,51 @@ class ServiceClient:
         `seconds` replaces the usual deadline of five. Raises `NeighbourUnavailable` when there is no answer
         or a 5xx or 429 one, `NeighbourRefused` for every other status that isn't 200.
         """
+        async with self._asked("GET", path, expected=_OK, params=params, seconds=seconds) as answer:
+            try:
+                document = await answer.json()
+            except (ValueError, RecursionError):
+                # Not chained: the parser's error holds the whole answer.
+                raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON") from None
+        if not isinstance(document, dict):
+            raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON object")
+        return document
+
+    async def post(self, path: str, body: dict[str, Any]) -> None:
+        """Tell `body` as JSON to `path`, which answers 204; raises what `get` raises."""
+        async with self._asked("POST", path, expected=_NO_CONTENT, body=body):
+            return
+
+    @asynccontextmanager
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        expected: int,
+        params: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("open the client with `async with` before use")
-        timeout = aiohttp.ClientTimeout(total=seconds or TOTAL_SECONDS, connect=CONNECT_SECONDS)
         try:
-            async with self._session.get(
+            async with self._session.request(
+                method,
                 self._base_url + path,
                 params=params,
+                json=body,
                 headers=self._headers(),
-                timeout=timeout,
+                timeout=aiohttp.ClientTimeout(total=seconds or TOTAL_SECONDS, connect=CONNECT_SECONDS),
                 allow_redirects=False,
             ) as answer:
                 if answer.status >= 500 or answer.status == 429:  # noqa: PLR2004 - HTTP status classes
                     raise NeighbourUnavailable(f"{self._audience} answered {answer.status}")
-                if answer.status != 200:  # noqa: PLR2004 - HTTP OK
+                if answer.status != expected:
                     raise NeighbourRefused(answer.status)
-                document = await answer.json()
+                yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NeighbourUnavailable(f"{self._audience} did not answer: {type(error).__name__}") from error
-        except (ValueError, RecursionError):
-            # Not chained: the parser's error holds the whole answer.
-            raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON") from None
-        if not isinstance(document, dict):
-            raise NeighbourUnavailable(f"{self._audience} answered something that is no JSON object")
-        return document
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}

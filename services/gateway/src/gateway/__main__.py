@@ -9,7 +9,9 @@ from chassis.telemetry import configure_logging
 from gateway.main import create_api
 from gateway.server import serve
 from gateway.settings import GatewaySettings, configured
+from gateway.wiring import Service
 
+_FAILED = 1
 _CONFIGURATION_ERROR = 2
 
 
@@ -20,7 +22,12 @@ def main() -> None:
     parser.parse_args()
     settings = _settings()
     configure_logging(service="gateway", level=settings.log_level)
-    serve(create_api(settings), host=settings.host, port=settings.port).run()
+    service = Service(settings)
+    server = serve(create_api(settings, service), host=settings.host, port=settings.port)
+    service.stop = lambda: setattr(server, "should_exit", True)
+    server.run()
+    if service.failed:
+        raise SystemExit(_FAILED)
 
 
 def _settings() -> GatewaySettings:

@@ -19,6 +19,7 @@ from gateway.headers import header
 from gateway.limits import Limits
 from gateway.problems import LinkGone, LinkRefused, RevocationsUnknown
 from gateway.routes import Access, Ends, RateClass, Route
+from gateway.sightings import Sightings
 
 _ONE_SPELLING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -32,11 +33,18 @@ class Gate:
     """Admits a request or raises the Problem that refuses it."""
 
     def __init__(
-        self, tokens: AccessTokens, denylist: DenyList, feed: RevocationFeed, limits: Limits, clock: Clock
+        self,
+        tokens: AccessTokens,
+        denylist: DenyList,
+        feed: RevocationFeed,
+        sightings: Sightings,
+        limits: Limits,
+        clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._denylist = denylist
         self._feed = feed
+        self._sightings = sightings
         self._limits = limits
         self._clock = clock
 
@@ -86,6 +94,7 @@ class Gate:
         repeat = route.repeats and header(scope["headers"], b"idempotency-key") is not None
         if self._denylist.denies(principal) and not repeat:
             raise Unauthorized("This session has ended. Sign in again.")
+        self._sightings.note(principal)
         return principal
 
     def _check_session_of_link(self, scope: Scope) -> None:

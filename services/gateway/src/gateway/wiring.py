@@ -1,13 +1,16 @@
 """What the gateway is made of; built once per process, opened and closed with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
 from chassis.http import ServiceClient
+from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from gateway.consumers import Ears
 from gateway.denylist import DenyList
@@ -19,9 +22,12 @@ from gateway.limits import Limits
 from gateway.proxy import Proxy
 from gateway.routes import ROUTES, RoutingTable
 from gateway.settings import GatewaySettings
+from gateway.sightings import Sightings
 from gateway.upstreams import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
+
+log = structlog.get_logger(__name__)
 
 
 class Service:
@@ -29,12 +35,16 @@ class Service:
 
     def __init__(self, settings: GatewaySettings, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
+        self.failed = False
+        self.stop: Callable[[], None] = lambda: None
+        """Ends the server that this service runs in; called when a part of it fails."""
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
         self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
         self.denylist = DenyList(keep=settings.remember_revocations)
         self.feed = RevocationFeed(self._identity, self.denylist)
+        self.sightings = Sightings(self._identity)
         self.ears = Ears(settings.broker_url.get_secret_value(), self.denylist)
         limits = Limits(
             self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
@@ -46,7 +56,7 @@ class Service:
         )
         self.proxy = Proxy(
             RoutingTable(ROUTES),
-            Gate(access_tokens, self.denylist, self.feed, limits, clock),
+            Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock),
             self.upstreams,
             trusted_proxies=settings.trusted_proxies,
             most_at_once=settings.most_requests_at_once,
@@ -58,20 +68,31 @@ class Service:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Keep every connection open and follow the revocations until the block ends."""
+        """Keep every connection open and every part running until the block ends."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._redis.aclose)
             await stack.enter_async_context(self.upstreams)
             await stack.enter_async_context(self._identity)
             self.ears.open()
             stack.push_async_callback(self.ears.close)
-            following = asyncio.create_task(self.feed.run(), name="follow-revocations")
+            parts = {"follow-revocations": self.feed.run(), "tell-sightings": self.sightings.run()}
+            running = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+            for part in running:
+                part.add_done_callback(self._end_with)
             try:
                 yield
             finally:
-                following.cancel()
-                with suppress(asyncio.CancelledError):
-                    await following
+                for part in running:
+                    part.remove_done_callback(self._end_with)
+                    part.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+
+    def _end_with(self, part: "asyncio.Task[None]") -> None:
+        """End the process with a part that ended: half a gateway would refuse everybody, and look alive."""
+        error = None if part.cancelled() else part.exception()
+        log.error("gateway_part_ended", part=part.get_name(), error=describe(error) if error else "ended")
+        self.failed = True
+        self.stop()
 
     async def _ping_redis(self) -> None:
         await self._redis.ping()

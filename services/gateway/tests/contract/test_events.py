@@ -41,7 +41,7 @@ def test_there_are_examples_of_everything_heard() -> None:
 
 @pytest.mark.parametrize("body", [path.read_bytes() for path in HEARD], ids=[path.stem for path in HEARD])
 async def test_example_is_understood_and_hearing_it_twice_changes_nothing(body: bytes) -> None:
-    event = parse(body, SessionRevoked)
+    assert parse(body, SessionRevoked)
     denylist = DenyList(keep=timedelta(hours=1))
     ears = Ears("amqp://127.0.0.1:1", denylist)
     known: list[Any] = []

@@ -12,13 +12,27 @@ from aiohttp import web
 
 from chassis.testing import eventually
 
+AS_MODULE = ("-m", "gateway", "api")
+WITH_A_PART_THAT_BREAKS = """
+import sys
+from gateway.__main__ import main as begin
+from gateway.feed import RevocationFeed
 
-async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
+async def broken(self):
+    raise LookupError("canary")
+
+RevocationFeed.run = broken
+sys.argv = ["gateway", "api"]
+begin()
+"""
+
+
+async def start(
+    environment: dict[str, str], command: tuple[str, ...] = AS_MODULE
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "gateway",
-        "api",
+        *command,
         env={"PATH": os.environ["PATH"], **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -88,3 +102,11 @@ async def test_process_serves_logs_without_queries_and_finishes_requests_before_
     assert '"route": "/api/v1/privacy/jurisdiction"' in log
     assert "XYZZY" not in log
     assert "127.0.0.1" not in "".join(line for line in log.splitlines() if '"request"' in line)
+
+
+async def test_part_that_ends_ends_the_process_with_an_error(environment: dict[str, str]) -> None:
+    process = await start(environment, ("-c", WITH_A_PART_THAT_BREAKS))
+    out, _error = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode == 1
+    assert b"gateway_part_ended" in out
+    assert b"canary" not in out
