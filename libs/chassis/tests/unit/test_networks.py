@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chassis.networks import UNREADABLE, client_key, normalised, wider_key
 
 IPV4 = st.ip_addresses(v=4)
-IPV6 = st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None)
+IPV6 = st.integers(0, 2**128 - 1).map(IPv6Address).filter(lambda address: address.ipv4_mapped is None)
 PORTS = st.integers(0, 65535)
 ZONES = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 
