@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from aio_pika import RobustConnection
+from aio_pika import DeliveryMode, Message, RobustConnection
 from aio_pika.abc import HeadersType
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.middlewares import AckPolicy
@@ -56,6 +56,9 @@ class Publisher(Protocol):
 
     async def publish(self, message: OutgoingMessage) -> None:
         """Publish and await the confirm; raises when the message was refused, returned or not confirmed."""
+
+    async def publish_alone(self, message: OutgoingMessage) -> None:
+        """Publish likewise, in a way that a fault of this message fails no other one."""
 
     async def is_connected(self) -> bool:
         """Tell whether publishing can work now."""
@@ -184,6 +187,26 @@ class EventPublisher(BrokerConnection):
                 timestamp=message.time,
                 headers=headers,
             )
+
+    async def publish_alone(self, message: OutgoingMessage) -> None:
+        """Publish likewise, on a channel of its own: the broker closes the channel for some messages."""
+        if self.broker.tried is None:
+            raise BrokerUnavailable
+        outgoing = Message(
+            message.body,
+            content_type=CLOUDEVENTS_JSON,
+            message_id=str(message.event_id),
+            type=message.type,
+            timestamp=message.time,
+            headers={"traceparent": message.traceparent} if message.traceparent else {},
+            delivery_mode=DeliveryMode.PERSISTENT,
+        )
+        async with (
+            asyncio.timeout(PUBLISH_TIMEOUT_SECONDS),
+            self.broker.tried.channel(publisher_confirms=True, on_return_raises=True) as channel,
+        ):
+            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+            await exchange.publish(outgoing, routing_key=message.type, mandatory=message.mandatory)
 
 
 RawHandler = Callable[[RabbitMessage], Awaitable[None]]

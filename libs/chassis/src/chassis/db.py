@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from chassis.clock import Clock, SystemClock
 from chassis.context import traceparent
 from chassis.ids import new_id
+from chassis.notifications import Notifications
 from chassis.problems import PersonErased
 from chassis.tables import ChassisTables, tables_of
 from contracts.envelope import Event, wrap
@@ -27,11 +28,6 @@ from contracts.envelope import Event, wrap
 TRUSTED_SECONDS = 1.0
 """How long after its last use a database connection is taken for alive without asking."""
 _USED_AT = "used_at"
-
-
-def outbox_channel(schema: str) -> str:
-    """Return the name of the PostgreSQL notification channel that wakes the relay of `schema`."""
-    return f"{schema}_outbox"
 
 
 def make_engine(
@@ -121,10 +117,13 @@ class UnitOfWork:
         if not await self._has_tombstone(digest):
             await self.session.execute(insert(self.tables.tombstones).values(subject_hash=digest))
 
-    @property
-    def channel(self) -> str:
-        """The notification channel of this service's relay."""
-        return self._database.channel
+    async def wake(self, table: str) -> None:
+        """Wake whoever works on the rows of the work table `table`, once they are durable."""
+        notifications = self._database.notifications
+        await self.session.execute(
+            text("SELECT pg_notify(:channel, :table)"), {"channel": notifications.channel, "table": table}
+        )
+        self.after_commit(lambda: notifications.wake(table))
 
     @property
     def tables(self) -> ChassisTables:
@@ -166,7 +165,7 @@ class UnitOfWork:
 async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
     """Insert outbox rows in order, and wake the relay when they are durable."""
     await uow.session.execute(insert(uow.tables.outbox), rows)
-    await uow.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": uow.channel})
+    await uow.wake(uow.tables.outbox.name)
 
 
 class Joint(Protocol):
@@ -202,7 +201,7 @@ class Database:
         self.url = url
         self.schema = schema
         self.tables = tables_of(schema)
-        self.channel = outbox_channel(schema)
+        self.notifications = Notifications(url, schema)
         self.clock: Clock = clock or SystemClock()
         self.engine = make_engine(
             url, application_name=application_name or schema, pool_size=pool_size, overflow=overflow

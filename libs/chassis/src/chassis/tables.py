@@ -77,7 +77,8 @@ def _define(metadata: MetaData) -> ChassisTables:
     )
 
 
-def _lease_columns() -> list[Column[Any]]:
+def lease_columns() -> list[Column[Any]]:
+    """Return the columns that make a table a work table, beside its `last_error`."""
     return [
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         Column("next_attempt_at", Moment, nullable=False, server_default=func.clock_timestamp()),
@@ -86,7 +87,8 @@ def _lease_columns() -> list[Column[Any]]:
     ]
 
 
-def _lease_check() -> CheckConstraint:
+def lease_check() -> CheckConstraint:
+    """Return the constraint of a work table: a lease has a holder and an end, or neither."""
     return CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name="lease_is_whole")
 
 
@@ -100,9 +102,9 @@ def _outbox(metadata: MetaData) -> Table:
         Column("subject", String(200), nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        *_lease_columns(),
+        *lease_columns(),
         Column("last_error", String(200)),
-        _lease_check(),
+        lease_check(),
         Index(None, "subject", "position"),
         info=on_erase("empties itself: a row leaves when the broker has confirmed it"),
     )
@@ -166,9 +168,9 @@ def _erasure_tasks(metadata: MetaData) -> Table:
         Column("deadline", Moment, nullable=False),
         Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
         Column("completed_at", Moment),
-        *_lease_columns(),
+        *lease_columns(),
         Column("last_error", Text),
-        _lease_check(),
+        lease_check(),
         CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
         Index(
             "ix_erasure_tasks_open",

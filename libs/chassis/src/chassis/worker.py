@@ -29,6 +29,7 @@ from contracts.envelope import Event
 CONSUMER_CHECK_SECONDS = 10.0
 CONSUMERS_MISSING_SECONDS = 60.0
 PURGE_SECONDS = 3600.0
+JOBS_SECONDS = 10.0
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -76,11 +77,14 @@ class Worker:
                 asyncio.create_task(_until_stopped(job, stop), name=name)
                 for name, job in self._jobs(relay, publisher, inbound, stop).items()
             ]
+            ended: set[asyncio.Task[None]] = set()
             try:
                 ended, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                asked = stop.is_set()
+                stop.set()
                 await self._wind_down(jobs, inbound, publisher)
-            if not stop.is_set():
+            if not asked:
                 _report_ended(ended)
                 raise SystemExit(1)
 
@@ -94,6 +98,7 @@ class Worker:
         }
         jobs: dict[str, Awaitable[None]] = {
             "relay": relay.run(),
+            "wake-ups": self.database.notifications.listen(),
             "health": self._serve_health(checks, stop),
             "announce": self._announce(),
             "watch-consumers": self._watch_consumers(inbound),
@@ -164,7 +169,9 @@ class Worker:
     ) -> None:
         asyncio.get_running_loop().set_exception_handler(_note_what_leaving_breaks)
         await inbound.close()
-        for job in jobs:
+        # Every job has been told to stop; one that drains is not cut short, one that hangs is.
+        _, hanging = await asyncio.wait(jobs, timeout=JOBS_SECONDS)
+        for job in hanging:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         await publisher.close()

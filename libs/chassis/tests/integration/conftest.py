@@ -13,14 +13,14 @@ import aiohttp
 import asyncpg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint, Uuid
+from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, UniqueConstraint, Uuid, func, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from yarl import URL
 
 from chassis.broker import EventPublisher
 from chassis.db import Database
 from chassis.ids import new_id
-from chassis.tables import service_metadata
+from chassis.tables import Moment, lease_check, lease_columns, service_metadata
 from chassis.testing import eventually
 from chassis.testing.proxy import FaultyProxy
 from cluster.bootstrap.postgres import APP_SETTINGS
@@ -45,6 +45,17 @@ def with_effects(metadata: MetaData) -> Table:
         metadata,
         Column("number", Integer, nullable=False),
         UniqueConstraint("number", deferrable=True, initially="DEFERRED"),
+    )
+    Table(
+        "chores",
+        metadata,
+        Column("kind", String(20), primary_key=True),
+        Column("number", Integer, primary_key=True),
+        Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        Column("done", Boolean, nullable=False, server_default=text("false")),
+        *lease_columns(),
+        Column("last_error", String(200)),
+        lease_check(),
     )
     return Table("effects", metadata, Column("event_id", Uuid, nullable=False), Column("note", String(200)))
 
@@ -194,6 +205,12 @@ def body_of() -> Callable[..., bytes]:
         return wrap(event, event_id=event_id or new_id(), time=datetime.now(UTC)).to_json()
 
     return body
+
+
+@pytest.fixture
+def chores_table() -> Table:
+    """Return a work table of the service that consumes."""
+    return EFFECTS["consent"].metadata.tables["consent.chores"]
 
 
 @dataclass(frozen=True)

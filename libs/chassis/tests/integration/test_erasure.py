@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chassis import erasure as erasure_module
+from chassis import work_table as work_table_module
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.http import NeighbourUnavailable
 from chassis.ids import new_id
@@ -323,7 +324,7 @@ async def test_database_lost_on_the_way_leaves_the_task_to_a_later_attempt(
 async def test_accepted_erasure_wakes_the_worker_and_a_running_one_survives_failures(
     participate, opened, ask, reports, monkeypatch
 ):
-    monkeypatch.setattr(erasure_module, "IDLE_POLL_SECONDS", 60)
+    monkeypatch.setattr(work_table_module, "IDLE_POLL_SECONDS", 60)
     holdings = Holdings(photos=2)
     holdings.faults = [TimeoutError(), RuntimeError()]
     participation = participate(holdings)
@@ -337,6 +338,40 @@ async def test_accepted_erasure_wakes_the_worker_and_a_running_one_survives_fail
     assert not running.done()
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_erasure_that_failed_1030_times_is_tried_once_more_and_holds_nobody(
+    participate, opened, ask, reports, rows, scratch, monkeypatch
+):
+    monkeypatch.setattr(erasure_module, "BACKOFF_SECONDS", (0.5, 60.0))
+    stubborn, easy = opened(), opened()
+
+    class Stubborn(Holdings):
+        async def erase(self, user_id):
+            if user_id == stubborn.user_id:
+                raise RuntimeError
+
+    participation = participate(Stubborn())
+    await ask(participation, stubborn)
+    await scratch.execute("UPDATE consent.erasure_tasks SET attempts = 1030")
+    running = asyncio.create_task(participation.run())
+
+    async def failed_once_more():
+        (task,) = [row for row in await rows("consent.erasure_tasks") if row["completed_at"] is None]
+        assert (task["attempts"], task["lease_token"]) == (1031, None)
+
+    try:
+        await eventually(failed_once_more)
+        await ask(participation, easy)
+
+        async def the_other_is_reported():
+            assert [report.erasure_id for report in await reports()] == [easy.erasure_id]
+
+        await eventually(the_other_is_reported)
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_unknown_person_is_reported_with_nothing_erased(participate, opened, ask, reports):

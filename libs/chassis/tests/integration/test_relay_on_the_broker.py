@@ -75,7 +75,7 @@ def subjects(messages):
     return [parse_head(message.body).subject for message in messages]
 
 
-async def test_events_reach_every_queue_bound_to_them_persistent_and_in_order(
+async def test_events_reach_every_queue_bound_to_them_and_are_persistent(
     open_publisher, run_relay, announce, an_event, outbox_is_empty, broker
 ):
     people = [new_id() for _ in range(20)]
@@ -89,9 +89,6 @@ async def test_events_reach_every_queue_bound_to_them_persistent_and_in_order(
         assert len(messages) == 60
         assert all(message.delivery_mode == 2 for message in messages)
         assert all(UUID(message.message_id) == parse_head(message.body).id for message in messages)
-        for person in people:
-            times = [parse_head(m.body).time for m in messages if str(person) in m.body.decode()]
-            assert times == sorted(times)
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ async def test_row_without_a_route_waits_for_its_route_while_others_go_on(
 
         async def only_the_stuck_rows_are_left():
             left = await rows("identity.outbox")
-            assert [row["last_error"] for row in left] == ["PublishError", None]
+            assert [row["last_error"] for row in left] == ["PublishError"] * 2
             assert left[0]["attempts"] >= 2
 
         await eventually(only_the_stuck_rows_are_left)
@@ -126,6 +123,27 @@ async def test_row_without_a_route_waits_for_its_route_while_others_go_on(
         await broker.bind(ONLY_HEARER, REGISTERED)
     await eventually(outbox_is_empty)
     assert subjects(await broker.drain(ONLY_HEARER)) == [f"users/{stuck}"] * 2
+    assert not relay.done()
+
+
+async def test_row_that_closes_the_channel_waits_by_itself_and_says_why(
+    open_publisher, run_relay, announce, an_event, broker, rows, scratch
+):
+    # Identity's user may not publish under another service's name: the broker closes the channel.
+    await announce(an_event())
+    await scratch.execute("UPDATE identity.outbox SET type = 'storage.photo.deleted.v1'")
+    people = [new_id() for _ in range(50)]
+    await announce(*map(an_event, people))
+    relay = run_relay(await open_publisher())
+
+    async def only_the_forbidden_one_is_left():
+        left = await rows("identity.outbox")
+        assert [row["type"] for row in left] == ["storage.photo.deleted.v1"]
+        assert left[0]["attempts"] >= 1
+        assert "Refused" in left[0]["last_error"]
+
+    await eventually(only_the_forbidden_one_is_left, seconds=15)
+    assert set(subjects(await broker.drain(QUEUE))) == {f"users/{person}" for person in people}
     assert not relay.done()
 
 
@@ -189,7 +207,7 @@ async def test_publish_into_a_blackhole_ends_in_time_and_nothing_is_lost(
         assert not relay.done()
 
 
-async def test_connections_cut_again_and_again_lose_nothing_and_keep_the_order(
+async def test_connections_cut_again_and_again_lose_nothing(
     open_publisher, run_relay, announce, an_event, broker, outbox_is_empty, monkeypatch
 ):
     people = [new_id() for _ in range(10)]
@@ -219,9 +237,7 @@ async def test_connections_cut_again_and_again_lose_nothing_and_keep_the_order(
     arrived = [parse_head(message.body) for message in await broker.drain(QUEUE)]
     for person in people:
         mine = [head for head in arrived if head.subject == f"users/{person}"]
-        times = list(dict.fromkeys(head.time for head in mine))
         assert len({head.id for head in mine}) == 6
-        assert times == sorted(times)
 
 
 async def test_publisher_started_without_a_broker_works_when_there_is_one(

@@ -1,0 +1,206 @@
+"""Leases on the rows of a work table: by the database's clock, fenced by a token.
+
+Only the holder of a lease can settle, postpone or release its row. A process that dies leaves a lease that
+runs out, and whoever comes too late finds that the row is no longer theirs.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, select, true, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chassis.db import Database
+from chassis.faults import TransientFault, is_transient
+from chassis.problems import describe
+
+LONGEST_ERROR = 200
+_DOUBLINGS = 32
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseLost(TransientFault):
+    """The work took longer than its lease; somebody else has the row now."""
+
+
+def backoff(failures: int, *, shortest: float, longest: float) -> float:
+    """Return how many seconds to wait after so many failures: doubling, at most `longest`, spread by half."""
+    # The exponent is capped, not only the result: 2 ** 1024 is no float.
+    doubled = shortest * 2.0 ** min(max(failures - 1, 0), _DOUBLINGS)
+    return min(doubled, longest) * random.uniform(0.5, 1.0)  # noqa: S311 - spread, not secrecy
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A row under our lease: the table's columns by name, and `row.attempts` says how often it failed."""
+
+    row: Row[Any]
+    key: tuple[Any, ...]
+    token: UUID
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What an operator wants to know of a work table."""
+
+    waiting: int
+    failing: int
+    oldest_seconds: float
+
+
+class LeasedTable:
+    """A work table whose rows are taken under leases by any number of processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        table: Table,
+        *,
+        open_rows: ColumnElement[bool] | None = None,
+        order_by: ColumnElement[Any] | None = None,
+        since: ColumnElement[Any] | None = None,
+        lease_seconds: float = 30.0,
+        backoff_seconds: tuple[float, float] = (0.5, 60.0),
+    ) -> None:
+        """`table` has the columns of `chassis.tables.lease_columns`, and `last_error`.
+
+        `open_rows` tells rows that are work from those that are done (all, unless given), `order_by` which
+        come first (those that wait longest), `since` when a row became work (its `created_at`).
+        """
+        self._database = database
+        self.table = table
+        self._keys = list(table.primary_key.columns)
+        self._open = true() if open_rows is None else open_rows
+        self._order = table.c.next_attempt_at if order_by is None else order_by
+        self._since = table.c.created_at if since is None else since
+        self.lease_seconds = lease_seconds
+        self.backoff_seconds = backoff_seconds
+
+    async def claim(
+        self, limit: int, *, only: ColumnElement[bool] | None = None, token: UUID | None = None
+    ) -> list[Claimed]:
+        """Take at most `limit` rows that are due, or those of them that `only` names, under one lease."""
+        table, now, token = self.table, func.clock_timestamp(), token or uuid4()
+        due = (
+            select(*self._keys)
+            .where(
+                self._open,
+                table.c.next_attempt_at <= now,
+                or_(table.c.lease_until.is_(None), table.c.lease_until < now),
+                true() if only is None else only,
+            )
+            .order_by(self._order)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        statement = (
+            update(table)
+            .where(*(key == due.c[key.name] for key in self._keys))
+            .values(lease_token=token, lease_until=now + timedelta(seconds=self.lease_seconds))
+            .returning(*table.c)
+        )
+        async with self._database.unit_of_work() as uow:
+            rows = (await uow.session.execute(statement)).all()
+        return [Claimed(row, tuple(getattr(row, key.name) for key in self._keys), token) for row in rows]
+
+    async def keep(self, session: AsyncSession, claimed: Claimed, **values: Any) -> None:
+        """Write `values` into the row in the caller's transaction, and go on; raises `LeaseLost`."""
+        statement = update(self.table).where(self._held(claimed))
+        await self._must_hit(session, statement.values(**values).returning(*self._keys))
+
+    async def settle(self, session: AsyncSession, claimed: Claimed, **values: Any) -> None:
+        """End the work in the caller's transaction: remove the row, or keep it with `values` and no lease.
+
+        Raises `LeaseLost` when somebody else has the row; the caller's transaction must then not commit.
+        """
+        if not values:
+            await self._must_hit(
+                session, delete(self.table).where(self._held(claimed)).returning(*self._keys)
+            )
+            return
+        freed = {"lease_token": None, "lease_until": None, **values}
+        statement = update(self.table).where(self._held(claimed)).values(**freed)
+        await self._must_hit(session, statement.returning(*self._keys))
+
+    async def remove(self, session: AsyncSession, claimed: Sequence[Claimed]) -> int:
+        """Remove those of the rows that are still ours, in the caller's transaction; return how many."""
+        if not claimed:
+            return 0
+        held = or_(*(self._held_all(token, rows) for token, rows in _by_token(claimed).items()))
+        return len((await session.execute(delete(self.table).where(held).returning(*self._keys))).all())
+
+    async def postpone(
+        self, claimed: Claimed, error: BaseException | str, *, seconds: float | None = None
+    ) -> None:
+        """Give the row back for a later attempt: `seconds` from now, or as long as its failures demand.
+
+        A database that is away is no error: the lease runs out, and the row is due again then.
+        """
+        shortest, longest = self.backoff_seconds
+        failures = claimed.row.attempts + 1
+        pause = backoff(failures, shortest=shortest, longest=longest) if seconds is None else seconds
+        said = error if isinstance(error, str) else describe(error)
+        statement = (
+            update(self.table)
+            .where(self._held(claimed))
+            .values(
+                lease_token=None,
+                lease_until=None,
+                attempts=self.table.c.attempts + 1,
+                next_attempt_at=func.clock_timestamp() + timedelta(seconds=pause),
+                last_error=said[:LONGEST_ERROR],
+            )
+        )
+        await self._unless_away(statement)
+
+    async def release(self, claimed: Sequence[Claimed]) -> None:
+        """Give the rows back as they were, due at once: nothing is known against them."""
+        for token, rows in _by_token(claimed).items():
+            await self.free(self._held_all(token, rows))
+
+    async def depth(self) -> Depth:
+        """Return how many rows wait, how many of them have failed before, and how long the oldest waits."""
+        age = func.extract("epoch", func.clock_timestamp() - func.min(self._since))
+        failing = func.count().filter(self.table.c.attempts > 0)
+        statement = select(func.count(), failing, func.coalesce(age, 0)).select_from(self.table)
+        async with self._database.reading() as session:
+            waiting, failed, oldest = (await session.execute(statement.where(self._open))).one()
+        return Depth(waiting=waiting, failing=failed, oldest_seconds=float(oldest))
+
+    async def free(self, rows: ColumnElement[bool]) -> None:
+        """End the leases of `rows`; a database that is away is no error: they run out."""
+        await self._unless_away(update(self.table).where(rows).values(lease_token=None, lease_until=None))
+
+    async def _unless_away(self, statement: Any) -> None:
+        try:
+            async with self._database.unit_of_work() as uow:
+                await uow.session.execute(statement)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("lease_kept", table=self.table.fullname, error=describe(error))
+
+    def _held(self, claimed: Claimed) -> ColumnElement[bool]:
+        return self._held_all(claimed.token, [claimed])
+
+    def _held_all(self, token: UUID, rows: Sequence[Claimed]) -> ColumnElement[bool]:
+        named = tuple_(*self._keys).in_([claimed.key for claimed in rows])
+        return and_(self.table.c.lease_token == token, named)
+
+    async def _must_hit(self, session: AsyncSession, statement: Any) -> None:
+        if (await session.execute(statement)).first() is None:
+            raise LeaseLost
+
+
+def _by_token(claimed: Sequence[Claimed]) -> dict[UUID, list[Claimed]]:
+    sorted_out: dict[UUID, list[Claimed]] = {}
+    for each in claimed:
+        sorted_out.setdefault(each.token, []).append(each)
+    return sorted_out
