@@ -115,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/sessions/{session_id}", ends=Ends.NAMED_SESSION),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/verify-email"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/verify-email"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/decline-address"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/resend-verification"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-password-reset"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/reset-password"),

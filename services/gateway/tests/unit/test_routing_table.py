@@ -68,6 +68,7 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("POST", "/api/v1/auth/passkeys/authentication/verify"),
         ("GET", "/api/v1/auth/verify-email"),
         ("POST", "/api/v1/auth/verify-email"),
+        ("POST", "/api/v1/auth/decline-address"),
         ("POST", "/api/v1/auth/request-password-reset"),
         ("GET", "/api/v1/auth/reset-password"),
         ("POST", "/api/v1/auth/reset-password"),

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from html import escape
 
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ LETTERS: dict[MailKind, Letter] = {
     MailKind.VERIFY_ADDRESS: Letter(
         "Confirm your address",
         (
-            "Welcome to IrisVue. Please confirm that this address is yours.",
-            "The link works once, for {good_for}. If you did not create an account, ignore this mail.",
+            "Welcome to IrisVue. Somebody signed up with this address; confirm it only if you signed up.",
+            "The link is good for {good_for}. Confirming leaves the account to whoever made it.",
+            "If that was not you: follow the link and say so. Then everything in that account is erased.",
         ),
         "Confirm my address",
         "/verify-email",
@@ -40,7 +41,7 @@ LETTERS: dict[MailKind, Letter] = {
         "Confirm your new address",
         (
             "You asked to use this address for your IrisVue account. It takes effect when you confirm it.",
-            "The link works once, for {good_for}. If you did not ask for this, ignore this mail.",
+            "The link is good for {good_for}. If you did not ask for this, ignore this mail.",
         ),
         "Use this address",
         "/verify-email",
@@ -62,6 +63,25 @@ LETTERS: dict[MailKind, Letter] = {
         ),
         "Choose a new password",
         "/reset-password",
+    ),
+    MailKind.BEGIN_ANEW: Letter(
+        "Begin anew with your address",
+        (
+            "You asked to reset the password of an IrisVue account whose address nobody ever confirmed.",
+            "The link works once, for {good_for}. It gives you a new, empty account.",
+            "Everything in the earlier account is erased then, because somebody else may have made it.",
+            "If it is yours and a device is still signed in, confirm your address there: nothing is erased.",
+            "If you did not ask for this, ignore this mail: nothing changes.",
+        ),
+        "Choose a password and begin anew",
+        "/reset-password",
+    ),
+    MailKind.ACCOUNT_REPLACED: Letter(
+        "You have a new, empty account",
+        (
+            "You have proved that this address is yours, and have a new, empty IrisVue account with it.",
+            "An earlier account, whose address nobody ever confirmed, is closed and is being erased.",
+        ),
     ),
     MailKind.PASSWORD_CHANGED: Letter(
         "Your password was changed",

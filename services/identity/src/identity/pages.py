@@ -17,20 +17,25 @@ _SCRIPT = """
 const form = document.querySelector("form");
 const said = document.querySelector("output");
 const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
+const buttons = form.querySelectorAll("button");
+const press = (disabled) => buttons.forEach((button) => { button.disabled = disabled; });
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  const goal = new URL(event.submitter?.value || location.pathname, location.href);
+  press(true);
   const body = Object.fromEntries(new FormData(form));
   body.token = token;
   said.textContent = "…";
   try {
-    const answer = await fetch(location.pathname, {
+    const answer = await fetch(goal, {
       method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
     const told = await answer.json();
     said.textContent = told.message || told.detail;
-    if (answer.ok) { form.hidden = true; history.replaceState(null, "", location.pathname); }
+    if (answer.ok) { form.hidden = true; history.replaceState(null, "", location.pathname); return; }
   } catch (error) {
     said.textContent = "The server did not answer. Check your connection and try again.";
   }
+  press(false);
 });
 """
 
@@ -53,7 +58,12 @@ def _page(title: str, form: str) -> str:
     )
 
 
-VERIFY_EMAIL_PAGE = _page("Confirm your address", "<form><button>Yes, this is my address</button></form>")
+VERIFY_EMAIL_PAGE = _page(
+    "Confirm your address",
+    "<form><p>Did you ask IrisVue to use this address?</p><button>Yes, I did</button>"
+    "<p>If somebody else did, their account is closed and everything in it is erased:</p>"
+    '<button value="decline-address">No, that was somebody else</button></form>',
+)
 RESET_PASSWORD_PAGE = _page(
     "Choose a new password",
     '<form><label>New password<input name="new_password" type="password" autocomplete="new-password" '

@@ -75,6 +75,7 @@ async def test_a_forgotten_password_is_replaced_and_every_session_ends(
     client, ada, mailbox, post_office, row
 ):
     await post_office()
+    await ask(client, "verify-email", {"token": mailbox.token()})
     assert (await ask(client, "request-password-reset", {"email": "ADA@example.org"})).status_code == 200
     assert (await post_office())[-1] == "Reset your password"
     answer = await ask(client, "reset-password", {"token": mailbox.token(), "new_password": NEW_PASSWORD})

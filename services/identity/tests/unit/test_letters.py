@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.fields import MailKind
 from identity.letters import LETTERS, write
+from identity.mail_kinds import MailKind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LINK = "https://app.example/reset-password#token=a&b"

@@ -7,12 +7,13 @@ from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
-from contracts.fields import MailKind
 from identity import schemas
 from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, new_password_hash
+from identity.mail_kinds import MailKind
 from identity.pace import at_least
 from identity.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
 from identity.policy import EmailTaken, InvalidMailToken, WeakPassword
+from identity.use_cases.decline_address import decline_address
 from identity.use_cases.request_mail import request_mail
 from identity.use_cases.request_password_reset import request_password_reset
 from identity.use_cases.reset_password import address_to_reset, reset_password
@@ -30,6 +31,20 @@ async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentServic
     async with service.unit_of_work() as uow:
         await verify_email(uow, token=body.token.get_secret_value(), now=service.clock.now())
     return schemas.MessageResponse(message="Your address is confirmed.")
+
+
+@router.post("/decline-address", responses=problems(InvalidMailToken))
+async def decline(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
+    """Say that somebody else gave this address: an account that was made with it is erased."""
+    async with service.unit_of_work() as uow:
+        await decline_address(
+            uow,
+            token=body.token.get_secret_value(),
+            now=service.clock.now(),
+            deadline_days=service.settings.erasure_deadline_days,
+            token_lifetime=service.settings.access_token_lifetime,
+        )
+    return schemas.MessageResponse(message="Thank you. Nobody uses your address here now.")
 
 
 @router.post("/resend-verification", status_code=202, responses=problems(Unauthorized, QuotaExceeded))
@@ -71,6 +86,7 @@ async def choose_password(
             token=token,
             password_hash=password_hash,
             now=service.clock.now(),
+            deadline_days=service.settings.erasure_deadline_days,
             token_lifetime=service.settings.access_token_lifetime,
         )
     await service.limits.after_reset(email, device.ip_prefix)

@@ -153,6 +153,7 @@ async def _sign_in(
         grant=grant,
         device=device,
         now=service.clock.now(),
+        deadline_days=service.settings.erasure_deadline_days,
         token_lifetime=service.settings.access_token_lifetime,
     )
     return token_response(service, authorized)

@@ -7,11 +7,16 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.models import Mail, MailToken, User
 
 KEEP_SETTLED = timedelta(days=7)
-_WITH_LINK = (MailKind.VERIFY_ADDRESS, MailKind.CONFIRM_NEW_ADDRESS, MailKind.RESET_PASSWORD)
+_WITH_LINK = (
+    MailKind.VERIFY_ADDRESS,
+    MailKind.CONFIRM_NEW_ADDRESS,
+    MailKind.RESET_PASSWORD,
+    MailKind.BEGIN_ANEW,
+)
 
 
 class Mails:
@@ -81,14 +86,14 @@ class Mails:
         )
         return await self._session.scalar(statement)
 
-    async def address_behind(self, token_hash: str, *, purpose: str, now: datetime) -> str | None:
+    async def address_behind(self, token_hash: str, *, purposes: Sequence[str], now: datetime) -> str | None:
         """Return the address of the person whom an unused token belongs to; the token stays good."""
         statement = (
             select(User.email)
             .join(MailToken, MailToken.user_id == User.id)
             .where(
                 MailToken.token_hash == token_hash,
-                MailToken.purpose == purpose,
+                MailToken.purpose.in_(purposes),
                 MailToken.expires_at > now,
             )
         )

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import Unauthorized
-from contracts.fields import MailKind, RevocationReason
+from contracts.fields import RevocationReason
+from identity.mail_kinds import MailKind
 from identity.repositories import Mails, Users
 from identity.use_cases.log_out_everywhere import log_out_everywhere
 from identity.use_cases.request_mail import request_mail

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
-from contracts.fields import AuthProvider, MailKind
+from contracts.fields import AuthProvider
+from identity.mail_kinds import MailKind
 from identity.models import User
 from identity.policy import EmailTaken, email_key
 from identity.repositories import Users

@@ -3,10 +3,23 @@
 from datetime import datetime
 
 from chassis.db import UnitOfWork
+from contracts.fields import AuthProvider
 from identity.models import User
-from identity.use_cases.register_user import register_user
+from identity.policy import EmailTaken
+from identity.use_cases.create_account import create_account
 
 
 async def create_admin(uow: UnitOfWork, *, email: str, password_hash: str, now: datetime) -> User:
     """Create a verified account that may operate the platform; raises `EmailTaken`."""
-    return await register_user(uow, email=email, password_hash=password_hash, now=now, as_admin=True)
+    admin = await create_account(
+        uow,
+        email=email,
+        provider=AuthProvider.EMAIL,
+        password_hash=password_hash,
+        verified=True,
+        admin=True,
+        now=now,
+    )
+    if admin is None:
+        raise EmailTaken
+    return admin

@@ -7,9 +7,10 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import Unauthorized
-from contracts.fields import MailKind, RevocationReason
+from contracts.fields import RevocationReason
 from contracts.identity import UserDeleted
 from contracts.topology import erasure_participants
+from identity.mail_kinds import MailKind
 from identity.models import Erasure
 from identity.repositories import Erasures, Mails, Participants, Users
 from identity.tokens import capability_hash, new_capability
@@ -27,31 +28,31 @@ class Deletion:
 
 
 async def delete_account(
-    uow: UnitOfWork, *, user_id: UUID, now: datetime, deadline_days: int, token_lifetime: timedelta
+    uow: UnitOfWork,
+    *,
+    user_id: UUID,
+    now: datetime,
+    deadline_days: int,
+    token_lifetime: timedelta,
+    farewell: bool = True,
 ) -> Deletion:
     """Disable the account, end its sessions, open the erasure and tell every participant.
 
-    Raises `Unauthorized` when the account is gone or its deletion has begun.
+    Without `farewell` no mail says so: its address is known to be somebody else's. Raises `Unauthorized` when
+    the account is gone or its deletion has begun.
     """
     user = await Users(uow.session).lock(user_id)
     if user is None or user.erasure_id is not None:
         raise Unauthorized
     deletion = Deletion(erasure_id=new_id(), requested_at=now, status_token=new_capability())
     user.is_active, user.erasure_id, user.updated_at = False, deletion.erasure_id, now
-    erasure = Erasure(
-        id=deletion.erasure_id,
-        user_id=user_id,
-        status_token_hash=capability_hash(deletion.status_token),
-        requested_at=now,
-        deadline=now + timedelta(days=deadline_days),
-        asked_at=now,
-        times_asked=1,
-    )
+    erasure = _erasure(deletion, user_id, deadline=now + timedelta(days=deadline_days))
     # Announcements add participants; the topology keeps one that has never started yet from being left out.
     announced = await Participants(uow.session).handling("erasure")
     Erasures(uow.session).open(erasure, sorted(announced | set(erasure_participants())))
     await Mails(uow.session).drop_tokens(user_id)
-    request_mail(uow, user_id=user_id, kind=MailKind.ACCOUNT_DELETED, now=now)
+    if farewell:
+        request_mail(uow, user_id=user_id, kind=MailKind.ACCOUNT_DELETED, now=now)
     uow.publish(
         UserDeleted(user_id=user_id, erasure_id=erasure.id, requested_at=now, deadline=erasure.deadline)
     )
@@ -60,3 +61,15 @@ async def delete_account(
         uow, user_id=user_id, reason=RevocationReason.DELETION, now=now, token_lifetime=token_lifetime
     )
     return deletion
+
+
+def _erasure(deletion: Deletion, user_id: UUID, *, deadline: datetime) -> Erasure:
+    return Erasure(
+        id=deletion.erasure_id,
+        user_id=user_id,
+        status_token_hash=capability_hash(deletion.status_token),
+        requested_at=deletion.requested_at,
+        deadline=deadline,
+        asked_at=deletion.requested_at,
+        times_asked=1,
+    )

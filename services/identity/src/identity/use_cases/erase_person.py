@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis.db import Database
 from chassis.faults import TransientFault
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.repositories import (
     AppleGrants,
     Mails,

@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import Unauthorized
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.models import Passkey
 from identity.passkey_policy import (
     MOST_PASSKEYS,

@@ -8,7 +8,7 @@ import structlog
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import ServiceUnavailable, Unauthorized
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.models import ProviderIdentity, User
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import IdentityTokenRefused, ProviderAccountTaken

@@ -1,26 +1,45 @@
-"""Hand an account whose address nobody had proved to the person who has just proved it."""
+"""Erase an account whose address nobody had proved, and begin a new one for the person who has proved it."""
 
 from datetime import datetime, timedelta
 
 from chassis.db import UnitOfWork
-from contracts.fields import RevocationReason
-from contracts.identity import UserVerified
+from contracts.fields import AuthProvider
+from identity.mail_kinds import MailKind
 from identity.models import User
-from identity.repositories import Mails, Passkeys, ProviderIdentities
-from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.create_account import create_account
+from identity.use_cases.delete_account import delete_account
+from identity.use_cases.request_mail import request_mail
 
 
-async def reclaim_account(uow: UnitOfWork, user: User, *, now: datetime, token_lifetime: timedelta) -> None:
-    """Take every way in from whoever made the account; the caller has locked it and adds the proved one.
+async def reclaim_account(
+    uow: UnitOfWork,
+    unproved: User,
+    *,
+    email: str,
+    provider: AuthProvider,
+    now: datetime,
+    deadline_days: int,
+    token_lifetime: timedelta,
+    password_hash: str | None = None,
+) -> User | None:
+    """Return the new, empty account; the caller has locked the unproved one. None: somebody was faster.
 
-    Anybody can register somebody else's address and wait for its owner (Sudhodanan and Paverd, "Pre-hijacked
-    accounts", 2022): password, sessions, open links and other sign-ins of that time must not survive.
+    Who mistypes an address, and who registers somebody else's and waits for its owner (Sudhodanan and Paverd,
+    "Pre-hijacked accounts", 2022), is another person than its owner: neither may get what the other stores.
+    Nobody has the status token of this erasure, because there is no way to the first person any more.
     """
-    user.password_hash, user.is_verified, user.updated_at = None, True, now
-    await ProviderIdentities(uow.session).unlink_all(user.id)
-    await Passkeys(uow.session).remove_all(user.id)
-    await Mails(uow.session).drop_tokens(user.id)
-    await log_out_everywhere(
-        uow, user_id=user.id, reason=RevocationReason.SECURITY, now=now, token_lifetime=token_lifetime
+    await delete_account(
+        uow,
+        user_id=unproved.id,
+        now=now,
+        deadline_days=deadline_days,
+        token_lifetime=token_lifetime,
+        farewell=False,
     )
-    uow.publish(UserVerified(user_id=user.id, verified_at=now))
+    await uow.session.flush()
+    user = await create_account(
+        uow, email=email, provider=provider, password_hash=password_hash, verified=True, now=now
+    )
+    if user is not None:
+        request_mail(uow, user_id=user.id, kind=MailKind.ACCOUNT_REPLACED, now=now)
+    return user

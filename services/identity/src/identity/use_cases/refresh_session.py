@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from chassis.db import Database, UnitOfWork
-from contracts.fields import MailKind, RevocationReason
+from contracts.fields import RevocationReason
 from contracts.identity import SessionRevoked
+from identity.mail_kinds import MailKind
 from identity.models import Session
 from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
 from identity.repositories import Sessions, Users

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import Unauthorized
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.models import User
 from identity.policy import EmailTaken, email_key
 from identity.repositories import Mails, Users

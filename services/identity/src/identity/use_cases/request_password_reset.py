@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.db import UnitOfWork
-from contracts.fields import MailKind
+from identity.mail_kinds import MailKind
 from identity.policy import email_key
 from identity.repositories import Users
 from identity.use_cases.request_mail import request_mail
@@ -12,4 +12,10 @@ from identity.use_cases.request_mail import request_mail
 async def request_password_reset(uow: UnitOfWork, *, email: str, now: datetime) -> None:
     """Ask for the mail; for an unknown address the same rows are written and nobody gets one."""
     user = await Users(uow.session).with_email(email_key(email))
-    request_mail(uow, user_id=user.id if user else None, kind=MailKind.RESET_PASSWORD, now=now)
+    proved = user is None or user.is_verified
+    request_mail(
+        uow,
+        user_id=user.id if user else None,
+        kind=MailKind.RESET_PASSWORD if proved else MailKind.BEGIN_ANEW,
+        now=now,
+    )

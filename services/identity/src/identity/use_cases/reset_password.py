@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from chassis.db import UnitOfWork
-from contracts.fields import MailKind, RevocationReason
+from contracts.fields import AuthProvider, RevocationReason
+from identity.mail_kinds import MailKind
 from identity.policy import InvalidMailToken
 from identity.repositories import Mails, Users
 from identity.tokens import capability_hash
@@ -11,34 +12,50 @@ from identity.use_cases.log_out_everywhere import log_out_everywhere
 from identity.use_cases.reclaim_account import reclaim_account
 from identity.use_cases.request_mail import request_mail
 
+PURPOSES = (MailKind.RESET_PASSWORD.value, MailKind.BEGIN_ANEW.value)
+
 
 async def address_to_reset(uow: UnitOfWork, *, token: str, now: datetime) -> str:
     """Return whose password the token may set, without using it up; raises `InvalidMailToken`."""
-    address = await Mails(uow.session).address_behind(
-        capability_hash(token), purpose=MailKind.RESET_PASSWORD.value, now=now
-    )
+    address = await Mails(uow.session).address_behind(capability_hash(token), purposes=PURPOSES, now=now)
     if address is None:
         raise InvalidMailToken
     return address
 
 
 async def reset_password(
-    uow: UnitOfWork, *, token: str, password_hash: str, now: datetime, token_lifetime: timedelta
+    uow: UnitOfWork,
+    *,
+    token: str,
+    password_hash: str,
+    now: datetime,
+    deadline_days: int,
+    token_lifetime: timedelta,
 ) -> None:
     """Set the password, end every session and tell the person; raises `InvalidMailToken`.
 
-    The mail proves the address too, so an account that was not verified is verified now.
+    The mail proves the address. If nobody had proved it before, somebody else may have made the account: then
+    the person who has the mailbox gets a new one with this password, and the earlier one is erased.
     """
     mails = Mails(uow.session)
-    found = await mails.take_token(capability_hash(token), purposes=(MailKind.RESET_PASSWORD.value,), now=now)
-    if found is None:
-        raise InvalidMailToken
-    user = await Users(uow.session).lock(found.user_id)
+    found = await mails.take_token(capability_hash(token), purposes=PURPOSES, now=now)
+    user = await Users(uow.session).lock(found.user_id) if found is not None else None
     if user is None or not user.is_active:
         raise InvalidMailToken
     if not user.is_verified:
-        # Nobody had proved the address before, so whoever made the account may be somebody else.
-        await reclaim_account(uow, user, now=now, token_lifetime=token_lifetime)
+        anew = await reclaim_account(
+            uow,
+            user,
+            email=user.email,
+            provider=AuthProvider.EMAIL,
+            password_hash=password_hash,
+            now=now,
+            deadline_days=deadline_days,
+            token_lifetime=token_lifetime,
+        )
+        if anew is None:
+            raise InvalidMailToken
+        return
     user.password_hash, user.updated_at = password_hash, now
     # Links that are still under way, to a changed address too, may have been asked for by somebody else.
     await mails.drop_tokens(user.id)

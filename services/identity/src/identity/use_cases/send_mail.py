@@ -7,12 +7,14 @@ from uuid import UUID
 import structlog
 
 from chassis.db import UnitOfWork
-from contracts.fields import MailKind
 from identity.letters import LETTERS, write
+from identity.mail_kinds import MailKind
 from identity.models import Mail, MailToken, User
 from identity.post import MailRefused, Post
 from identity.repositories import Mails, Users
 from identity.tokens import capability_hash, new_capability
+
+RESETS = frozenset({MailKind.RESET_PASSWORD, MailKind.BEGIN_ANEW})
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +31,7 @@ class Sender:
 
     def good_for(self, kind: MailKind) -> timedelta:
         """Return how long the link of such a mail is good."""
-        return self.reset_for if kind is MailKind.RESET_PASSWORD else self.verify_for
+        return self.reset_for if kind in RESETS else self.verify_for
 
 
 async def send_mail(uow: UnitOfWork, sender: Sender, *, mail_id: UUID, now: datetime) -> None:

@@ -5,10 +5,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from chassis.db import Database, UnitOfWork
-from chassis.ids import new_id
 from chassis.problems import ServiceUnavailable
-from contracts.fields import MailKind
-from contracts.identity import UserRegistered, UserVerified
+from identity.mail_kinds import MailKind
 from identity.models import User
 from identity.policy import email_key
 from identity.providers.apple_grants import ObtainedGrant
@@ -16,6 +14,7 @@ from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignI
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
 from identity.tokens import AuthorizedSession
+from identity.use_cases.create_account import create_account
 from identity.use_cases.link_provider import ATTEMPTS, LostRace, add_link, keep_grant, spend_nonce
 from identity.use_cases.log_in import Device, open_session
 from identity.use_cases.reclaim_account import reclaim_account
@@ -31,6 +30,7 @@ async def sign_in_with_provider(
     grant: ObtainedGrant | None,
     device: Device,
     now: datetime,
+    deadline_days: int,
     token_lifetime: timedelta,
 ) -> AuthorizedSession:
     """Open a session of the account that `identity` opens, and create the account when there is none.
@@ -42,7 +42,9 @@ async def sign_in_with_provider(
         try:
             async with database.unit_of_work() as uow:
                 await spend_nonce(uow, identity)
-                user = await _account(uow, identity, now=now, token_lifetime=token_lifetime)
+                user = await _account(
+                    uow, identity, now=now, deadline_days=deadline_days, token_lifetime=token_lifetime
+                )
                 await keep_grant(uow, user, grant, now=now)
                 return open_session(uow, user, device=device, now=now)
         except LostRace:
@@ -51,14 +53,27 @@ async def sign_in_with_provider(
 
 
 async def _account(
-    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, token_lifetime: timedelta
+    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, deadline_days: int, token_lifetime: timedelta
 ) -> User:
     known = await _known_account(uow, identity)
     if known is not None:
         return known
-    user = await _account_with_address(uow, identity, now=now, token_lifetime=token_lifetime)
+    user = await _account_with_address(uow, identity)
     if user is None:
         user = await _new_account(uow, identity, now=now)
+    elif user.is_verified:
+        request_mail(uow, user_id=user.id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
+    else:
+        anew = await reclaim_account(
+            uow,
+            user,
+            email=identity.email or user.email,
+            provider=identity.provider,
+            now=now,
+            deadline_days=deadline_days,
+            token_lifetime=token_lifetime,
+        )
+        user = await _locked(uow, anew)
     await add_link(uow, user, identity, now=now)
     return user
 
@@ -80,10 +95,8 @@ async def _known_account(uow: UnitOfWork, identity: ProvenIdentity) -> User | No
     return user
 
 
-async def _account_with_address(
-    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, token_lifetime: timedelta
-) -> User | None:
-    """Return the account that has the provider's address, if both sides prove whose it is."""
+async def _account_with_address(uow: UnitOfWork, identity: ProvenIdentity) -> User | None:
+    """Return the account that has the provider's address, if the provider proves whose that is."""
     if identity.email is None:
         return None
     user = await ProviderIdentities(uow.session).lock_account_with(email_key(identity.email))
@@ -93,34 +106,23 @@ async def _account_with_address(
         raise IdentityTokenRefused
     if not identity.email_proved:
         raise SignInFirst
-    if user.is_verified:
-        request_mail(uow, user_id=user.id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
-    else:
-        await reclaim_account(uow, user, now=now, token_lifetime=token_lifetime)
     return user
 
 
 async def _new_account(uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime) -> User:
     if identity.email is None:
         raise EmailNeeded
-    fresh = User(
-        id=new_id(),
-        email=identity.email,
-        email_key=email_key(identity.email),
-        auth_provider=identity.provider.value,
-        is_active=True,
-        is_verified=identity.email_proved,
-        is_admin=False,
-        created_at=now,
-        updated_at=now,
+    fresh = await create_account(
+        uow, email=identity.email, provider=identity.provider, verified=identity.email_proved, now=now
     )
-    users = Users(uow.session)
-    user = await users.lock(fresh.id) if await users.add(fresh) else None
+    user = await _locked(uow, fresh)
+    if not user.is_verified:
+        request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=now)
+    return user
+
+
+async def _locked(uow: UnitOfWork, fresh: User | None) -> User:
+    user = await Users(uow.session).lock(fresh.id) if fresh is not None else None
     if user is None:
         raise LostRace
-    uow.publish(UserRegistered(user_id=user.id, auth_provider=identity.provider, registered_at=now))
-    if user.is_verified:
-        uow.publish(UserVerified(user_id=user.id, verified_at=now))
-    else:
-        request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=now)
     return user

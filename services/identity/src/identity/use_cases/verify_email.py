@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from chassis.db import UnitOfWork
-from contracts.fields import MailKind
 from contracts.identity import UserVerified
+from identity.mail_kinds import MailKind
 from identity.models import User
 from identity.policy import EmailTaken, InvalidMailToken, email_key
 from identity.repositories import Mails, Users

@@ -8,6 +8,7 @@ from services.identity.tests.passkey_ceremonies import BASE, add, creation_optio
 from services.identity.tests.virtual_authenticator import VirtualAuthenticator
 from sqlalchemy import text
 
+from contracts.fields import AuthProvider
 from identity.repositories import Users
 from identity.use_cases.reclaim_account import reclaim_account
 
@@ -53,7 +54,15 @@ async def test_an_account_that_its_owner_reclaims_loses_the_passkeys_of_the_stra
     started = VirtualAuthenticator().create(await creation_options(ada))
     async with service.unit_of_work() as uow:
         user = await Users(uow.session).lock(UUID(ada.user_id))
-        await reclaim_account(uow, user, now=service.clock.now(), token_lifetime=timedelta(minutes=30))
+        await reclaim_account(
+            uow,
+            user,
+            email=ada.email,
+            provider=AuthProvider.EMAIL,
+            now=service.clock.now(),
+            deadline_days=30,
+            token_lifetime=timedelta(minutes=30),
+        )
     assert (await sign_in(client, phone)).status_code == 401
     late = await client.post(f"{BASE}/registration/verify", json=started, headers=ada.bearer)
     assert late.status_code == 401

@@ -1,0 +1,19 @@
+"""What the mails of identity are about."""
+
+from enum import StrEnum
+
+
+class MailKind(StrEnum):
+    """What a mail is about."""
+
+    VERIFY_ADDRESS = "verify_address"
+    CONFIRM_NEW_ADDRESS = "confirm_new_address"
+    ADDRESS_CHANGED = "address_changed"
+    RESET_PASSWORD = "reset_password"  # noqa: S105  # A subject, not a secret.
+    BEGIN_ANEW = "begin_anew"
+    ACCOUNT_REPLACED = "account_replaced"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # A subject, not a secret.
+    NEW_SIGN_IN_METHOD = "new_sign_in_method"
+    SESSION_ENDED_FOR_SAFETY = "session_ended_for_safety"
+    ADDRESS_ALREADY_REGISTERED = "address_already_registered"
+    ACCOUNT_DELETED = "account_deleted"
