@@ -25,14 +25,14 @@ class Pace:
     def __init__(
         self,
         *,
-        least_bytes_per_second: float = LEAST_BYTES_PER_SECOND,
-        grace_seconds: float = GRACE_SECONDS,
+        least_bytes_per_second: float | None = None,
+        grace_seconds: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._least = least_bytes_per_second
-        self._grace = grace_seconds
+        self._least = LEAST_BYTES_PER_SECOND if least_bytes_per_second is None else least_bytes_per_second
+        self._grace = GRACE_SECONDS if grace_seconds is None else grace_seconds
         self._monotonic = monotonic
-        self.patience = grace_seconds
+        self.patience = self._grace
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Receive, Scope
 
+from chassis.pace import Pace, TooSlow
 from chassis.problems import Problem
 from gateway.headers import header
-from gateway.problems import BadRequest, ContentTooLarge
+from gateway.problems import BadRequest, ContentTooLarge, RequestTimeout
 
 
 class ClientGone(Exception):
@@ -36,15 +37,21 @@ class RequestBody:
         return self._complete.is_set()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; the reader's pace is the client's pace."""
-        received = 0
+        """Yield the body as it arrives, and not below the least speed; the reader's pace is the client's."""
+        received, pace = 0, Pace()
         while not self.complete:
-            message = await self._receive()
+            try:
+                async with pace.waiting():
+                    message = await self._receive()
+            except TooSlow:
+                self.failure = RequestTimeout()
+                raise self.failure from None
             if message["type"] == "http.disconnect":
                 self.failure = ClientGone()
                 raise self.failure
             chunk = message.get("body", b"")
             received += len(chunk)
+            pace.count(moved=len(chunk))
             if received > self._limit:
                 self.failure = ContentTooLarge(self._limit)
                 raise self.failure

@@ -1,6 +1,7 @@
 """Who may pass: the token or the link, the deny list and the limits, in this order."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
@@ -29,6 +30,14 @@ DATE_PRECISION = timedelta(seconds=2)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who calls: `principal` where there is a token, and whose share of the places the request takes."""
+
+    principal: Principal | None
+    holder: UUID | None
+
+
 class Gate:
     """Admits a request or raises the Problem that refuses it."""
 
@@ -48,13 +57,11 @@ class Gate:
         self._limits = limits
         self._clock = clock
 
-    async def admit(self, route: Route, scope: Scope, address: str) -> Principal | None:
-        """Return who calls, None where no token is asked for; counts against the caller's limit."""
+    async def admit(self, route: Route, scope: Scope, address: str) -> Admitted:
+        """Return who calls; counts against the caller's limit."""
         if route.access is not Access.BEARER:
             await self.count(route.rate, scope, address)
-            if route.access is Access.LINK:
-                self._check_session_of_link(scope)
-            return None
+            return Admitted(None, self._session_of_link(scope) if route.access is Access.LINK else None)
         try:
             principal = await self._identified(route, scope)
         except Unauthorized:
@@ -62,7 +69,7 @@ class Gate:
             await self.count(RateClass.REFUSED, scope, address)
             raise
         answer_headers(scope).update(await self._limits.spend(route.rate, str(principal.user_id)))
-        return principal
+        return Admitted(principal, principal.user_id)
 
     async def count(self, rate: RateClass, scope: Scope, address: str) -> None:
         """Count a request from `address` and tell its answer how that stands; raises `QuotaExceeded`."""
@@ -97,13 +104,14 @@ class Gate:
         self._sightings.note(principal)
         return principal
 
-    def _check_session_of_link(self, scope: Scope) -> None:
-        """Refuse a link whose session has ended; that the session is the link's own is signed by storage."""
-        session_id = _session_of_link(scope)
+    def _session_of_link(self, scope: Scope) -> UUID:
+        """Return the session of a link that has not ended; that it is the link's own is signed by storage."""
+        session_id = _named_session(scope)
         if not self._feed.fresh:
             raise RevocationsUnknown
         if self._denylist.denies_session(session_id):
             raise LinkGone
+        return session_id
 
 
 def moment_of_answer(date: str | None, here: datetime) -> datetime:
@@ -121,7 +129,7 @@ def moment_of_answer(date: str | None, here: datetime) -> datetime:
     return here if timedelta() <= here - said <= DATE_PRECISION else said
 
 
-def _session_of_link(scope: Scope) -> UUID:
+def _named_session(scope: Scope) -> UUID:
     """Return the session that a link names, once and in one spelling: storage must not read another one."""
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     named = [value for name, value in query if name == "session"]

@@ -50,7 +50,7 @@ class RequestTimeout(Problem):
     status = 408
     slug = "request-timeout"
     title = "The request took too long to arrive"
-    detail = "The body did not arrive in time. Send it again over a better connection."
+    detail = "The body arrived too slowly, or not at all. Send it again over a better connection."
 
 
 class ContentTooLarge(Problem):
@@ -80,6 +80,16 @@ class Overloaded(Problem):
     slug = "overloaded"
     title = "Too busy"
     detail = "There are too many requests at once. Nothing was changed; try again shortly."
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+
+class TooManyAtOnce(Problem):
+    """The caller has as many requests running as one caller may."""
+
+    status = 429
+    slug = "too-many-at-once"
+    title = "Too many requests at once"
+    detail = "Too many of your requests are running at the same time. Wait until some of them are answered."
     headers: Mapping[str, str] = {"Retry-After": "2"}
 
 

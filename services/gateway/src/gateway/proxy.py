@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import aiohttp
 import structlog
@@ -13,6 +13,7 @@ from chassis import context
 from chassis.auth import Principal
 from chassis.problems import Problem, ServiceUnavailable
 from gateway.body import ClientGone, RequestBody
+from gateway.deadline import Deadline
 from gateway.gate import Gate
 from gateway.headers import (
     Network,
@@ -23,17 +24,18 @@ from gateway.headers import (
 )
 from gateway.problems import (
     BadRequest,
-    Overloaded,
     RequestTimeout,
     UpstreamBroken,
     UpstreamTimeout,
 )
 from gateway.routes import Route, RoutingTable
+from gateway.shares import Places, Shares
 from gateway.upstreams import UpstreamGone, Upstreams
 
 log = structlog.get_logger(__name__)
 
 _SUCCESS = range(200, 300)
+_PIECE_BYTES = 64 * 1024
 
 
 class Proxy:
@@ -46,37 +48,34 @@ class Proxy:
         upstreams: Upstreams,
         *,
         trusted_proxies: Sequence[Network],
-        most_at_once: int,
+        shares: Shares,
     ) -> None:
         self._table = table
         self._gate = gate
         self._upstreams = upstreams
         self._trusted = trusted_proxies
-        self._most_at_once = most_at_once
-        self._running = 0
+        self.places = Places(shares)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; raises a Problem as long as nothing has been answered."""
         target = _target(scope)
         route = self._table.find(scope["method"], scope["raw_path"].decode("ascii"))
         scope["route"] = route
-        if self._running >= self._most_at_once:
-            raise Overloaded
-        self._running += 1
-        try:
-            address = client_address(scope, self._trusted)
-            caller = await self._gate.admit(route, scope, address)
+        address = client_address(scope, self._trusted)
+        with ExitStack() as places:
+            places.enter_context(self.places.for_address(address))
+            admitted = await self._gate.admit(route, scope, address)
+            if admitted.holder is not None:
+                places.enter_context(self.places.for_person(str(admitted.holder)))
             exchange = _Exchange(
                 route,
-                caller,
+                admitted.principal,
                 self._gate,
                 self._upstreams,
                 RequestBody(scope, receive, limit=route.body_limit),
             )
             headers = self._request_headers(scope, route, address, exchange.body.declared)
             await exchange.run(target, headers, send)
-        finally:
-            self._running -= 1
 
     def _request_headers(
         self, scope: Scope, route: Route, address: str, length: int | None
@@ -103,6 +102,7 @@ class _Exchange:
         self._caller = caller
         self._gate = gate
         self._upstreams = upstreams
+        self._deadline = Deadline(route.deadline)
         self._answering = False
         self._client_gone = False
 
@@ -128,23 +128,36 @@ class _Exchange:
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(self._route.deadline) as limit:
-            watcher = asyncio.create_task(self._end_when_client_leaves(limit))
+        async with self._deadline.kept():
+            watcher = asyncio.create_task(self._end_when_client_leaves())
             try:
                 yield
             finally:
                 watcher.cancel()
 
-    async def _end_when_client_leaves(self, limit: asyncio.Timeout) -> None:
+    async def _end_when_client_leaves(self) -> None:
         await self.body.client_gone()
         self._client_gone = True
-        limit.reschedule(asyncio.get_running_loop().time())
+        self._deadline.end()
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        """Yield the client's body; where it may take its time, the deadline waits for it."""
+        if not self._route.transfers:
+            async for chunk in self.body.chunks():
+                yield chunk
+            return
+        self._deadline.client_turn()
+        async for chunk in self.body.chunks():
+            self._deadline.service_turn()
+            yield chunk
+            self._deadline.client_turn()
+        self._deadline.service_turn()
 
     async def _ask(self, target: str, headers: list[tuple[str, str]]) -> ClientResponse:
         """Ask the service; only a GET is asked again, once, when the connection gave no answer."""
         method, upstream = self._route.method, self._route.upstream
         if self.body.expected or method != "GET":
-            body = self.body.chunks() if self.body.expected else None
+            body = self._body() if self.body.expected else None
             return await self._upstreams.send(method, upstream, target, headers=headers, body=body)
         try:
             return await self._upstreams.send(method, upstream, target, headers=headers)
@@ -162,8 +175,10 @@ class _Exchange:
         }
         self._answering = True
         await send(start)
-        async for chunk in answer.content.iter_any():
+        async for chunk in answer.content.iter_chunked(_PIECE_BYTES):
+            self._deadline.client_turn()
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self._deadline.service_turn()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _explained(self, error: Exception) -> Problem:
@@ -171,7 +186,8 @@ class _Exchange:
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UpstreamGone):
             return ServiceUnavailable()
         if isinstance(error, TimeoutError):
-            return UpstreamTimeout() if self.body.complete else RequestTimeout()
+            arriving = self._deadline.waits_for_client if self._route.transfers else not self.body.complete
+            return RequestTimeout() if arriving else UpstreamTimeout()
         return UpstreamBroken()
 
 

@@ -15,8 +15,8 @@ PHOTO_LIMIT = 8_500_000
 """A photo may have 8 MiB; the margin lets storage, which knows the exact limit, say so itself."""
 
 ANSWER_SECONDS = 5.0
-TRANSFER_SECONDS = 150.0
-"""Long enough for 8 MiB over a mobile line of 0.5 Mbit/s."""
+TRANSFER_SECONDS = 60.0
+"""How long storage may be silent while a photo passes; how slow the client may be is the pace's matter."""
 
 # A path parameter is an id or a code. Percent signs never match, so nothing encoded can hide a slash or dots.
 _PARAMETER = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128}"
@@ -73,6 +73,9 @@ class Route:
     rate: RateClass
     body_limit: int = BODY_LIMIT
     deadline: float = ANSWER_SECONDS
+    """How many seconds the service has for its answer, and for each next piece of it."""
+    transfers: bool = False
+    """Whether the body may take longer than the deadline, as long as it keeps the least speed."""
     ends: Ends | None = None
     repeats: bool = False
     """Whether who has ended their session here may ask, by Idempotency-Key, for the answer that they lost."""
@@ -90,7 +93,16 @@ def _bearer(
 
 def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
     """Return a signed link: the link itself is the permission, storage checks it."""
-    return Route(method, path, Upstream.STORAGE, Access.LINK, RateClass.LINK, body_limit, TRANSFER_SECONDS)
+    return Route(
+        method,
+        path,
+        Upstream.STORAGE,
+        Access.LINK,
+        RateClass.LINK,
+        body_limit,
+        TRANSFER_SECONDS,
+        transfers=True,
+    )
 
 
 _IDENTITY, _CONSENT, _STORAGE = Upstream.IDENTITY, Upstream.CONSENT, Upstream.STORAGE

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from chassis.settings import ServiceSettings
 from gateway.headers import Network
 from gateway.routes import RateClass, Upstream
+from gateway.shares import Shares
 
 _LIMITS: dict[str, dict[RateClass, str]] = {
     "production": {
@@ -76,6 +77,12 @@ class GatewaySettings(ServiceSettings):
         default=(), description="Networks of load balancers whose X-Forwarded-For is believed."
     )
     most_requests_at_once: int = Field(default=1000, description="More at once are answered 503.")
+    most_requests_of_one_address: int = Field(
+        default=128, description="More at once from one address (an IPv6 /64) are answered 429."
+    )
+    most_requests_of_one_person: int = Field(
+        default=32, description="More at once of one person, or over one session's links, are answered 429."
+    )
 
     @property
     def upstream_urls(self) -> Mapping[Upstream, str]:
@@ -91,6 +98,15 @@ class GatewaySettings(ServiceSettings):
         """The limit of every class: the environment's, unless replaced."""
         texts = {**_LIMITS[self.environment], **self.limits}
         return {name: parse_limit(text) for name, text in texts.items()}
+
+    @property
+    def shares(self) -> Shares:
+        """How many requests may run at once."""
+        return Shares(
+            everybody=self.most_requests_at_once,
+            address=self.most_requests_of_one_address,
+            person=self.most_requests_of_one_person,
+        )
 
     @property
     def remember_revocations(self) -> timedelta:

@@ -59,7 +59,7 @@ class Service:
             Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock),
             self.upstreams,
             trusted_proxies=settings.trusted_proxies,
-            most_at_once=settings.most_requests_at_once,
+            shares=settings.shares,
         )
         self.vitals = Vitals(
             self.upstreams, redis=self._ping_redis, broker=self.ears.check, revocations=self.feed.check
