@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from httpx2 import ASGITransport, AsyncClient
 from jwt.algorithms import ECAlgorithm
 
 from chassis.auth import AccessTokens, KeySet
+from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.settings import JsonObject
@@ -23,7 +24,9 @@ from chassis.testing import FrozenClock
 from cluster.testing.platform import Platform
 from consent.main import create_api, install
 from consent.settings import ConsentSettings
+from consent.use_cases.erase_person import ConsentHoldings
 from consent.wiring import Service, open_service
+from contracts.consent import ConsentErasureReported
 
 VERSION = "2026-01"
 
@@ -41,12 +44,12 @@ class Issuer:
     async def _keys(self) -> dict[str, Any]:
         return {"keys": [self._jwk]}
 
-    def token(self, user_id: UUID) -> str:
+    def token(self, user_id: UUID, **claims: Any) -> str:
         now = int(time.time())
         personal = {"sub": str(user_id), "sid": str(uuid4()), "jti": str(uuid4())}
         times = {"iat": now, "auth_time": now, "exp": now + 600}
         headers = {"typ": "at+jwt", "kid": "test"}
-        return jwt.encode({**self._claims, **personal, **times}, self._pem, "ES256", headers)
+        return jwt.encode({**self._claims, **personal, **times, **claims}, self._pem, "ES256", headers)
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,9 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def person(client: AsyncClient, issuer: Issuer) -> Callable[[], Person]:
-    def somebody(user_id: UUID | None = None) -> Person:
+    def somebody(user_id: UUID | None = None, **claims: Any) -> Person:
         user_id = user_id or new_id()
-        return Person(user_id, client, {"Authorization": f"Bearer {issuer.token(user_id)}"})
+        return Person(user_id, client, {"Authorization": f"Bearer {issuer.token(user_id, **claims)}"})
 
     return somebody
 
@@ -153,3 +156,28 @@ async def admin(platform: Platform, service: Service) -> AsyncIterator[asyncpg.C
     connection = await platform.connect_as_admin()
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def open_erasure(service: Service) -> Callable[..., Any]:
+    """Take on the erasure of a person as the worker does: `await open_erasure(user_id)`."""
+    participation = ErasureParticipation(
+        service.database, ConsentHoldings(service.database), reported=ConsentErasureReported
+    )
+
+    async def accept(user_id: UUID) -> None:
+        now = service.clock.now()
+        async with service.unit_of_work() as uow:
+            await participation.accept(uow, OpenErasure(new_id(), user_id, now, now))
+
+    return accept
+
+
+@pytest.fixture
+def unlimited(app: FastAPI, service: Service, issuer: Issuer) -> Service:
+    """The service without a bound to how often somebody may change their mind."""
+    settings = service.settings.model_copy(update={"changes_per_hour": 1_000_000})
+    changed = replace(service, settings=settings)
+    install(app, changed)
+    app.state.access_tokens = issuer.verifier
+    return changed

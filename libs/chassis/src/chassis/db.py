@@ -100,7 +100,7 @@ class UnitOfWork:
         outlive it. Raises `PersonErased` when the erasure has begun already.
         """
         digest = self._database.person_hash(user_id)
-        lock = _advisory_lock_key(digest)
+        lock = advisory_lock_key(digest)
         await self.session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": lock})
         if await self._has_tombstone(digest):
             raise PersonErased
@@ -112,7 +112,7 @@ class UnitOfWork:
     async def bury(self, user_id: UUID) -> None:
         """Raise the tombstone of `user_id`, after every transaction that writes about them has ended."""
         digest = self._database.person_hash(user_id)
-        lock = _advisory_lock_key(digest)
+        lock = advisory_lock_key(digest)
         await self.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
         if not await self._has_tombstone(digest):
             await self.session.execute(insert(self.tables.tombstones).values(subject_hash=digest))
@@ -272,5 +272,6 @@ class Database:
         await self.engine.dispose()
 
 
-def _advisory_lock_key(person_hash: str) -> int:
+def advisory_lock_key(person_hash: str) -> int:
+    """Return the number of the advisory lock of the person with that hash."""
     return int.from_bytes(bytes.fromhex(person_hash[:16]), "big", signed=True)

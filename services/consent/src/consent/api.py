@@ -10,9 +10,10 @@ from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Forbidden, NotFound
 from chassis.service_auth import client_address, require_service
-from consent.policy import utc_day
+from consent.policy import resolve_hints, utc_day
 from consent.schemas import (
     BiometricStatus,
+    Code,
     ConsentAnswer,
     ConsentList,
     ConsentRead,
@@ -25,14 +26,23 @@ from consent.schemas import (
 )
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
-from consent.use_cases.grant_consent import Agreement, grant_consent
-from consent.use_cases.list_consents import list_consents
+from consent.use_cases.grant_consent import (
+    Agreement,
+    ConsentTextOutdated,
+    JurisdictionUnknown,
+    ProveAddressFirst,
+    StricterJurisdictionHolds,
+    TooManyChanges,
+    grant_consent,
+)
+from consent.use_cases.list_consents import PageNotFound, list_consents
 from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
-from consent.use_cases.withdraw_consent import withdraw_consent
+from consent.use_cases.withdraw_consent import ConsentNotFound, withdraw_consent
 from consent.wiring import Service
 from contracts.fields import ConsentType
 
-MAX_CODE_LENGTH = 64
+PAGE = 100
+LARGEST_PAGE = 200
 
 public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 internal = APIRouter(prefix="/internal", tags=["internal"])
@@ -46,12 +56,12 @@ async def _service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(_service)]
 
 
-Code = Annotated[str | None, Query(max_length=MAX_CODE_LENGTH)]
-
-
 @public.get("/jurisdiction", summary="Which laws hold for the caller, and what they ask for")
 async def get_jurisdiction(
-    request: Request, service: CurrentService, country_code: Code = None, state_code: Code = None
+    request: Request,
+    service: CurrentService,
+    country_code: Annotated[Code, Query()] = None,
+    state_code: Annotated[Code, Query()] = None,
 ) -> JurisdictionRead:
     """Resolve from ISO 3166 codes, read case-insensitively, else from the network address, else strictly."""
     resolution, needed = resolve_jurisdiction(
@@ -64,20 +74,51 @@ async def get_jurisdiction(
     return JurisdictionRead.resolved(resolution, needed)
 
 
-@public.get("/consent", summary="Every consent of the caller, newest first, withdrawn ones too")
-async def get_consents(service: CurrentService, principal: CurrentPrincipal) -> ConsentList:
-    """List the caller's consents as they stand now."""
+@public.get(
+    "/consent",
+    summary="Every consent of the caller, newest first, withdrawn ones too",
+    responses=problems(PageNotFound),
+)
+async def get_consents(
+    service: CurrentService,
+    principal: CurrentPrincipal,
+    after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = PAGE,
+) -> ConsentList:
+    """List the caller's consents as they stand now, in pages."""
     async with service.unit_of_work() as uow:
-        consents = await list_consents(uow, user_id=principal.user_id)
+        page = await list_consents(uow, user_id=principal.user_id, after=after, limit=limit)
     now = service.clock.now()
-    return ConsentList(consents=[ConsentRead.of(consent, service.rulebook, now) for consent in consents])
+    return ConsentList(
+        consents=[ConsentRead.of(consent, service.rulebook, now) for consent in page.consents],
+        next=page.following,
+    )
 
 
-@public.post("/consent", status_code=201, summary="Agree to one purpose under its current text")
+@public.post(
+    "/consent",
+    status_code=201,
+    summary="Agree to one purpose under its current text",
+    responses=problems(
+        ProveAddressFirst,
+        JurisdictionUnknown,
+        StricterJurisdictionHolds,
+        ConsentTextOutdated,
+        TooManyChanges,
+    ),
+)
 async def post_consent(
-    body: GrantRequest, service: CurrentService, principal: CurrentPrincipal
+    body: GrantRequest, request: Request, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
     """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
+    address = client_address(request)
+    resolution = resolve_hints(
+        service.rulebook,
+        country=body.country_code,
+        region=body.state_code,
+        network=service.geography.locate(address),
+        day=utc_day(service.clock.now()),
+    )
     async with service.unit_of_work() as uow:
         consent = await grant_consent(
             uow,
@@ -85,9 +126,13 @@ async def post_consent(
                 consent_type=body.consent_type,
                 jurisdiction=body.jurisdiction,
                 consent_text_version=body.consent_text_version,
+                resolution=resolution,
                 details=None if body.metadata is None else canonical_json(body.metadata),
+                ip_address=address,
             ),
             user_id=principal.user_id,
+            address_proved=principal.email_verified,
+            limits=service.limits,
             rulebook=service.rulebook,
             clock=service.clock,
         )
@@ -96,12 +141,11 @@ async def post_consent(
 
 @public.get("/consent/biometric-status", summary="Whether pictures may be taken now")
 async def get_biometric_status(service: CurrentService, principal: CurrentPrincipal) -> BiometricStatus:
-    """Answer from the ledger."""
+    """Answer from the gate and the consent that holds it open."""
     now = service.clock.now()
-    async with service.unit_of_work() as uow:
-        consent = await check_biometric_consent(
-            uow, user_id=principal.user_id, rulebook=service.rulebook, now=now
-        )
+    consent = await check_biometric_consent(
+        service.database, user_id=principal.user_id, rulebook=service.rulebook, now=now
+    )
     record = None if consent is None else ConsentRead.of(consent, service.rulebook, now)
     return BiometricStatus(has_consent=record is not None, consent_record=record)
 
@@ -109,16 +153,14 @@ async def get_biometric_status(service: CurrentService, principal: CurrentPrinci
 @public.post(
     "/consent/{consent_id}/withdraw",
     summary="No longer agree; no reason is asked for",
-    responses=problems(NotFound),
+    responses=problems(ConsentNotFound),
 )
 async def post_withdrawal(
     consent_id: UUID, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
     """Withdraw; the gate is closed before the answer leaves, and repeating it changes nothing."""
     async with service.unit_of_work() as uow:
-        consent = await withdraw_consent(
-            uow, user_id=principal.user_id, consent_id=consent_id, clock=service.clock
-        )
+        consent = await withdraw_consent(uow, user_id=principal.user_id, consent_id=consent_id)
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
 
 
@@ -139,7 +181,7 @@ async def get_consent_texts(
 
 @public.get("/retention-schedule", summary="How long what is kept, and how it is destroyed")
 async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
-    """Show the schedule that is applied, per jurisdiction."""
+    """Show the schedule per jurisdiction, and for each row whether it is enforced."""
     day = utc_day(service.clock.now())
     regimes = sorted(service.rulebook.regimes.values(), key=lambda regime: regime.code)
     return RetentionSchedule(jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes])
@@ -152,12 +194,11 @@ async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     responses=problems(Forbidden),
 )
 async def get_answer(user_id: UUID, consent_type: ConsentType, service: CurrentService) -> ConsentAnswer:
-    """Answer from the ledger itself; never cached, here or on the way."""
-    async with service.unit_of_work() as uow:
-        return await answer_consent_question(
-            uow,
-            user_id=user_id,
-            consent_type=consent_type,
-            rulebook=service.rulebook,
-            now=service.clock.now(),
-        )
+    """Answer from the gate itself; never cached, here or on the way."""
+    return await answer_consent_question(
+        service.database,
+        user_id=user_id,
+        consent_type=consent_type,
+        rulebook=service.rulebook,
+        now=service.clock.now(),
+    )

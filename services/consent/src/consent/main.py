@@ -16,6 +16,7 @@ from consent.api import internal, public
 from consent.consumers import consumers
 from consent.settings import ConsentSettings
 from consent.use_cases.erase_person import ConsentHoldings
+from consent.use_cases.expire_consents import expire_consents
 from consent.wiring import Service, open_service
 from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 
@@ -59,7 +60,7 @@ def install(app: FastAPI, service: Service) -> None:
 
 
 async def create_worker(settings: ConsentSettings) -> Worker:
-    """Return the worker: relay, the erase-user consumer, erasures and their reconciliation over HTTP."""
+    """Return the worker: relay, the erase-user consumer, erasures and their reconciliation, expiries."""
     resources = AsyncExitStack()
     service = await resources.enter_async_context(open_service(settings))
     participation = ErasureParticipation(
@@ -76,7 +77,12 @@ async def create_worker(settings: ConsentSettings) -> Worker:
                 "reconcile-erasures",
                 settings.reconcile_seconds,
                 lambda: participation.reconcile(open_erasures),
-            )
+            ),
+            Periodic(
+                "expire-consents",
+                settings.expiry_seconds,
+                lambda: expire_consents(service.database, clock=service.clock),
+            ),
         ],
         announce=ConsentParticipantJoined.of(handles=("erasure",), version=settings.version),
         resources=resources,

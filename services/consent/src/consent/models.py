@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -22,20 +23,24 @@ class Base(DeclarativeBase):
 
 
 class LedgerEntry(Base):
-    """One grant or withdrawal, written once.
+    """One grant, withdrawal or expiry, written once.
 
-    The service's role may insert and read. The fields that lead to a person can be blanked, by the function
-    `consent.erase_person` alone; the commitment to them stays, and without the salt it leads to nobody.
+    The service's role may insert and read, and can give neither position nor time: both are the database's.
+    The fields that lead to a person can be blanked, by the function `consent.erase_person` alone; the
+    commitment to them stays, and without the salt it leads to nobody. What the place of a grant was resolved
+    to (`source`, `resolved_jurisdictions`, `territories_digest`) stands in grants alone, since it is
+    recorded.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
-        CheckConstraint("kind IN ('grant', 'withdrawal')", name="kind_is_known"),
+        CheckConstraint("kind IN ('grant', 'withdrawal', 'expiry')", name="kind_is_known"),
         CheckConstraint("epoch > 0", name="epoch_is_positive"),
         CheckConstraint("(kind = 'grant') = (expires_at IS NOT NULL)", name="grants_expire"),
         CheckConstraint(
             "num_nulls(user_id, consent_id, salt) = 0"
-            " OR (num_nulls(user_id, consent_id, salt) = 3 AND metadata IS NULL)",
+            " OR (num_nulls(user_id, consent_id, salt) = 3"
+            " AND num_nonnulls(metadata, country, region, ip_address) = 0)",
             name="whole_or_blank",
         ),
         Index("uq_entries_user_id_consent_type_epoch", "user_id", "consent_type", "epoch", unique=True),
@@ -45,6 +50,14 @@ class LedgerEntry(Base):
             unique=True,
             postgresql_where=text("kind = 'grant'"),
         ),
+        Index(
+            "ix_entries_withdrawals",
+            "user_id",
+            "consent_type",
+            "epoch",
+            postgresql_where=text("kind = 'withdrawal'"),
+        ),
+        Index("ix_entries_grants", "user_id", "position", postgresql_where=text("kind = 'grant'")),
         {"info": on_erase("retain: what names nobody; the personal columns are blanked")},
     )
 
@@ -59,42 +72,87 @@ class LedgerEntry(Base):
     ruleset_version: Mapped[str] = mapped_column(String(32))
     ruleset_digest: Mapped[str] = mapped_column(String(64))
     epoch: Mapped[int] = mapped_column(BigInteger)
-    occurred_at: Mapped[datetime] = mapped_column(Moment)
+    occurred_at: Mapped[datetime] = mapped_column(Moment, server_default=text("clock_timestamp()"))
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    source: Mapped[str | None] = mapped_column(String(16))
+    resolved_jurisdictions: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
+    territories_digest: Mapped[str | None] = mapped_column(String(64))
     commitment: Mapped[str] = mapped_column(String(64))
 
     user_id: Mapped[UUID | None] = mapped_column(Uuid, info=on_erase("null"))
     consent_id: Mapped[UUID | None] = mapped_column(Uuid, info=on_erase("null"))
     # Text, not jsonb: what the person's app sent is kept to the letter, and jsonb refuses some of JSON.
     details: Mapped[str | None] = mapped_column("metadata", Text, info=on_erase("null"))
+    country: Mapped[str | None] = mapped_column(String(2), info=on_erase("null"))
+    region: Mapped[str | None] = mapped_column(String(3), info=on_erase("null"))
+    ip_address: Mapped[str | None] = mapped_column(String(45), info=on_erase("null"))
     salt: Mapped[bytes | None] = mapped_column(LargeBinary, info=on_erase("null"))
 
     def holds(self) -> bool:
         """Tell whether the commitment is to the personal fields that stand here; no, once they are blank."""
         if self.user_id is None or self.consent_id is None or self.salt is None:
             return False
-        return self.commitment == commitment(
-            self.salt, user_id=self.user_id, consent_id=self.consent_id, details=self.details
+        personal = Personal(
+            self.user_id,
+            self.consent_id,
+            details=self.details,
+            country=self.country,
+            region=self.region,
+            ip_address=self.ip_address,
         )
+        return self.commitment == personal.commitment(self.salt)
 
 
-def commitment(salt: bytes, *, user_id: UUID, consent_id: UUID, details: str | None) -> str:
-    """Return the SHA-256, in hex, over the salt and the canonical JSON of the personal fields."""
-    personal = {"consent_id": str(consent_id), "metadata": details, "user_id": str(user_id)}
-    canonical = json.dumps(personal, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(salt + canonical.encode()).hexdigest()
+@dataclass(frozen=True)
+class Personal:
+    """What in an entry leads to a person: all that an erasure blanks, beside the salt."""
+
+    user_id: UUID
+    consent_id: UUID
+    details: str | None = None
+    country: str | None = None
+    region: str | None = None
+    ip_address: str | None = None
+
+    def commitment(self, salt: bytes) -> str:
+        """Return the SHA-256, in hex, over the salt and the canonical JSON of these fields."""
+        fields = {
+            "consent_id": str(self.consent_id),
+            "metadata": self.details,
+            "user_id": str(self.user_id),
+        }
+        # What came later is left out where it is empty, so that older commitments still hold.
+        later = {"country": self.country, "region": self.region, "ip_address": self.ip_address}
+        fields |= {name: value for name, value in later.items() if value is not None}
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(salt + canonical.encode()).hexdigest()
 
 
 class Gate(Base):
-    """The lock of one person and consent type, and the epoch of its last entry.
+    """The lock of one person and consent type, and where their entries have led to.
 
-    Who appends holds this row, so epochs rise one by one and events leave in the order of the entries.
+    Who appends holds this row, so epochs rise one by one and events leave in the order of the entries. Every
+    question is answered from it and the one grant that it names; `ended_epoch` is that of the last entry that
+    ended a consent, and `open_until` the moment at which the open one lapses.
     """
 
     __tablename__ = "gates"
-    __table_args__ = ({"info": on_erase("delete")},)
+    __table_args__ = (
+        CheckConstraint("(open_consent_id IS NULL) = (open_until IS NULL)", name="open_until_it_lapses"),
+        CheckConstraint("ended_epoch <= epoch", name="ended_by_an_entry"),
+        Index(
+            "ix_gates_open_until",
+            "open_until",
+            "user_id",
+            "consent_type",
+            postgresql_where=text("open_until IS NOT NULL"),
+        ),
+        {"info": on_erase("delete")},
+    )
 
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     consent_type: Mapped[str] = mapped_column(String(32), primary_key=True)
     epoch: Mapped[int] = mapped_column(BigInteger)
+    ended_epoch: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     open_consent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    open_until: Mapped[datetime | None] = mapped_column(Moment)

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from consent.rulebook import ConsentText, Duties, Regime, Rulebook, Ruleset
+from consent.rulebook import ConsentText, Duties, Regime, RetentionItem, Rulebook, Ruleset
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _REGION = re.compile(r"[A-Z0-9]{1,3}")
@@ -37,6 +37,7 @@ class Resolution:
     jurisdictions: tuple[str, ...]
     place: Place
     source: Source
+    territories_digest: str
 
     @property
     def primary(self) -> str:
@@ -78,7 +79,32 @@ def resolve(rulebook: Rulebook, *, device: Place | None, network: Place | None, 
     table = rulebook.territories(day)
     codes = {code for place in places or [leading] for code in table.regimes(place.country, place.region)}
     source = Source.DEVICE if device is not None else Source.IP if places else Source.DEFAULT
-    return Resolution(strictest_first(rulebook, codes, day), leading, source)
+    return Resolution(strictest_first(rulebook, codes, day), leading, source, table.digest)
+
+
+def resolve_hints(
+    rulebook: Rulebook, *, country: str | None, region: str | None, network: Place | None, day: date
+) -> Resolution:
+    """Resolve from what the device says, else from its network, else to the strict default."""
+    device = read_place(rulebook, country, region) if country and country.strip() else None
+    return resolve(rulebook, device=device, network=network, day=day)
+
+
+def meets(rulebook: Rulebook, jurisdiction: str, resolution: Resolution, day: date) -> bool:
+    """Tell whether agreeing under `jurisdiction` is enough where `resolution` holds.
+
+    The strictest resolved regime always is: its text is the one that is shown. Another one has to be at least
+    as strict by the rulebook's order. Where the place is known it has, besides, to oblige us to all that the
+    resolved regimes do and to keep nothing for longer: the strict law of elsewhere does not stand in for what
+    the law here asks. Where nothing is known of the place the default is a floor, and the order decides.
+    """
+    if jurisdiction == resolution.primary:
+        return True
+    chosen = rulebook.regimes[jurisdiction].ruleset(day)
+    asked = [rulebook.regimes[code].ruleset(day) for code in resolution.jurisdictions]
+    if chosen.strictness < asked[0].strictness:
+        return False
+    return resolution.source is Source.DEFAULT or all(chosen.does_all_of(ruleset) for ruleset in asked)
 
 
 def strictest_first(rulebook: Rulebook, codes: Iterable[str], day: date) -> tuple[str, ...]:
@@ -103,6 +129,20 @@ def requirements(
     )
 
 
+def enforcement_of(item: RetentionItem) -> tuple[bool, str]:
+    """Return whether the period of a row of the schedule is carried out, and in words what is."""
+    if item.days is None:
+        return True, (
+            "Deleting the account starts the destruction; it is repeated until nothing is left."
+            " No backups are made by the platform; whoever makes them has to let them expire."
+        )
+    return False, (
+        f"Not carried out yet: nothing counts the {item.days} days. Destroyed is what ends earlier:"
+        " at a deletion, at a withdrawal, when the consent expires, and with the account."
+        " No backups are made by the platform; whoever makes them has to let them expire."
+    )
+
+
 def expiry(ruleset: Ruleset, granted_at: datetime) -> datetime:
     """Return when a consent granted now lapses by itself."""
     return granted_at + timedelta(days=ruleset.consent_valid_days)
@@ -113,12 +153,12 @@ class EntryKind(StrEnum):
 
     GRANT = "grant"
     WITHDRAWAL = "withdrawal"
+    EXPIRY = "expiry"
 
 
-class Entry(Protocol):
-    """What the rules need to know of a ledger entry."""
+class Grant(Protocol):
+    """What the rules need to know of a ledger entry that says yes."""
 
-    kind: str
     consent_type: str
     epoch: int
     occurred_at: datetime
@@ -142,7 +182,7 @@ class ConsentStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Consent:
-    """A consent as the entries tell it; nothing of it is stored anywhere else."""
+    """A consent as its grant tells it and what came after; `followed_by` is the kind of the next entry."""
 
     id: UUID
     user_id: UUID
@@ -154,20 +194,24 @@ class Consent:
     granted_at: datetime
     expires_at: datetime
     withdrawn_at: datetime | None = None
-    superseded: bool = False
+    followed_by: str | None = None
 
     def status(self, rulebook: Rulebook, now: datetime) -> ConsentStatus:
         """Tell whether this consent counts at `now`, and if not, why."""
         if self.withdrawn_at is not None:
             return ConsentStatus.WITHDRAWN
-        if self.superseded:
+        if self.followed_by == EntryKind.GRANT:
             return ConsentStatus.SUPERSEDED
-        if now >= self.expires_at:
+        if self.followed_by == EntryKind.EXPIRY or self.has_lapsed(now):
             return ConsentStatus.EXPIRED
         regime = rulebook.regimes.get(self.jurisdiction)
         if regime is None or _needs_renewal(regime, self.consent_type, self.consent_text_version, now):
             return ConsentStatus.OUTDATED
         return ConsentStatus.LIVE
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Tell whether its time is over at `now`."""
+        return now >= self.expires_at
 
     def is_live(self, rulebook: Rulebook, now: datetime) -> bool:
         """Tell whether this consent allows its purpose at `now`."""
@@ -185,42 +229,25 @@ def _needs_renewal(regime: Regime, consent_type: str, version: str, now: datetim
     return True
 
 
-def consents_told_by(entries: Iterable[Entry]) -> list[Consent]:
-    """Read one person's entries into consents, newest first.
-
-    A withdrawal ends every earlier consent of its type, superseded ones too; a later grant supersedes the
-    earlier one. Entries without a person, which is what erasure leaves, tell nothing.
-    """
-    told: list[Consent] = []
-    for entry in sorted(entries, key=lambda entry: entry.epoch):
-        if entry.user_id is None or entry.consent_id is None:
-            continue
-        told = [_after(earlier, entry) for earlier in told]
-        if entry.kind == EntryKind.GRANT:
-            told.append(_granted_by(entry, entry.user_id, entry.consent_id))
-    return sorted(told, key=lambda consent: (consent.granted_at, consent.epoch), reverse=True)
-
-
-def _after(consent: Consent, entry: Entry) -> Consent:
-    if consent.consent_type != entry.consent_type:
-        return consent
-    if entry.kind == EntryKind.WITHDRAWAL:
-        return replace(consent, withdrawn_at=consent.withdrawn_at or entry.occurred_at)
-    return replace(consent, superseded=True)
-
-
-def _granted_by(entry: Entry, user_id: UUID, consent_id: UUID) -> Consent:
+def consent_of(
+    granted: Grant, *, withdrawn_at: datetime | None = None, followed_by: str | None = None
+) -> Consent:
+    """Read a grant and what came after it into a consent; raises ValueError for a blanked grant."""
+    if granted.user_id is None or granted.consent_id is None:
+        raise ValueError("a blanked entry tells of no consent")
     return Consent(
-        id=consent_id,
-        user_id=user_id,
-        consent_type=entry.consent_type,
-        jurisdiction=entry.jurisdiction,
-        jurisdictions=tuple(entry.jurisdictions),
-        consent_text_version=entry.consent_text_version,
-        epoch=entry.epoch,
-        granted_at=entry.occurred_at,
+        id=granted.consent_id,
+        user_id=granted.user_id,
+        consent_type=granted.consent_type,
+        jurisdiction=granted.jurisdiction,
+        jurisdictions=tuple(granted.jurisdictions),
+        consent_text_version=granted.consent_text_version,
+        epoch=granted.epoch,
+        granted_at=granted.occurred_at,
         # A grant always says when it lapses; one that does not counts as lapsed, never as endless.
-        expires_at=entry.expires_at or entry.occurred_at,
+        expires_at=granted.expires_at or granted.occurred_at,
+        withdrawn_at=withdrawn_at,
+        followed_by=followed_by,
     )
 
 

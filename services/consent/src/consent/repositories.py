@@ -2,31 +2,61 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, insert, literal, select, tuple_
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from consent.models import SALT_BYTES, Gate, LedgerEntry, commitment
-from consent.policy import EntryKind
+from chassis.tables import tables_of
+from consent.models import SALT_BYTES, SCHEMA, Gate, LedgerEntry, Personal
+from consent.policy import EntryKind, Resolution
 from consent.rulebook import ConsentText, Ruleset
 
 
+@dataclass(frozen=True)
+class GrantTerms:
+    """What a grant is made of beside the person: the words, the rules, the place and what the app sent."""
+
+    consent_id: UUID
+    text: ConsentText
+    ruleset: Ruleset
+    jurisdiction: str
+    jurisdictions: tuple[str, ...]
+    resolution: Resolution
+    expires_at: datetime
+    details: str | None = None
+    ip_address: str | None = None
+
+
+@dataclass(frozen=True)
+class GrantInHistory:
+    """A grant and what came after it: the first later withdrawal, and the kind of the very next entry."""
+
+    entry: LedgerEntry
+    withdrawn_at: datetime | None
+    followed_by: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The gate, if one was ever made, the grant that holds it open, and whether the person is erased."""
+
+    gate: Gate | None
+    granted: LedgerEntry | None
+    erased: bool
+
+
 class Ledger:
-    """The entries: what was agreed to and what was withdrawn."""
+    """The entries: what was agreed to, what was withdrawn and what has lapsed."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    async def of_person(self, user_id: UUID, consent_type: str | None = None) -> Sequence[LedgerEntry]:
-        """Return one person's entries, all or those of one type, in one snapshot."""
-        query = select(LedgerEntry).where(LedgerEntry.user_id == user_id)
-        if consent_type is not None:
-            query = query.where(LedgerEntry.consent_type == consent_type)
-        return (await self._session.scalars(query)).all()
 
     async def grant(self, user_id: UUID, consent_id: UUID) -> LedgerEntry | None:
         """Return the grant with that id if it is that person's."""
@@ -37,70 +67,106 @@ class Ledger:
         )
         return await self._session.scalar(query)
 
-    async def append_grant(
-        self,
-        gate: Gate,
-        *,
-        consent_id: UUID,
-        jurisdiction: str,
-        text: ConsentText,
-        ruleset: Ruleset,
-        details: str | None,
-        at: datetime,
-        expires_at: datetime,
-    ) -> LedgerEntry:
+    async def grants(
+        self, user_id: UUID, *, before: LedgerEntry | None = None, limit: int
+    ) -> Sequence[GrantInHistory]:
+        """Return at most `limit` of a person's grants, newest first, those older than `before`."""
+        later = aliased(LedgerEntry)
+        follows = and_(
+            later.user_id == LedgerEntry.user_id,
+            later.consent_type == LedgerEntry.consent_type,
+            later.epoch > LedgerEntry.epoch,
+        )
+        first_later = select(later).where(follows).order_by(later.epoch).limit(1)
+        withdrawn = first_later.where(later.kind == EntryKind.WITHDRAWAL.value)
+        query = (
+            select(
+                LedgerEntry,
+                withdrawn.with_only_columns(later.occurred_at).scalar_subquery(),
+                first_later.with_only_columns(later.kind).scalar_subquery(),
+            )
+            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind == EntryKind.GRANT.value)
+            .order_by(LedgerEntry.position.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(LedgerEntry.position < before.position)
+        return [GrantInHistory(*row) for row in await self._session.execute(query)]
+
+    async def withdrawn_at(self, granted: LedgerEntry) -> datetime | None:
+        """Return when the person first withdrew after that grant, if they did."""
+        query = (
+            select(LedgerEntry.occurred_at)
+            .where(
+                LedgerEntry.user_id == granted.user_id,
+                LedgerEntry.consent_type == granted.consent_type,
+                LedgerEntry.kind == EntryKind.WITHDRAWAL.value,
+                LedgerEntry.epoch > granted.epoch,
+            )
+            .order_by(LedgerEntry.epoch)
+            .limit(1)
+        )
+        return await self._session.scalar(query)
+
+    async def seconds_until_free(self, gate: Gate, *, changes: int) -> float:
+        """Return for how long the `changes` per hour of this gate are used up; 0 when they are not."""
+        # Epochs have no holes, so the change before the last n ones is found by its number.
+        left = func.extract(
+            "epoch", LedgerEntry.occurred_at + sql("interval '1 hour'") - func.clock_timestamp()
+        )
+        query = select(left).where(
+            LedgerEntry.user_id == gate.user_id,
+            LedgerEntry.consent_type == gate.consent_type,
+            LedgerEntry.epoch == gate.epoch - changes + 1,
+        )
+        return max(float(await self._session.scalar(query) or 0), 0.0)
+
+    async def append_grant(self, gate: Gate, terms: GrantTerms) -> LedgerEntry:
         """Write that the holder of `gate` agrees; the gate is open with the next epoch."""
         gate.epoch += 1
-        gate.open_consent_id = consent_id
-        salt = secrets.token_bytes(SALT_BYTES)
+        gate.open_consent_id, gate.open_until = terms.consent_id, terms.expires_at
+        place = terms.resolution.place
+        personal = Personal(
+            gate.user_id,
+            terms.consent_id,
+            details=terms.details,
+            country=place.country,
+            region=place.region,
+            ip_address=terms.ip_address,
+        )
         entry = LedgerEntry(
             kind=EntryKind.GRANT.value,
             consent_type=gate.consent_type,
-            jurisdiction=jurisdiction,
-            jurisdictions=list(ruleset.covers),
-            consent_text_version=text.version,
-            text_digest=text.sha256,
-            locale=text.locale,
-            ruleset_version=ruleset.version,
-            ruleset_digest=ruleset.digest,
+            jurisdiction=terms.jurisdiction,
+            jurisdictions=list(terms.jurisdictions),
+            consent_text_version=terms.text.version,
+            text_digest=terms.text.sha256,
+            locale=terms.text.locale,
+            ruleset_version=terms.ruleset.version,
+            ruleset_digest=terms.ruleset.digest,
             epoch=gate.epoch,
-            occurred_at=at,
-            expires_at=expires_at,
-            user_id=gate.user_id,
-            consent_id=consent_id,
-            details=details,
-            salt=salt,
-            commitment=commitment(salt, user_id=gate.user_id, consent_id=consent_id, details=details),
+            expires_at=terms.expires_at,
+            source=terms.resolution.source.value,
+            resolved_jurisdictions=list(terms.resolution.jurisdictions),
+            territories_digest=terms.resolution.territories_digest,
+            **_committed(personal),
         )
         self._session.add(entry)
+        await self._session.flush()
         return entry
 
-    async def append_withdrawal(self, gate: Gate, granted: LedgerEntry, *, at: datetime) -> LedgerEntry:
-        """Write that the holder of `gate` no longer agrees; the gate is closed with the next epoch."""
-        if granted.user_id is None or granted.consent_id is None:
-            raise ValueError("an erased grant can't be withdrawn")
-        gate.epoch += 1
-        gate.open_consent_id = None
-        salt = secrets.token_bytes(SALT_BYTES)
-        entry = LedgerEntry(
-            kind=EntryKind.WITHDRAWAL.value,
-            consent_type=granted.consent_type,
-            jurisdiction=granted.jurisdiction,
-            jurisdictions=list(granted.jurisdictions),
-            consent_text_version=granted.consent_text_version,
-            text_digest=granted.text_digest,
-            locale=granted.locale,
-            ruleset_version=granted.ruleset_version,
-            ruleset_digest=granted.ruleset_digest,
-            epoch=gate.epoch,
-            occurred_at=at,
-            user_id=granted.user_id,
-            consent_id=granted.consent_id,
-            salt=salt,
-            commitment=commitment(salt, user_id=granted.user_id, consent_id=granted.consent_id, details=None),
-        )
-        self._session.add(entry)
-        return entry
+    async def append_ends(self, kind: EntryKind, ended: Sequence[tuple[Gate, LedgerEntry]]) -> list[datetime]:
+        """Write that each of these consents has ended; their gates are closed with the next epoch.
+
+        Returns when, by the database's clock, in their order. Raises ValueError for an erased grant.
+        """
+        rows = [_end_of(gate, granted, kind) for gate, granted in ended]
+        for gate, _ in ended:
+            gate.epoch += 1
+            gate.ended_epoch = gate.epoch
+            gate.open_consent_id = gate.open_until = None
+        written = insert(LedgerEntry).returning(LedgerEntry.occurred_at, sort_by_parameter_order=True)
+        return list((await self._session.scalars(written, rows)).all())
 
     async def count(self, user_id: UUID) -> int:
         """Return how many entries lead to that person."""
@@ -108,11 +174,38 @@ class Ledger:
         return int(await self._session.scalar(query) or 0)
 
     async def erase_person(self, user_id: UUID) -> int:
-        """Blank everything that leads to that person; return how many entries were blanked."""
+        """Blank everything that leads to that person; return how many entries were blanked.
+
+        Raises what the driver raises for a right that is missing when no erasure of that person is open.
+        """
         # This role has no right to update entries: the function is the only way, and blanking is all it does.
         return int(
             await self._session.scalar(sql("SELECT consent.erase_person(:person)"), {"person": user_id}) or 0
         )
+
+
+def _end_of(gate: Gate, granted: LedgerEntry, kind: EntryKind) -> dict[str, Any]:
+    if granted.user_id is None or granted.consent_id is None:
+        raise ValueError("an erased grant can't end")
+    return {
+        "kind": kind.value,
+        "consent_type": granted.consent_type,
+        "jurisdiction": granted.jurisdiction,
+        "jurisdictions": list(granted.jurisdictions),
+        "consent_text_version": granted.consent_text_version,
+        "text_digest": granted.text_digest,
+        "locale": granted.locale,
+        "ruleset_version": granted.ruleset_version,
+        "ruleset_digest": granted.ruleset_digest,
+        "epoch": gate.epoch + 1,
+        **_committed(Personal(granted.user_id, granted.consent_id)),
+    }
+
+
+def _committed(personal: Personal) -> dict[str, Any]:
+    """Return the personal fields of an entry with a fresh salt and the commitment to them."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    return {**vars(personal), "salt": salt, "commitment": personal.commitment(salt)}
 
 
 class Gates:
@@ -121,10 +214,15 @@ class Gates:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def hold(self, user_id: UUID, consent_type: str) -> Gate:
-        """Lock the gate until the transaction ends, made at epoch 0 if it is the first time."""
+    async def hold(self, user_id: UUID, consent_type: str) -> tuple[Gate, LedgerEntry | None]:
+        """Lock the gate until the transaction ends, made at epoch 0 if it is the first time.
+
+        Returns it with the grant that holds it open, if one does.
+        """
         await self._session.execute(
-            insert(Gate).values(user_id=user_id, consent_type=consent_type, epoch=0).on_conflict_do_nothing()
+            insert_or(Gate)
+            .values(user_id=user_id, consent_type=consent_type, epoch=0)
+            .on_conflict_do_nothing()
         )
         query = (
             select(Gate)
@@ -132,7 +230,46 @@ class Gates:
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-        return (await self._session.scalars(query)).one()
+        gate = (await self._session.scalars(query)).one()
+        if gate.open_consent_id is None:
+            return gate, None
+        return gate, await Ledger(self._session).grant(user_id, gate.open_consent_id)
+
+    async def look_at(self, user_id: UUID, consent_type: str, *, person_hash: str) -> Standing:
+        """Return where a person's consent stands, in one snapshot and one round trip."""
+        stones = tables_of(SCHEMA).tombstones.c.subject_hash
+        one = select(literal(1).label("one")).subquery()
+        query = (
+            select(Gate, LedgerEntry, select(stones).where(stones == person_hash).exists())
+            .select_from(one)
+            .outerjoin(Gate, and_(Gate.user_id == user_id, Gate.consent_type == consent_type))
+            .outerjoin(LedgerEntry, _HOLDS_OPEN)
+        )
+        return Standing(*(await self._session.execute(query)).one())
+
+    async def lapsed(self, *, by: datetime, after: "Lapsed | None", limit: int) -> "list[Lapsed]":
+        """Return at most `limit` gates whose consent has lapsed `by` then, the longest first; locks none."""
+        key = tuple_(Gate.open_until, Gate.user_id, Gate.consent_type)
+        query = select(Gate.open_until, Gate.user_id, Gate.consent_type).where(Gate.open_until <= by)
+        if after is not None:
+            query = query.where(key > tuple_(after.open_until, after.user_id, after.consent_type))
+        query = query.order_by(Gate.open_until, Gate.user_id, Gate.consent_type).limit(limit)
+        return [Lapsed(*row) for row in await self._session.execute(query)]
+
+    async def hold_lapsed(
+        self, lapsed: "Sequence[Lapsed]", *, by: datetime
+    ) -> list[tuple[Gate, LedgerEntry]]:
+        """Lock those of these gates that nobody holds and whose consent still counts as lapsed."""
+        query = (
+            select(Gate, LedgerEntry)
+            .join(LedgerEntry, _HOLDS_OPEN)
+            .where(
+                tuple_(Gate.user_id, Gate.consent_type).in_([(it.user_id, it.consent_type) for it in lapsed]),
+                Gate.open_until <= by,
+            )
+            .with_for_update(of=Gate, skip_locked=True)
+        )
+        return [(gate, granted) for gate, granted in await self._session.execute(query)]
 
     async def count(self, user_id: UUID) -> int:
         """Return how many gates there are of that person."""
@@ -142,3 +279,19 @@ class Gates:
     async def delete_of(self, user_id: UUID) -> None:
         """Delete the gates of that person."""
         await self._session.execute(delete(Gate).where(Gate.user_id == user_id))
+
+
+@dataclass(frozen=True)
+class Lapsed:
+    """A gate whose consent has lapsed, and when."""
+
+    open_until: datetime | None
+    user_id: UUID
+    consent_type: str
+
+
+_HOLDS_OPEN = and_(
+    LedgerEntry.consent_id == Gate.open_consent_id,
+    LedgerEntry.user_id == Gate.user_id,
+    LedgerEntry.kind == EntryKind.GRANT.value,
+)

@@ -27,6 +27,12 @@ class _Dated(_Data):
         """Tell whether this entry holds on `day`; `effective_to` is the first day that it no longer does."""
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, so that a consent can name exactly the rules it was given under."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
 
 class Duties(_Data):
     """What a regime obliges us to do; a person under several regimes gets the union."""
@@ -72,11 +78,13 @@ class Ruleset(_Dated):
     consent_valid_days: int = Field(gt=0)
     retention_schedule: tuple[RetentionItem, ...]
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON, so that a consent can name exactly the rules it was given under."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+    def does_all_of(self, other: "Ruleset") -> bool:
+        """Tell whether who keeps to these rules keeps to `other` too."""
+        return (
+            self.duties.union(other.duties) == self.duties
+            and self.retention_days <= other.retention_days
+            and self.consent_valid_days <= other.consent_valid_days
+        )
 
 
 class ConsentText(_Dated):

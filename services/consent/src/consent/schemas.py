@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from consent.policy import Consent, ConsentStatus, Requirements, Resolution, Source
+from consent.policy import Consent, ConsentStatus, Requirements, Resolution, Source, enforcement_of
 from consent.rulebook import ConsentText, Regime, RetentionItem, Rulebook
 from contracts.fields import ConsentType
 
@@ -32,6 +32,11 @@ def canonical_json(value: dict[str, JsonValue]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+Code = Annotated[
+    str | None, Field(max_length=64, description="Where the person is (ISO 3166), as the device knows it.")
+]
+
+
 class GrantRequest(BaseModel):
     """A person agrees to one purpose, having been shown one version of its text."""
 
@@ -45,6 +50,9 @@ class GrantRequest(BaseModel):
     metadata: Annotated[dict[str, JsonValue] | None, AfterValidator(_small_enough)] = Field(
         default=None, description="What the app wants on record, at most 4096 bytes; erased with the person."
     )
+
+    country_code: Code = None
+    state_code: Code = None
 
     @field_validator("jurisdiction")
     @classmethod
@@ -87,9 +95,10 @@ class ConsentRead(BaseModel):
 
 
 class ConsentList(BaseModel):
-    """All of a person's consents, newest first."""
+    """A page of a person's consents, newest first."""
 
     consents: list[ConsentRead]
+    next: UUID | None = Field(description="Give it as `after` for the next page; null on the last one.")
 
 
 class BiometricStatus(BaseModel):
@@ -212,8 +221,21 @@ class ConsentTextsRead(BaseModel):
         )
 
 
+class RetentionRead(RetentionItem):
+    """A row of the schedule, and whether this platform carries its period out by itself."""
+
+    enforced: bool
+    enforcement: str = Field(description="What is carried out today, and what is not.")
+
+    @classmethod
+    def of(cls, item: RetentionItem) -> Self:
+        """Show one row."""
+        enforced, enforcement = enforcement_of(item)
+        return cls(**item.model_dump(), enforced=enforced, enforcement=enforcement)
+
+
 class RetentionOfJurisdiction(BaseModel):
-    """The retention and destruction schedule of one jurisdiction, from the rules that are applied."""
+    """The retention and destruction schedule of one jurisdiction; each row says whether it is enforced."""
 
     jurisdiction: str
     jurisdiction_name: str
@@ -222,7 +244,10 @@ class RetentionOfJurisdiction(BaseModel):
     effective_from: date
     retention_days: int
     consent_valid_days: int
-    items: list[RetentionItem]
+    consent_expiry_enforced: bool = Field(
+        description="Whether a consent is closed, and what rested on it destroyed, when its days are over."
+    )
+    items: list[RetentionRead]
 
     @classmethod
     def of(cls, regime: Regime, day: date) -> Self:
@@ -236,7 +261,8 @@ class RetentionOfJurisdiction(BaseModel):
             effective_from=ruleset.effective_from,
             retention_days=ruleset.retention_days,
             consent_valid_days=ruleset.consent_valid_days,
-            items=list(ruleset.retention_schedule),
+            consent_expiry_enforced=True,
+            items=[RetentionRead.of(item) for item in ruleset.retention_schedule],
         )
 
 
@@ -251,6 +277,8 @@ class ConsentAnswer(BaseModel):
 
     granted: bool
     consent_id: UUID | None
-    epoch: int = Field(description="Of the last grant or withdrawal; 0 when there was none.")
-    withdrawn_epoch: int = Field(description="Of the last withdrawal; 0 when there was none.")
+    epoch: int = Field(description="Of the last grant, withdrawal or expiry; 0 when there was none.")
+    withdrawn_epoch: int = Field(
+        description="Of the last withdrawal or expiry; what rests on it or an earlier epoch is destroyed."
+    )
     jurisdiction: str | None

@@ -28,3 +28,14 @@ class ConsentSettings(StatefulSettings):
         default=None,
         description="A MaxMind-format database of countries or cities; without it no IP is located.",
     )
+    changes_per_hour: int = Field(
+        default=20,
+        ge=2,
+        description="How often a person may change a consent within an hour; withdrawing is always possible.",
+    )
+    expiry_seconds: float = Field(
+        default=60, gt=0, description="How often the worker looks for consents that have lapsed."
+    )
+    proved_address_for_biometrics: bool = Field(
+        default=False, description="Whether consent to biometric capture needs a confirmed e-mail address."
+    )

@@ -13,6 +13,8 @@ from consent.geography import Geography
 from consent.models import SCHEMA
 from consent.rulebook import Rulebook, load_rulebook
 from consent.settings import ConsentSettings
+from consent.use_cases.grant_consent import GrantLimits
+from contracts.fields import ConsentType
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,12 @@ class Service:
     geography: Geography
     service_tokens: ServiceTokens
     identity: ServiceClient
+
+    @property
+    def limits(self) -> GrantLimits:
+        """What a grant has to keep to."""
+        proved = {ConsentType.BIOMETRIC_CAPTURE} if self.settings.proved_address_for_biometrics else set()
+        return GrantLimits(self.settings.changes_per_hour, frozenset(proved))
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""

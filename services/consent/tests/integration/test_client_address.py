@@ -20,9 +20,13 @@ class Atlas:
 
 
 @pytest.fixture
-def forwarded(app, service, issuer, client, platform):
+def with_atlas(app, service, issuer) -> None:
     install(app, replace(service, geography=Atlas()))
     app.state.access_tokens = issuer.verifier
+
+
+@pytest.fixture
+def forwarded(with_atlas, client, platform):
 
     async def get(address: str, *, by: str | None = "gateway", audience: str = "consent", query: str = ""):
         headers = {"X-Forwarded-For": address}
@@ -60,3 +64,18 @@ async def test_what_the_device_says_leads_and_its_network_adds(forwarded) -> Non
 async def test_no_network_lowers_what_the_device_says(forwarded) -> None:
     body = await forwarded("198.51.100.1", query="?country_code=US&state_code=IL")
     assert body["jurisdictions"] == ["bipa"]
+
+
+async def test_the_network_says_which_law_a_grant_must_meet(with_atlas, person, platform, admin) -> None:
+    ann = person()
+    key = platform.servers.values["GATEWAY_SERVICE_KEY"].replace("\\n", "\n")
+    proof = ServiceTokens("gateway", private_key=key, public_keys={}).issue("consent")
+    ann.headers.update({"X-Forwarded-For": ILLINOIS, "X-Service-Token": proof})
+    refused = await ann.agree(jurisdiction="gdpr")
+    assert (refused.status_code, refused.json()["jurisdiction"]) == (409, "bipa")
+    # At home in Germany, travelling in Illinois: the stricter text counts, for both places.
+    consent = await ann.agree(jurisdiction="bipa", country_code="DE")
+    assert (consent.status_code, consent.json()["jurisdictions"]) == (201, ["bipa", "gdpr"])
+    [entry] = await admin.fetch("SELECT * FROM consent.entries")
+    assert (entry["country"], entry["source"], entry["ip_address"]) == ("DE", "device", ILLINOIS)
+    assert entry["resolved_jurisdictions"] == ["bipa", "gdpr"]

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,8 @@ from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from chassis.problems import PersonErased
 from consent.consumers import consumers
+from consent.policy import resolve_hints
+from consent.rulebook import load_rulebook
 from consent.use_cases.erase_person import ConsentHoldings
 from consent.use_cases.grant_consent import Agreement, grant_consent
 from contracts.consent import ConsentErasureReported
@@ -16,6 +18,9 @@ from contracts.envelope import wrap
 from contracts.fields import ConsentType
 from contracts.identity import UserDeleted
 
+NOWHERE = resolve_hints(
+    load_rulebook(), country=None, region=None, network=None, day=datetime.now(UTC).date()
+)
 COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'consent'
     AND table_name NOT LIKE 'alembic%'
@@ -146,8 +151,10 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
         async with service.unit_of_work() as uow:
             await grant_consent(
                 uow,
-                Agreement(ConsentType.BIOMETRIC_CAPTURE, "gdpr", "2026-01"),
+                Agreement(ConsentType.BIOMETRIC_CAPTURE, "gdpr", "2026-01", NOWHERE),
                 user_id=ann.id,
+                address_proved=False,
+                limits=service.limits,
                 rulebook=service.rulebook,
                 clock=service.clock,
             )

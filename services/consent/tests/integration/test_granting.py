@@ -2,10 +2,12 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from consent.main import install
 from consent.repositories import Ledger
 
 
@@ -53,7 +55,8 @@ async def test_the_exact_words_and_rules_can_be_proved_from_the_entry(person, se
     await ann.agree(jurisdiction="bipa", metadata={"signature": "tap"})
     shown = (await ann.call("GET", "/consent-texts/bipa/biometric_capture")).json()["texts"][0]
     async with service.unit_of_work() as uow:
-        [entry] = await Ledger(uow.session).of_person(ann.id)
+        [granted] = await Ledger(uow.session).grants(ann.id, limit=2)
+    entry = granted.entry
     assert entry.text_digest == shown["digest"] == hashlib.sha256(shown["text"].encode()).hexdigest()
     ruleset = service.rulebook.regimes["bipa"].ruleset(service.clock.now().date())
     assert (entry.ruleset_version, entry.ruleset_digest) == (ruleset.version, ruleset.digest)
@@ -181,8 +184,8 @@ async def test_metadata_is_kept_to_the_letter_even_where_a_database_balks(person
     ann = person()
     assert (await send(ann, a_grant(metadata=literal))).status_code == 201
     async with service.unit_of_work() as uow:
-        [entry] = await Ledger(uow.session).of_person(ann.id)
-    assert json.loads(entry.details or "null") == json.loads(literal)
+        [granted] = await Ledger(uow.session).grants(ann.id, limit=2)
+    assert json.loads(granted.entry.details or "null") == json.loads(literal)
 
 
 @pytest.mark.parametrize(
@@ -198,3 +201,50 @@ async def test_without_a_token_nobody_has_consents(client, method, path) -> None
     answer = await client.request(method, f"/api/v1/privacy{path}")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_mind_is_changed_a_bounded_number_of_times_an_hour(person, admin, clock) -> None:
+    ann, ben = person(), person()
+    for _ in range(10):
+        granted = (await ann.agree()).json()
+        assert (await ann.withdraw(granted["id"])).status_code == 200
+    refused = await ann.agree()
+    assert refused.status_code == 429
+    assert refused.json()["type"] == "urn:irisvue:problem:too-many-consent-changes"
+    assert 0 < int(refused.headers["retry-after"]) <= 3600
+    assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 20
+    assert (await ann.agree("marketing")).status_code == 201
+    assert (await ben.agree()).status_code == 201
+    await admin.execute("UPDATE consent.entries SET occurred_at = occurred_at - interval '1 hour'")
+    assert (await ann.agree()).status_code == 201
+
+
+async def test_a_withdrawal_is_never_one_too_many_and_a_double_tap_never_counts(person) -> None:
+    ann = person()
+    for number in range(20):
+        jurisdiction = ("gdpr", "bipa")[number % 2]
+        granted = (await ann.agree(jurisdiction=jurisdiction)).json()
+    assert (await ann.agree(jurisdiction="gdpr")).status_code == 429
+    assert (await ann.agree(jurisdiction="bipa")).json() == granted
+    assert (await ann.withdraw(granted["id"])).status_code == 200
+
+
+@pytest.fixture
+def proved_address_needed(app, service, issuer) -> None:
+    settings = service.settings.model_copy(update={"proved_address_for_biometrics": True})
+    install(app, replace(service, settings=settings))
+    app.state.access_tokens = issuer.verifier
+
+
+async def test_pictures_can_wait_for_a_proved_address(proved_address_needed, person, admin) -> None:
+    ann = person()
+    refused = await ann.agree()
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:irisvue:problem:prove-address-first")
+    assert (await person(email_verified=False).agree()).status_code == 403
+    assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 0
+    assert (await ann.agree("marketing")).status_code == 201
+    assert (await person(email_verified=True).agree()).status_code == 201
+
+
+async def test_by_default_no_address_needs_to_be_proved(person) -> None:
+    assert (await person(email_verified=False).agree()).status_code == 201

@@ -95,7 +95,18 @@ async def test_texts_of_unknown_places_and_purposes_are_not_found(client) -> Non
     assert (await client.get("/api/v1/privacy/consent-texts/gdpr/telepathy")).status_code == 422
 
 
-async def test_the_retention_schedule_is_public_and_is_the_one_that_is_applied(client) -> None:
+async def test_every_row_of_the_published_schedule_says_whether_it_is_enforced(client) -> None:
+    schedules = (await client.get("/api/v1/privacy/retention-schedule")).json()["jurisdictions"]
+    for schedule in schedules:
+        assert schedule["consent_expiry_enforced"] is True
+        for row in schedule["items"]:
+            # Nothing counts the days from the last use yet, so no row that has days is carried out.
+            assert row["enforced"] is (row["days"] is None)
+            assert row["enforcement"]
+            assert row["enforced"] or row["enforcement"].startswith("Not carried out yet")
+
+
+async def test_the_retention_schedule_is_public_and_is_the_one_that_is_shown(client) -> None:
     schedules = (await client.get("/api/v1/privacy/retention-schedule")).json()["jurisdictions"]
     by_code = {schedule["jurisdiction"]: schedule for schedule in schedules}
     assert by_code.keys() >= {"gdpr", "uk_gdpr", "bipa", "cubi", "ccpa", "generic"}

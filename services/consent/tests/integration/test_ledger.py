@@ -9,7 +9,7 @@ from consent.models import SCHEMA, Base
 from consent.repositories import Ledger
 from consent.use_cases.erase_person import ConsentHoldings
 
-PERSONAL = {"user_id", "consent_id", "metadata", "salt"}
+PERSONAL = {"user_id", "consent_id", "metadata", "country", "region", "ip_address", "salt"}
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,58 @@ async def test_the_service_can_not_change_what_is_written(person, service, admin
     assert await admin.fetch("SELECT * FROM consent.entries") == before
 
 
-async def test_the_services_role_has_the_two_rights_and_no_others(admin) -> None:
+async def test_the_services_role_may_read_all_and_write_all_but_position_and_time(admin) -> None:
     rights = await admin.fetch(
-        "SELECT privilege_type FROM information_schema.role_table_grants "
-        "WHERE table_schema = 'consent' AND table_name = 'entries' AND grantee = 'consent_app'"
+        "SELECT privilege_type, array_agg(column_name::text) AS columns"
+        " FROM information_schema.column_privileges"
+        " WHERE table_schema = 'consent' AND table_name = 'entries' AND grantee = 'consent_app' GROUP BY 1"
     )
-    assert {row["privilege_type"] for row in rights} == {"SELECT", "INSERT"}
+    columns = {column.name for column in Base.metadata.tables[f"{SCHEMA}.entries"].columns}
+    assert {row["privilege_type"]: set(row["columns"]) for row in rights} == {
+        "SELECT": columns,
+        "INSERT": columns - {"position", "occurred_at"},
+    }
+
+
+A_GRANT = (
+    "kind, consent_type, jurisdiction, jurisdictions, consent_text_version, text_digest, locale,"
+    " ruleset_version, ruleset_digest, epoch, expires_at, commitment, user_id, consent_id, salt"
+)
+VALUES = (
+    "'grant', 'marketing', 'gdpr', '{gdpr}', '2026-01', '', 'en', '2026-01', '', 1,"
+    " now() + interval '1 day', '', gen_random_uuid(), gen_random_uuid(), ''"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"INSERT INTO consent.entries (position, {A_GRANT}) OVERRIDING SYSTEM VALUE VALUES (-5, {VALUES})",
+        f"INSERT INTO consent.entries (occurred_at, {A_GRANT}) VALUES ('2020-01-01', {VALUES})",
+        "SELECT nextval('consent.entries_position_seq')",
+        "SELECT setval('consent.entries_position_seq', 1)",
+        "ALTER TABLE consent.entries ALTER occurred_at SET DEFAULT '2020-01-01'",
+        "SELECT consent.erase_person('{person}')",
+    ],
+)
+async def test_the_service_can_neither_date_an_entry_nor_blank_who_is_not_erased(
+    person, service, admin, statement
+) -> None:
+    ann = person()
+    await ann.agree()
+    before = await admin.fetch("SELECT * FROM consent.entries")
+    with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+        async with service.unit_of_work() as uow:
+            await uow.session.execute(text(statement.replace("{person}", str(ann.id))))
+    assert await admin.fetch("SELECT * FROM consent.entries") == before
+
+
+async def test_position_and_time_of_an_entry_are_the_databases(service, admin) -> None:
+    async with service.unit_of_work() as uow:
+        await uow.session.execute(text(f"INSERT INTO consent.entries ({A_GRANT}) VALUES ({VALUES})"))
+    assert await admin.fetchval(
+        "SELECT clock_timestamp() - occurred_at < interval '10 s' AND position > 0 FROM consent.entries"
+    )
 
 
 async def test_nobody_else_may_blank_entries(admin) -> None:
@@ -52,7 +98,9 @@ async def test_nobody_else_may_blank_entries(admin) -> None:
     ) == ("consent_owner")
 
 
-async def test_erasing_blanks_the_person_and_leaves_the_commitments(person, service, admin) -> None:
+async def test_erasing_blanks_the_person_and_leaves_the_commitments(
+    person, service, admin, open_erasure
+) -> None:
     ann, ben = person(), person()
     granted = (await ann.agree(metadata={"screen": "canary"})).json()
     await ann.withdraw(granted["id"])
@@ -60,6 +108,7 @@ async def test_erasing_blanks_the_person_and_leaves_the_commitments(person, serv
     before = await admin.fetch("SELECT * FROM consent.entries ORDER BY position")
     holdings = ConsentHoldings(service.database)
     assert await holdings.count(ann.id) == {"consent_entries": 2, "consent_gates": 1}
+    await open_erasure(ann.id)
     await holdings.erase(ann.id)
     await holdings.erase(ann.id)
     assert await holdings.count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
@@ -75,7 +124,8 @@ async def test_a_commitment_is_to_this_person_and_no_other(person, service) -> N
     ann = person()
     await ann.agree(metadata={"screen": "1"})
     async with service.unit_of_work() as uow:
-        [entry] = await Ledger(uow.session).of_person(ann.id)
+        [granted] = await Ledger(uow.session).grants(ann.id, limit=2)
+        entry = granted.entry
         assert entry.holds()
         uow.session.expunge(entry)
     entry.user_id = new_id()

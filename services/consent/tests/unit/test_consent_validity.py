@@ -7,84 +7,61 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from consent.policy import Consent, ConsentStatus, consents_told_by, expiry
+from consent.policy import ConsentStatus, consent_of, expiry
 from consent.rulebook import Rulebook, load_rulebook
 
 RULEBOOK = load_rulebook()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-PERSON = UUID(int=1)
+PERSON, CONSENT = UUID(int=1), UUID(int=7)
 
 
 @dataclass
 class Fact:
-    kind: str
-    epoch: int
-    consent_id: UUID | None = None
+    epoch: int = 1
+    consent_id: UUID | None = CONSENT
     consent_type: str = "biometric_capture"
     jurisdiction: str = "gdpr"
     consent_text_version: str = "2026-01"
     jurisdictions: list[str] = field(default_factory=lambda: ["gdpr"])
     user_id: UUID | None = PERSON
-
-    @property
-    def occurred_at(self) -> datetime:
-        return NOON + timedelta(minutes=self.epoch)
-
-    @property
-    def expires_at(self) -> datetime | None:
-        return self.occurred_at + timedelta(days=730) if self.kind == "grant" else None
+    occurred_at: datetime = NOON
+    expires_at: datetime | None = NOON + timedelta(days=730)
 
 
-def grant(epoch: int, **changed: object) -> Fact:
-    return Fact("grant", epoch, consent_id=UUID(int=epoch), **changed)  # type: ignore[arg-type]
-
-
-def withdrawal(epoch: int, of: int, **changed: object) -> Fact:
-    return Fact("withdrawal", epoch, consent_id=UUID(int=of), **changed)  # type: ignore[arg-type]
-
-
-def statuses(*facts: Fact, now: datetime = NOON + timedelta(days=1)) -> list[ConsentStatus]:
-    return [consent.status(RULEBOOK, now) for consent in consents_told_by(facts)]
+def status(now: datetime = NOON + timedelta(days=1), *, rulebook: Rulebook = RULEBOOK, **changed: object):
+    after = {name: changed.pop(name) for name in ("withdrawn_at", "followed_by") if name in changed}
+    return consent_of(Fact(**changed), **after).status(rulebook, now)
 
 
 def test_a_grant_is_live() -> None:
-    [consent] = consents_told_by([grant(1)])
-    assert consent.is_live(RULEBOOK, NOON + timedelta(days=1))
-    assert consent.withdrawn_at is None
+    assert status() is ConsentStatus.LIVE
 
 
-def test_a_withdrawal_ends_the_consent_and_says_when() -> None:
-    [consent] = consents_told_by([grant(1), withdrawal(2, of=1)])
-    assert consent.status(RULEBOOK, NOON + timedelta(days=1)) is ConsentStatus.WITHDRAWN
-    assert consent.withdrawn_at == NOON + timedelta(minutes=2)
+@pytest.mark.parametrize("followed_by", ["withdrawal", "grant", "expiry", None])
+def test_a_withdrawal_ends_the_consent_whatever_came_first_and_says_when(followed_by) -> None:
+    withdrawn = {"withdrawn_at": NOON + timedelta(minutes=2), "followed_by": followed_by}
+    assert status(**withdrawn) is ConsentStatus.WITHDRAWN
+    assert consent_of(Fact(), **withdrawn).withdrawn_at == NOON + timedelta(minutes=2)
 
 
-def test_a_later_grant_supersedes_and_newest_comes_first() -> None:
-    assert statuses(grant(1), grant(2)) == [ConsentStatus.LIVE, ConsentStatus.SUPERSEDED]
+def test_a_later_grant_supersedes() -> None:
+    assert status(followed_by="grant") is ConsentStatus.SUPERSEDED
+    assert status(NOON + timedelta(days=731), followed_by="grant") is ConsentStatus.SUPERSEDED
 
 
-def test_a_withdrawal_ends_superseded_consents_of_that_type_too() -> None:
-    assert statuses(grant(1), grant(2), withdrawal(3, of=1)) == [ConsentStatus.WITHDRAWN] * 2
-
-
-def test_a_withdrawal_leaves_other_types_alone() -> None:
-    marketing = grant(1, consent_type="marketing")
-    told = consents_told_by([grant(1), marketing, withdrawal(2, of=1)])
-    live = [consent.consent_type for consent in told if consent.is_live(RULEBOOK, NOON)]
-    assert live == ["marketing"]
-
-
-def test_a_consent_given_again_after_withdrawal_is_live_and_the_old_one_stays_withdrawn() -> None:
-    assert statuses(grant(1), withdrawal(2, of=1), grant(3)) == [ConsentStatus.LIVE, ConsentStatus.WITHDRAWN]
+def test_an_expiry_ends_the_consent_whatever_the_time_says() -> None:
+    assert status(followed_by="expiry") is ConsentStatus.EXPIRED
 
 
 def test_a_consent_lapses_at_the_very_moment_it_says() -> None:
-    [consent] = consents_told_by([grant(1)])
-    assert consent.is_live(RULEBOOK, consent.expires_at - timedelta(microseconds=1))
-    assert consent.status(RULEBOOK, consent.expires_at) is ConsentStatus.EXPIRED
+    expires_at = consent_of(Fact()).expires_at
+    assert status(expires_at - timedelta(microseconds=1)) is ConsentStatus.LIVE
+    assert status(expires_at) is ConsentStatus.EXPIRED
+
+
+def test_a_grant_that_does_not_say_when_it_lapses_has_lapsed() -> None:
+    assert status(NOON, expires_at=None) is ConsentStatus.EXPIRED
 
 
 def test_every_regime_lets_a_consent_lapse_within_two_years() -> None:
@@ -92,16 +69,18 @@ def test_every_regime_lets_a_consent_lapse_within_two_years() -> None:
         assert expiry(regime.ruleset(NOON.date()), NOON) <= NOON + timedelta(days=730)
 
 
-def test_entries_that_an_erasure_has_blanked_tell_nothing() -> None:
-    assert consents_told_by([Fact("grant", 1, user_id=None), Fact("withdrawal", 2, user_id=None)]) == []
+@pytest.mark.parametrize("blank", [{"user_id": None}, {"consent_id": None}])
+def test_an_entry_that_an_erasure_has_blanked_tells_of_no_consent(blank) -> None:
+    with pytest.raises(ValueError, match="blanked"):
+        consent_of(Fact(**blank))
 
 
 def test_a_consent_to_a_regime_that_is_gone_does_not_count() -> None:
-    assert statuses(grant(1, jurisdiction="atlantis")) == [ConsentStatus.OUTDATED]
+    assert status(jurisdiction="atlantis") is ConsentStatus.OUTDATED
 
 
 def test_a_consent_to_a_text_that_never_was_does_not_count() -> None:
-    assert statuses(grant(1, consent_text_version="1999-01")) == [ConsentStatus.OUTDATED]
+    assert status(consent_text_version="1999-01") is ConsentStatus.OUTDATED
 
 
 @pytest.fixture
@@ -122,27 +101,14 @@ def with_new_text(tmp_path: Path) -> object:
 
 
 @pytest.mark.parametrize(
-    ("renewal_required", "status"), [(True, ConsentStatus.OUTDATED), (False, ConsentStatus.LIVE)]
+    ("renewal_required", "then"), [(True, ConsentStatus.OUTDATED), (False, ConsentStatus.LIVE)]
 )
 def test_a_new_text_ends_a_consent_only_when_it_changes_what_was_agreed(
-    with_new_text, renewal_required: bool, status: ConsentStatus
+    with_new_text, renewal_required: bool, then: ConsentStatus
 ) -> None:
     rulebook = with_new_text(renewal_required=renewal_required)
-    [consent] = consents_told_by([grant(1)])
-    assert consent.status(rulebook, datetime(2026, 12, 31, tzinfo=UTC)) is ConsentStatus.LIVE
-    assert consent.status(rulebook, datetime(2027, 1, 2, tzinfo=UTC)) is status
+    assert status(datetime(2026, 12, 31, tzinfo=UTC), rulebook=rulebook) is ConsentStatus.LIVE
+    assert status(datetime(2027, 1, 2, tzinfo=UTC), rulebook=rulebook) is then
     assert rulebook.regimes["gdpr"].current_text(
         "biometric_capture", NOON.date().replace(year=2027)
     ).version == ("2027-01")
-
-
-@given(st.lists(st.booleans(), max_size=12))
-def test_at_most_one_consent_of_a_type_is_live_and_none_after_a_withdrawal(grants: list[bool]) -> None:
-    facts = [
-        grant(epoch) if is_grant else withdrawal(epoch, of=epoch - 1)
-        for epoch, is_grant in enumerate(grants, start=1)
-    ]
-    told: list[Consent] = consents_told_by(facts)
-    live = [consent for consent in told if consent.is_live(RULEBOOK, NOON + timedelta(hours=1))]
-    assert len(live) == (1 if grants and grants[-1] else 0)
-    assert len(told) == sum(grants)

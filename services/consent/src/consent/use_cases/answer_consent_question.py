@@ -3,27 +3,29 @@
 from datetime import datetime
 from uuid import UUID
 
-from chassis.db import UnitOfWork
-from consent.policy import EntryKind, consents_told_by
-from consent.repositories import Ledger
+from chassis.db import Database
+from consent.policy import consent_of
+from consent.repositories import Gates
 from consent.rulebook import Rulebook
 from consent.schemas import ConsentAnswer
 from contracts.fields import ConsentType
 
 
 async def answer_consent_question(
-    uow: UnitOfWork, *, user_id: UUID, consent_type: ConsentType, rulebook: Rulebook, now: datetime
+    database: Database, *, user_id: UUID, consent_type: ConsentType, rulebook: Rulebook, now: datetime
 ) -> ConsentAnswer:
-    """Answer from the ledger itself; no for anyone unknown and for anyone whose erasure has begun."""
-    entries = await Ledger(uow.session).of_person(user_id, consent_type)
-    withdrawals = [entry.epoch for entry in entries if entry.kind == EntryKind.WITHDRAWAL]
-    live = next((consent for consent in consents_told_by(entries) if consent.is_live(rulebook, now)), None)
-    if live is not None and await uow.is_erased(user_id):
+    """Answer from the gate and its one open grant; no for anyone unknown and whose erasure has begun."""
+    async with database.reading() as session:
+        standing = await Gates(session).look_at(
+            user_id, consent_type, person_hash=database.person_hash(user_id)
+        )
+    live = None if standing.granted is None or standing.erased else consent_of(standing.granted)
+    if live is not None and not live.is_live(rulebook, now):
         live = None
     return ConsentAnswer(
         granted=live is not None,
         consent_id=live.id if live else None,
-        epoch=max((entry.epoch for entry in entries), default=0),
-        withdrawn_epoch=max(withdrawals, default=0),
+        epoch=standing.gate.epoch if standing.gate else 0,
+        withdrawn_epoch=standing.gate.ended_epoch if standing.gate else 0,
         jurisdiction=live.jurisdiction if live else None,
     )

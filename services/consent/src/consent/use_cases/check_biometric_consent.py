@@ -3,19 +3,25 @@
 from datetime import datetime
 from uuid import UUID
 
-from chassis.db import UnitOfWork
+from chassis.db import Database
 from chassis.problems import PersonErased
-from consent.policy import Consent, consents_told_by
-from consent.repositories import Ledger
+from consent.policy import Consent, consent_of
+from consent.repositories import Gates
 from consent.rulebook import Rulebook
 from contracts.fields import ConsentType
 
 
 async def check_biometric_consent(
-    uow: UnitOfWork, *, user_id: UUID, rulebook: Rulebook, now: datetime
+    database: Database, *, user_id: UUID, rulebook: Rulebook, now: datetime
 ) -> Consent | None:
-    """Return the live biometric consent, if there is one."""
-    if await uow.is_erased(user_id):
+    """Return the live biometric consent, if there is one; raises `PersonErased`."""
+    async with database.reading() as session:
+        standing = await Gates(session).look_at(
+            user_id, ConsentType.BIOMETRIC_CAPTURE, person_hash=database.person_hash(user_id)
+        )
+    if standing.erased:
         raise PersonErased
-    entries = await Ledger(uow.session).of_person(user_id, ConsentType.BIOMETRIC_CAPTURE)
-    return next((consent for consent in consents_told_by(entries) if consent.is_live(rulebook, now)), None)
+    if standing.granted is None:
+        return None
+    consent = consent_of(standing.granted)
+    return consent if consent.is_live(rulebook, now) else None

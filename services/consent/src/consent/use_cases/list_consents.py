@@ -1,15 +1,42 @@
-"""Show a person everything they ever agreed to."""
+"""Show a person everything they ever agreed to, page by page."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.db import UnitOfWork
-from chassis.problems import PersonErased
-from consent.policy import Consent, consents_told_by
+from chassis.problems import NotFound, PersonErased
+from consent.policy import Consent, consent_of
 from consent.repositories import Ledger
 
 
-async def list_consents(uow: UnitOfWork, *, user_id: UUID) -> list[Consent]:
-    """Return the person's consents, newest first, withdrawn and superseded ones too."""
+class PageNotFound(NotFound):
+    """The page is to begin behind a consent that is not the caller's."""
+
+    detail = "You have no consent with the id given as `after`. Leave it out to begin with the newest."
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some consents, newest first, and the id behind which the next page begins; None on the last one."""
+
+    consents: list[Consent]
+    following: UUID | None
+
+
+async def list_consents(uow: UnitOfWork, *, user_id: UUID, after: UUID | None, limit: int) -> Page:
+    """Return a page of the person's consents, withdrawn, expired and superseded ones too.
+
+    Raises `PageNotFound`, and `PersonErased` for someone whose erasure has begun.
+    """
     if await uow.is_erased(user_id):
         raise PersonErased
-    return consents_told_by(await Ledger(uow.session).of_person(user_id))
+    ledger = Ledger(uow.session)
+    before = None if after is None else await ledger.grant(user_id, after)
+    if after is not None and before is None:
+        raise PageNotFound
+    found = await ledger.grants(user_id, before=before, limit=limit + 1)
+    consents = [
+        consent_of(grant.entry, withdrawn_at=grant.withdrawn_at, followed_by=grant.followed_by)
+        for grant in found[:limit]
+    ]
+    return Page(consents, following=consents[-1].id if len(found) > limit else None)

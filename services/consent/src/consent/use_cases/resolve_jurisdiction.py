@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from consent.policy import Place, Requirements, Resolution, read_place, requirements, resolve, utc_day
+from consent.policy import Place, Requirements, Resolution, requirements, resolve_hints, utc_day
 from consent.rulebook import Rulebook
 from contracts.fields import ConsentType
 
@@ -11,7 +11,7 @@ def resolve_jurisdiction(
     rulebook: Rulebook, *, country: str | None, region: str | None, network: Place | None, now: datetime
 ) -> tuple[Resolution, Requirements]:
     """Resolve from what the device says, else from its network, else to the strict default."""
-    device = read_place(rulebook, country, region) if country and country.strip() else None
-    resolution = resolve(rulebook, device=device, network=network, day=utc_day(now))
-    needed = requirements(rulebook, resolution.jurisdictions, ConsentType.BIOMETRIC_CAPTURE, utc_day(now))
+    day = utc_day(now)
+    resolution = resolve_hints(rulebook, country=country, region=region, network=network, day=day)
+    needed = requirements(rulebook, resolution.jurisdictions, ConsentType.BIOMETRIC_CAPTURE, day)
     return resolution, needed

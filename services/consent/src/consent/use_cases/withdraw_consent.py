@@ -1,13 +1,10 @@
 """Record that a person no longer agrees; from the commit on, every question is answered with no."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
-from chassis.clock import Clock
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
-from consent.models import LedgerEntry
-from consent.policy import Consent, consents_told_by
+from consent.policy import Consent, EntryKind, consent_of
 from consent.repositories import Gates, Ledger
 from contracts.consent import ConsentWithdrawn
 from contracts.fields import ConsentType
@@ -19,11 +16,11 @@ class ConsentNotFound(NotFound):
     detail = "You have no consent with this id. GET /privacy/consent lists yours."
 
 
-async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID, clock: Clock) -> Consent:
+async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID) -> Consent:
     """Append a withdrawal and announce it; withdrawing again changes nothing.
 
-    It ends the person's consent to that purpose, also when the record that was named has been superseded
-    by a newer one. Raises `ConsentNotFound`.
+    It ends the person's consent to that purpose, also when the record that was named has lapsed or has been
+    superseded by a newer one. Raises `ConsentNotFound`.
     """
     await uow.about(user_id)
     ledger = Ledger(uow.session)
@@ -31,27 +28,21 @@ async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID, 
     if named is None:
         raise ConsentNotFound
     consent_type = ConsentType(named.consent_type)
-    gate = await Gates(uow.session).hold(user_id, consent_type)
-    consent = _find(consent_id, await ledger.of_person(user_id, consent_type))
-    if consent.withdrawn_at is not None:
-        return consent
-    # What is not withdrawn under the lock leaves the gate open, with this consent or with its successor.
-    open_consent_id = gate.open_consent_id or consent_id
-    withdrawal = await ledger.append_withdrawal(
-        gate, await ledger.grant(user_id, open_consent_id) or named, at=clock.now()
-    )
+    gate, holding = await Gates(uow.session).hold(user_id, consent_type)
+    withdrawn_at = await ledger.withdrawn_at(named)
+    if withdrawn_at is not None:
+        return consent_of(named, withdrawn_at=withdrawn_at)
+    # What is not withdrawn under the lock is open or has lapsed, itself or in its successor.
+    ended = holding or named
+    [withdrawn_at] = await ledger.append_ends(EntryKind.WITHDRAWAL, [(gate, ended)])
     uow.publish(
         ConsentWithdrawn(
             user_id=user_id,
-            consent_id=open_consent_id,
+            consent_id=ended.consent_id or consent_id,
             consent_type=consent_type,
-            jurisdiction=withdrawal.jurisdiction,
-            epoch=withdrawal.epoch,
-            withdrawn_at=withdrawal.occurred_at,
+            jurisdiction=ended.jurisdiction,
+            epoch=gate.epoch,
+            withdrawn_at=withdrawn_at,
         )
     )
-    return _find(consent_id, await ledger.of_person(user_id, consent_type))
-
-
-def _find(consent_id: UUID, entries: Sequence[LedgerEntry]) -> Consent:
-    return next(consent for consent in consents_told_by(entries) if consent.id == consent_id)
+    return consent_of(named, withdrawn_at=withdrawn_at)

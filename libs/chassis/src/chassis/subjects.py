@@ -1,0 +1,27 @@
+"""Transactions about many people at once."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from chassis.db import Database, UnitOfWork, advisory_lock_key
+
+
+async def about_each(uow: UnitOfWork, database: Database, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Declare that this transaction writes about these people, and return those for whom it holds.
+
+    What `UnitOfWork.about` promises is promised for the returned ones. Left out is whose erasure has begun or
+    is about to begin: this waits for nobody, so it can't be one of two that wait for each other.
+    """
+    people = {database.person_hash(user_id): user_id for user_id in user_ids}
+    locks = {advisory_lock_key(digest): digest for digest in people}
+    # The condition is asked once per row, and every row is one of the list.
+    try_lock = text(
+        "SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_xact_lock_shared(key)"
+    )
+    taken = await uow.session.scalars(try_lock, {"keys": list(locks)})
+    free = {locks[key] for key in taken}
+    stones = uow.tables.tombstones.c.subject_hash
+    buried = set(await uow.session.scalars(select(stones).where(stones.in_(free))))
+    return {people[digest] for digest in free - buried}

@@ -1,0 +1,59 @@
+"""Close the gates whose consents have lapsed, and tell those who act on them.
+
+That a lapsed consent allows nothing needs no entry: every answer looks at the time. The entry raises the
+epoch, so that what rested on the consent is destroyed as after a withdrawal.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.clock import Clock
+from chassis.db import Database, UnitOfWork
+from chassis.subjects import about_each
+from consent.models import Gate, LedgerEntry
+from consent.policy import EntryKind
+from consent.repositories import Gates, Lapsed, Ledger
+from contracts.consent import ConsentExpired
+from contracts.fields import ConsentType
+
+BATCH = 200
+
+
+async def expire_consents(database: Database, *, clock: Clock) -> int:
+    """Append an expiry for every consent that has lapsed, batch by batch; return how many.
+
+    What somebody else holds at the moment, a change or an erasure of that person, is left to the next turn.
+    """
+    now, closed = clock.now(), 0
+    last: Lapsed | None = None
+    while True:
+        async with database.unit_of_work() as uow:
+            gates = Gates(uow.session)
+            lapsed = await gates.lapsed(by=now, after=last, limit=BATCH)
+            free = await about_each(uow, database, {gate.user_id for gate in lapsed})
+            ended = await gates.hold_lapsed([gate for gate in lapsed if gate.user_id in free], by=now)
+            await close_lapsed(uow, ended)
+        closed += len(ended)
+        if len(lapsed) < BATCH:
+            return closed
+        last = lapsed[-1]
+
+
+async def close_lapsed(uow: UnitOfWork, ended: Sequence[tuple[Gate, LedgerEntry]]) -> None:
+    """Append and announce an expiry for each of these, whose gates the caller holds."""
+    if not ended:
+        return
+    expiries: list[datetime] = [granted.expires_at or granted.occurred_at for _, granted in ended]
+    await Ledger(uow.session).append_ends(EntryKind.EXPIRY, ended)
+    for (gate, granted), expired_at in zip(ended, expiries, strict=True):
+        if granted.consent_id is not None:
+            uow.publish(
+                ConsentExpired(
+                    user_id=gate.user_id,
+                    consent_id=granted.consent_id,
+                    consent_type=ConsentType(gate.consent_type),
+                    jurisdiction=granted.jurisdiction,
+                    epoch=gate.epoch,
+                    expired_at=expired_at,
+                )
+            )
