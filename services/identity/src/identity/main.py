@@ -16,7 +16,15 @@ from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
 from identity.consumers import consumers
-from identity.repositories import Erasures, Mails, PasskeyChallenges, Sessions, SigningKeys, SpentTokens
+from identity.repositories import (
+    Erasures,
+    Mails,
+    PasskeyChallenges,
+    Revocations,
+    Sessions,
+    SigningKeys,
+    SpentTokens,
+)
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
@@ -24,6 +32,7 @@ from identity.wiring import Service, open_service
 
 RECONCILE_LIMIT = 500
 FORGET_SECONDS = 300.0
+KEEP_ENDED_SESSIONS = timedelta(hours=72)
 
 
 def create_api(settings: IdentitySettings) -> FastAPI:
@@ -115,8 +124,18 @@ async def forget_what_expired(service: Service) -> None:
     """Delete the rows that no request can need any more; a signing key ends with its last token."""
     now = service.clock.now()
     async with service.unit_of_work() as uow:
-        await Sessions(uow.session).forget_revocations(now=now)
+        await Revocations(uow.session).forget()
         await Mails(uow.session).forget_old(now=now)
         await SpentTokens(uow.session).forget_expired(now=now)
         await PasskeyChallenges(uow.session).forget_expired(now=now)
         await SigningKeys(uow.session).forget_replaced(before=now - service.tokens.ring.keep)
+    await _prune_sessions(service)
+
+
+async def _prune_sessions(service: Service) -> None:
+    before = service.clock.now() - KEEP_ENDED_SESSIONS
+    last_live = service.session_rules.live_since(before)
+    pruned = True
+    while pruned:
+        async with service.unit_of_work() as uow:
+            pruned = bool(await Sessions(uow.session).prune(ended_before=before, last_live=last_live))

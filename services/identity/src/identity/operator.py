@@ -72,11 +72,18 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
 
 async def _show_sessions(service: Service, arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
-        sessions = await Sessions(uow.session).live_of(arguments.user_id)
+        sessions, total = await Sessions(uow.session).listed(
+            arguments.user_id,
+            service.session_rules.live_since(service.clock.now()),
+            page=1,
+            page_size=LISTED,
+        )
         lines = [
             f"{one.id}  since {one.created_at:%Y-%m-%d %H:%M}  last used {one.last_used_at:%Y-%m-%d %H:%M}"
             for one in sessions
         ]
+        if total > len(lines):
+            lines.append(f"and {total - len(lines)} more")
     return _say("\n".join(lines) or "no live session")
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 
 from email_validator import EmailNotValidError, validate_email
 
+from chassis.networks import normalised
 from chassis.problems import Problem, Unauthorized
 
 PASSWORD_MAX_LENGTH = 128
@@ -117,18 +118,25 @@ def normalised_password(password: str) -> str:
 
 
 def judge_refresh(
-    *, presented: int, current: int, rotated_at: datetime, now: datetime, repeat_for: timedelta
+    *,
+    presented: int,
+    current: int,
+    rotated_at: datetime,
+    current_seen: bool,
+    now: datetime,
+    repeat_for: timedelta,
 ) -> Refresh:
     """Decide about a genuine refresh token of generation `presented`.
 
-    The previous token yields the current one again while that is unused, because a phone that lost the
-    answer has nothing else; it is unused exactly as long as it is the current one. Requests that were under
-    way together get it whatever `repeat_for` is. Anything older was replaced by a token that has been used,
-    so somebody holds a copy (RFC 9700 §4.14.2).
+    The previous token yields the current one again for `repeat_for` while nobody has used that, because a
+    phone that lost the answer has nothing else: it was not exchanged, and `current_seen` says whether the
+    access token beside it was seen. Requests that were under way together get it whatever was used. Anything
+    else was replaced by a token that has been used, so somebody holds a copy (RFC 9700 §4.14.2).
     """
     if presented == current:
         return Refresh.ROTATE
-    if presented == current - 1 and now - rotated_at <= max(repeat_for, PARALLEL):
+    age = now - rotated_at
+    if presented == current - 1 and (age <= PARALLEL or (age <= repeat_for and not current_seen)):
         return Refresh.REPEAT
     return Refresh.REUSED
 
@@ -155,11 +163,8 @@ def reminder_pause(times_asked: int, base: timedelta) -> timedelta:
 
 def ip_prefix(address: str | None) -> str | None:
     """Return the network of an address, too coarse to name a person: /24 of IPv4, /48 of IPv6."""
-    if address is None:
-        return None
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    parsed = normalised(address) if address is not None else None
+    if parsed is None:
         return None
     bits = 24 if parsed.version == 4 else 48  # noqa: PLR2004 - IP version 4
     return str(ipaddress.ip_network(f"{parsed}/{bits}", strict=False))

@@ -14,6 +14,8 @@ from identity.policy import (
     normalised_password,
 )
 
+MOST_GENERATIONS = 2**31 - 1
+
 TypedEmail = Annotated[
     str,
     Field(max_length=EMAIL_MAX_LENGTH, json_schema_extra={"format": "email"}),
@@ -107,9 +109,12 @@ class SessionRead(BaseModel):
 
 
 class SessionList(BaseModel):
-    """The person's signed-in devices, the latest used first."""
+    """A page of the person's signed-in devices, the latest used first; `total` counts all of them."""
 
     sessions: list[SessionRead]
+    total: int
+    page: int
+    page_size: int
 
 
 class AppleSignIn(RequestBody):
@@ -236,14 +241,29 @@ class OpenErasurePage(BaseModel):
 
 
 class RevocationRead(BaseModel):
-    """A session whose access tokens are to be refused."""
+    """A session whose access tokens are to be refused, for `expires_in` seconds more at least."""
 
     session_id: UUID
     revoked_at: datetime
+    expires_in: float
 
 
 class RevocationPage(BaseModel):
-    """Revocations after the asked position, oldest first."""
+    """Revocations after the asked position, oldest first; `complete` when nothing more waits after them."""
 
     position: int
     revocations: list[RevocationRead]
+    complete: bool
+
+
+class SeenToken(RequestBody):
+    """A session and the generation whose access token was used."""
+
+    session_id: UUID
+    generation: Annotated[int, Field(ge=1, le=MOST_GENERATIONS, strict=True)]
+
+
+class SeenTokens(RequestBody):
+    """Access tokens that were used for the first time."""
+
+    seen: Annotated[list[SeenToken], Field(max_length=1000)]

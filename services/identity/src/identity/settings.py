@@ -43,7 +43,14 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     refresh_repeat_hours: int = Field(
         default=24,
         ge=0,
-        description="How long the previous refresh token yields the same, still unused, successor.",
+        description="How long a replaced refresh token yields its successor again while that is unused.",
+    )
+
+    sessions_per_account: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Live sessions of an account; when one more begins the oldest ends.",
     )
 
     argon2_memory_kib: int = Field(default=19456, ge=19456, description="Memory of one hash, in KiB.")

@@ -24,6 +24,7 @@ from identity.passwords import Argon2Pool, PasswordHasher
 from identity.post import SmtpPost
 from identity.providers import Providers, open_providers
 from identity.repositories import SigningKeys
+from identity.session_rules import SessionRules
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer
 from identity.use_cases.send_mail import Sender
@@ -47,6 +48,11 @@ class Service:
     limits: AccountLimits
     turns: Turns
     providers: Providers
+
+    @property
+    def session_rules(self) -> SessionRules:
+        """How long sessions live, and how many an account may have."""
+        return SessionRules.of(self.settings)
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""

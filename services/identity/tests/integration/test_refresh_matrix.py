@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -59,13 +60,68 @@ async def test_04_replay_of_a_token_two_generations_old(ada, row):
 
 
 @pytest.mark.parametrize("row", ["A-10-case-05"])
-async def test_05_stolen_token_race(ada, events, row):
-    thief = await refreshed(ada, ada.tokens)
-    thief = await refreshed(ada, thief)
-    assert await refused(ada, ada.tokens)
-    assert await refused(ada, thief)
+async def test_05_owner_and_thief_take_turns(ada, client, clock, events, mailbox, post_office, row):
+    held = [dict(ada.tokens), dict(ada.tokens)]
+    rounds = 0
+    while rounds < 30:
+        rounds += 1
+        for number in range(2):
+            clock.advance(timedelta(seconds=11))
+            answer = await ada.refresh(held[number]["refresh_token"])
+            if answer.status_code == 401:
+                break
+            held[number] = answer.json()
+            assert await me(client, held[number]) == 200
+        else:
+            continue
+        break
+    assert rounds <= 2
+    for tokens in held:
+        assert await refused(ada, tokens)
+        assert await me(client, tokens) == 401
     assert "identity.session.revoked.v1" in await events()
+    assert "We signed out one of your devices" in await post_office()
     assert (await ada.log_in())["access_token"]
+
+
+@pytest.mark.parametrize("use", ["here", "elsewhere"])
+async def test_a_replaced_token_is_a_copy_once_the_access_token_beside_its_successor_was_used(
+    ada, client, clock, gateway_headers, service, use
+):
+    successor = await refreshed(ada, ada.tokens)
+    if use == "here":
+        assert await me(client, successor) == 200
+    else:
+        claim = service.tokens.read_refresh_token(successor["refresh_token"])
+        seen = [{"session_id": str(claim.session_id), "generation": claim.generation}]
+        answer = await client.post("/internal/sessions/seen", json={"seen": seen}, headers=gateway_headers)
+        assert answer.status_code == 204
+    assert (await refreshed(ada, ada.tokens))["refresh_token"] == successor["refresh_token"]
+    clock.advance(timedelta(seconds=11))
+    assert await refused(ada, ada.tokens)
+    assert await refused(ada, successor)
+
+
+async def test_a_token_that_does_not_exist_yet_can_not_have_been_seen(
+    ada, client, clock, gateway_headers, service
+):
+    claim = service.tokens.read_refresh_token(ada.tokens["refresh_token"])
+    seen = [
+        {"session_id": str(session_id), "generation": 2} for session_id in (claim.session_id, UUID(int=7))
+    ]
+    answer = await client.post("/internal/sessions/seen", json={"seen": seen}, headers=gateway_headers)
+    assert answer.status_code == 204
+    lost = await refreshed(ada, ada.tokens)
+    clock.advance(timedelta(hours=1))
+    assert (await refreshed(ada, ada.tokens))["refresh_token"] == lost["refresh_token"]
+
+
+async def test_only_the_gateway_tells_which_tokens_were_seen(client, service_headers):
+    headers = service_headers("storage", "identity")
+    assert (
+        await client.post("/internal/sessions/seen", json={"seen": []}, headers=headers)
+    ).status_code == 403
+    assert (await client.post("/internal/sessions/seen", json={"seen": []})).status_code == 401
 
 
 @pytest.mark.parametrize("row", ["A-10-case-06"])

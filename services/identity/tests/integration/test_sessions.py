@@ -113,13 +113,15 @@ async def test_activity_is_announced_once_a_day(ada, clock, events):
 
 async def test_the_gateway_learns_of_ended_sessions_in_order(client, ada, service, gateway_headers):
     page = await client.get("/internal/session-revocations", headers=gateway_headers)
-    assert page.json() == {"position": 0, "revocations": []}
+    assert page.json() == {"position": 0, "revocations": [], "complete": True}
     waiting = asyncio.create_task(
         client.get("/internal/session-revocations", params={"wait": 5}, headers=gateway_headers)
     )
     await client.post("/api/v1/auth/logout", headers=ada.bearer)
     page = (await waiting).json()
     assert len(page["revocations"]) == 1
+    assert page["complete"] is True
+    assert 0 < page["revocations"][0]["expires_in"] <= 2 * 1800
     later = await client.get(
         "/internal/session-revocations", params={"after": page["position"]}, headers=gateway_headers
     )

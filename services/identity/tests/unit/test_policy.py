@@ -20,7 +20,12 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 )
 def test_only_the_current_and_the_just_replaced_token_are_honoured(presented, age, verdict):
     judged = judge_refresh(
-        presented=presented, current=7, rotated_at=NOW - age, now=NOW, repeat_for=timedelta(hours=24)
+        presented=presented,
+        current=7,
+        rotated_at=NOW - age,
+        current_seen=False,
+        now=NOW,
+        repeat_for=timedelta(hours=24),
     )
     assert judged is verdict
 
@@ -28,8 +33,16 @@ def test_only_the_current_and_the_just_replaced_token_are_honoured(presented, ag
 @pytest.mark.parametrize(
     ("age", "verdict"), [(timedelta(seconds=10), Refresh.REPEAT), (timedelta(seconds=11), Refresh.REUSED)]
 )
-def test_requests_that_were_under_way_together_agree_whatever_the_setting_says(age, verdict):
-    judged = judge_refresh(presented=6, current=7, rotated_at=NOW - age, now=NOW, repeat_for=timedelta(0))
+@pytest.mark.parametrize(("seen", "hours"), [(False, 0), (True, 0), (True, 24)])
+def test_requests_that_were_under_way_together_agree_whatever_was_used(age, verdict, seen, hours):
+    judged = judge_refresh(
+        presented=6,
+        current=7,
+        rotated_at=NOW - age,
+        current_seen=seen,
+        now=NOW,
+        repeat_for=timedelta(hours=hours),
+    )
     assert judged is verdict
 
 

@@ -15,6 +15,7 @@ from identity.policy import FreshSignInNeeded, ip_prefix
 from identity.repositories import Users
 from identity.tokens import AuthorizedSession
 from identity.use_cases.log_in import Device
+from identity.use_cases.note_tokens_seen import note_tokens_seen
 from identity.wiring import Service
 
 FRESH = timedelta(minutes=5)
@@ -37,9 +38,13 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
     A token is good until it expires; the row says whether its session still is.
     """
     async with service.database.reading() as session:
-        user = await Users(session).signed_in(principal.user_id, principal.session_id)
-    if user is None:
+        found = await Users(session).signed_in(principal.user_id, principal.session_id)
+    if found is None:
         raise Unauthorized
+    user, known = found
+    if principal.generation is not None and principal.generation > known:
+        seen = [(principal.session_id, principal.generation)]
+        await service.database.when_durable(lambda: note_tokens_seen(service.database, seen))
     return user
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from chassis.service_auth import require_service
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService
-from identity.repositories import Erasures, Sessions
+from identity.repositories import Erasures, Revocation, Revocations
+from identity.use_cases.note_tokens_seen import note_tokens_seen
 
 REVOCATION_POLL_SECONDS = 0.2
 REVOCATION_PAGE = 1000
@@ -53,16 +55,31 @@ async def session_revocations(
     """List the revocations after a position; waits up to `wait` seconds for the next one."""
     deadline = time.monotonic() + wait
     while True:
-        async with service.unit_of_work() as uow:
-            found = await Sessions(uow.session).revocations_after(
-                after, now=service.clock.now(), limit=REVOCATION_PAGE
-            )
-        if found or time.monotonic() >= deadline:
-            return schemas.RevocationPage(
-                position=found[-1].position if found else after,
-                revocations=[
-                    schemas.RevocationRead(session_id=row.session_id, revoked_at=row.revoked_at)
-                    for row in found
-                ],
-            )
+        async with service.database.reading() as session:
+            news = await Revocations(session).has_news(after)
+        if news:
+            async with service.unit_of_work() as uow:
+                found, complete = await Revocations(uow.session).page(after, limit=REVOCATION_PAGE)
+            return _page(found, complete=complete, position=after)
+        if time.monotonic() >= deadline:
+            return _page([], complete=True, position=after)
         await asyncio.sleep(REVOCATION_POLL_SECONDS)
+
+
+@router.post("/sessions/seen", status_code=204, dependencies=[Depends(require_service("gateway"))])
+async def sessions_seen(body: schemas.SeenTokens, service: CurrentService) -> None:
+    """Note the first use of access tokens: since then their predecessors' refresh tokens are copies."""
+    await note_tokens_seen(service.database, [(one.session_id, one.generation) for one in body.seen])
+
+
+def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:
+    return schemas.RevocationPage(
+        position=found[-1].position if found else position,
+        revocations=[
+            schemas.RevocationRead(
+                session_id=one.session_id, revoked_at=one.revoked_at, expires_in=one.expires_in
+            )
+            for one in found
+        ],
+        complete=complete,
+    )

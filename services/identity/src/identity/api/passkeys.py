@@ -90,6 +90,7 @@ async def verify_passkey_sign_in(
         relying_party=RelyingParty.of(service.settings),
         answer=body,
         device=device,
+        rules=service.session_rules,
         now=service.clock.now(),
     )
     return token_response(service, authorized)

@@ -152,9 +152,9 @@ async def _sign_in(
         identity=identity,
         grant=grant,
         device=device,
+        rules=service.session_rules,
         now=service.clock.now(),
         deadline_days=service.settings.erasure_deadline_days,
-        token_lifetime=service.settings.access_token_lifetime,
     )
     return token_response(service, authorized)
 

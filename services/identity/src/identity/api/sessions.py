@@ -1,8 +1,9 @@
 """The person's signed-in devices, and the password that guards them."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from chassis.auth import CurrentPrincipal
 from chassis.counters import QuotaExceeded
@@ -16,21 +17,24 @@ from identity.repositories import Sessions
 from identity.use_cases.change_password import change_password
 from identity.use_cases.end_session import end_session
 
+LARGEST_PAGE = 100
+LAST_PAGE = 10_000
+
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.get("/sessions", responses=problems(Unauthorized))
 async def list_sessions(
-    principal: CurrentPrincipal, user: SignedIn, service: CurrentService
+    principal: CurrentPrincipal,
+    user: SignedIn,
+    service: CurrentService,
+    page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
+    page_size: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = LARGEST_PAGE,
 ) -> schemas.SessionList:
-    """List the devices on which the person is signed in."""
-    now, settings = service.clock.now(), service.settings
+    """List the devices on which the person is signed in, the latest used first."""
+    live = service.session_rules.live_since(service.clock.now())
     async with service.unit_of_work() as uow:
-        found = await Sessions(uow.session).listed(
-            user.id,
-            used_after=now - settings.refresh_idle,
-            created_after=now - settings.refresh_absolute,
-        )
+        found, total = await Sessions(uow.session).listed(user.id, live, page=page, page_size=page_size)
     return schemas.SessionList(
         sessions=[
             schemas.SessionRead(
@@ -42,7 +46,10 @@ async def list_sessions(
                 current=session.id == principal.session_id,
             )
             for session in found
-        ]
+        ],
+        total=total,
+        page=page,
+        page_size=page_size,
     )
 
 

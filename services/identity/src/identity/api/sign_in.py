@@ -29,7 +29,7 @@ from identity.use_cases.conceal_registration import register_or_conceal
 from identity.use_cases.log_in import Device, log_in
 from identity.use_cases.log_out import log_out
 from identity.use_cases.log_out_everywhere import log_out_everywhere
-from identity.use_cases.refresh_session import SessionLifetimes, refresh_session
+from identity.use_cases.refresh_session import refresh_session
 from identity.use_cases.register_user import register_user
 from identity.wiring import Service
 
@@ -81,7 +81,8 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
     async def at_home() -> bool:
         async with service.unit_of_work() as uow:
             sessions, here = Sessions(uow.session), device.ip_prefix
-            return here is not None and await sessions.is_open_in(here, email_key=email_key(email))
+            live = service.session_rules.live_since(service.clock.now())
+            return here is not None and await sessions.is_open_in(here, live, email_key=email_key(email))
 
     await service.limits.before_login(email, device.ip_prefix, at_home=at_home)
     authorized = await log_in(
@@ -91,6 +92,7 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
         email=email,
         password=password.get_secret_value(),
         device=device,
+        rules=service.session_rules,
     )
     await service.limits.after_login(email, device.ip_prefix)
     return token_response(service, authorized)
@@ -103,15 +105,9 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
         claim = service.tokens.read_refresh_token(body.refresh_token.get_secret_value())
     except UnreadableRefreshToken:
         raise InvalidRefreshToken from None
-    lifetimes = SessionLifetimes(
-        idle=service.settings.refresh_idle,
-        absolute=service.settings.refresh_absolute,
-        repeat=service.settings.refresh_repeat,
-        access_token=service.settings.access_token_lifetime,
-    )
     async with service.turns.of(claim.session_id):
         authorized = await refresh_session(
-            service.database, claim=claim, lifetimes=lifetimes, now=service.clock.now()
+            service.database, claim=claim, rules=service.session_rules, now=service.clock.now()
         )
     return token_response(service, authorized)
 

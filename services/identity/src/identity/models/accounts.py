@@ -3,11 +3,13 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.tables import on_erase
-from identity.models.base import Base
+from identity.models.base import SCHEMA, Base
+
+REVOCATION_POSITIONS = Sequence("session_revocation_positions", schema=SCHEMA)
 
 
 class User(Base):
@@ -37,17 +39,24 @@ class User(Base):
 
 
 class Session(Base):
-    """A sign-in on one device; its refresh token is derived from id and generation, never stored."""
+    """A sign-in on one device; its refresh token is derived from id and generation, never stored.
+
+    `seen_generation` is the highest generation whose access token was used: since then its predecessor's
+    refresh token is a copy.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
         CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
+        Index("ix_sessions_created_at", "created_at", postgresql_using="brin"),
+        Index("ix_sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         {"info": on_erase("delete")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)
     generation: Mapped[int]
+    seen_generation: Mapped[int] = mapped_column(server_default=text("1"))
     rotated_at: Mapped[datetime]
     authenticated_at: Mapped[datetime]
     created_at: Mapped[datetime]
@@ -59,14 +68,17 @@ class Session(Base):
 
 
 class SessionRevocation(Base):
-    """A session whose access tokens must be refused; a row may go when the last of them has expired."""
+    """A session whose access tokens must be refused; a row may go when the last of them has expired.
+
+    It has a position once the feed was read.
+    """
 
     __tablename__ = "session_revocations"
     __table_args__ = (
         {"info": on_erase("retain: a session id, no person's, until its access tokens have expired")},
     )
 
-    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    session_id: Mapped[UUID]
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True, index=True)
     revoked_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

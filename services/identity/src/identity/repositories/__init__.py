@@ -6,17 +6,22 @@ from identity.repositories.mail import Mails
 from identity.repositories.participants import Participants
 from identity.repositories.passkeys import PasskeyChallenges, Passkeys
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
-from identity.repositories.sessions import Sessions
+from identity.repositories.revocations import Revocation, Revocations
+from identity.repositories.sessions import LiveSince, SessionEnd, Sessions
 from identity.repositories.users import Users
 
 __all__ = [
     "AppleGrants",
     "Erasures",
+    "LiveSince",
     "Mails",
     "Participants",
     "PasskeyChallenges",
     "Passkeys",
     "ProviderIdentities",
+    "Revocation",
+    "Revocations",
+    "SessionEnd",
     "Sessions",
     "SigningKeys",
     "SpentTokens",

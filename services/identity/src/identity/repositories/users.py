@@ -13,7 +13,7 @@ from identity.models import Session, User
 _WITH_EMAIL = select(User).where(User.email_key == bindparam("key"), User.erasure_id.is_(None))
 _LOCKED = select(User).where(User.id == bindparam("user_id")).with_for_update()
 _SIGNED_IN = (
-    select(User)
+    select(User, Session.seen_generation)
     .join(Session, Session.user_id == User.id)
     .where(
         User.id == bindparam("user_id"),
@@ -72,9 +72,14 @@ class Users:
         owner = select(Session.user_id).where(Session.id == session_id).scalar_subquery()
         return await self._session.scalar(select(User).where(User.id == owner).with_for_update())
 
-    async def signed_in(self, user_id: UUID, session_id: UUID) -> User | None:
-        """Return the account if it is active and that session of it has not ended."""
-        return await self._session.scalar(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
+    async def signed_in(self, user_id: UUID, session_id: UUID) -> tuple[User, int] | None:
+        """Return the account if it is active and that session of it has not ended, with what of it was seen.
+
+        That is the highest generation of the session whose access token was used.
+        """
+        rows = await self._session.execute(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
+        found = rows.one_or_none()
+        return (found[0], found[1]) if found is not None else None
 
     async def count(self, user_id: UUID) -> int:
         """Return 1 when the account is there, else 0."""

@@ -7,7 +7,7 @@ from chassis.db import UnitOfWork
 from chassis.problems import NotFound, Unauthorized
 from contracts.fields import RevocationReason
 from contracts.identity import SessionRevoked
-from identity.repositories import Sessions, Users
+from identity.repositories import SessionEnd, Sessions, Users
 
 
 async def end_session(
@@ -16,10 +16,8 @@ async def end_session(
     """End the session; raises `NotFound` when it is not the person's or has ended."""
     if await Users(uow.session).lock(user_id) is None:
         raise Unauthorized
-    sessions = Sessions(uow.session)
-    session = await sessions.lock(session_id)
-    if session is None or session.user_id != user_id or session.ended_at is not None:
-        raise NotFound
     reason = RevocationReason.ENDED_BY_USER
-    await sessions.end([session], reason=reason.value, now=now, token_lifetime=token_lifetime)
+    end = SessionEnd(reason.value, now, token_lifetime)
+    if not await Sessions(uow.session).end(session_id, end, user_id=user_id):
+        raise NotFound
     uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))

@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from chassis.db import Database, UnitOfWork
-from identity.models import Passkey
+from identity.models import Passkey, User
 from identity.passkey_policy import CeremonyPurpose, PasskeyRefused, counter_went_back
 from identity.passkey_schemas import AuthenticationAnswer
 from identity.relying_party import (
@@ -16,6 +16,7 @@ from identity.relying_party import (
     challenge_of,
 )
 from identity.repositories import PasskeyChallenges, Passkeys, Users
+from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession
 from identity.use_cases.log_in import Device, open_session
 
@@ -28,6 +29,7 @@ async def finish_passkey_sign_in(
     relying_party: RelyingParty,
     answer: AuthenticationAnswer,
     device: Device,
+    rules: SessionRules,
     now: datetime,
 ) -> AuthorizedSession:
     """Open a session; raises `PasskeyRefused`, whatever the reason is.
@@ -41,7 +43,8 @@ async def finish_passkey_sign_in(
     except UnverifiedAnswer:
         raise PasskeyRefused from None
     async with database.unit_of_work() as uow:
-        return await _sign_in(uow, passkey, said, device, now)
+        user = await _admitted(uow, passkey, said, now)
+        return await open_session(uow, user, device=device, rules=rules, now=now)
 
 
 async def _claim(
@@ -58,9 +61,7 @@ async def _claim(
     return passkey
 
 
-async def _sign_in(
-    uow: UnitOfWork, passkey: Passkey, said: Assertion, device: Device, now: datetime
-) -> AuthorizedSession:
+async def _admitted(uow: UnitOfWork, passkey: Passkey, said: Assertion, now: datetime) -> User:
     # Account before passkey: everything that locks both does it in this order, so none waits in a circle.
     user = await Users(uow.session).lock(passkey.user_id)
     current = await Passkeys(uow.session).lock(passkey.id)
@@ -70,4 +71,4 @@ async def _sign_in(
         log.warning("passkey_counter_went_back", passkey_id=str(current.id))
         raise PasskeyRefused
     current.sign_count, current.backed_up, current.last_used_at = said.sign_count, said.backed_up, now
-    return open_session(uow, user, device=device, now=now)
+    return user

@@ -6,12 +6,14 @@ from datetime import datetime
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
-from contracts.identity import UserActive
+from contracts.fields import RevocationReason
+from contracts.identity import SessionRevoked, UserActive
 from identity.models import Session, User
 from identity.pace import at_least
 from identity.passwords import PasswordHasher
 from identity.policy import InvalidCredentials, email_key
-from identity.repositories import Sessions, Users
+from identity.repositories import SessionEnd, Sessions, Users
+from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession
 
 LOOK_SECONDS = 0.005
@@ -34,6 +36,7 @@ async def log_in(
     email: str,
     password: str,
     device: Device,
+    rules: SessionRules,
 ) -> AuthorizedSession:
     """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
 
@@ -53,11 +56,13 @@ async def log_in(
             raise InvalidCredentials
         if better_hash is not None:
             current.password_hash = better_hash
-        return open_session(uow, current, device=device, now=clock.now())
+        return await open_session(uow, current, device=device, rules=rules, now=clock.now())
 
 
-def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) -> AuthorizedSession:
-    """Start a session of `user`, whose row the caller has locked."""
+async def open_session(
+    uow: UnitOfWork, user: User, *, device: Device, rules: SessionRules, now: datetime
+) -> AuthorizedSession:
+    """Start a session of `user`, whose row the caller has locked; the oldest ends if there are too many."""
     session = Session(
         id=new_id(),
         user_id=user.id,
@@ -69,7 +74,10 @@ def open_session(uow: UnitOfWork, user: User, *, device: Device, now: datetime) 
         user_agent=device.user_agent,
         ip_prefix=device.ip_prefix,
     )
-    Sessions(uow.session).add(session)
+    reason = RevocationReason.SECURITY
+    end = SessionEnd(reason.value, now, rules.access_token)
+    for ended in await Sessions(uow.session).begin(session, most=rules.most, superseded=end):
+        uow.publish(SessionRevoked(user_id=user.id, session_id=ended, reason=reason))
     note_activity(uow, user, now=now)
     return AuthorizedSession(session, email_verified=user.is_verified)
 

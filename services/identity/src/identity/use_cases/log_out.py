@@ -7,7 +7,7 @@ from chassis.db import UnitOfWork
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
 from contracts.identity import SessionRevoked
-from identity.repositories import Sessions, Users
+from identity.repositories import SessionEnd, Sessions, Users
 
 
 async def log_out(
@@ -16,11 +16,7 @@ async def log_out(
     """End one session of the person; harmless when it has ended, or is not theirs."""
     if await Users(uow.session).lock(user_id) is None:
         raise Unauthorized
-    sessions = Sessions(uow.session)
-    session = await sessions.lock(session_id)
-    if session is None or session.user_id != user_id or session.ended_at is not None:
-        return
-    await sessions.end(
-        [session], reason=RevocationReason.LOGOUT.value, now=now, token_lifetime=token_lifetime
-    )
-    uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=RevocationReason.LOGOUT))
+    reason = RevocationReason.LOGOUT
+    end = SessionEnd(reason.value, now, token_lifetime)
+    if await Sessions(uow.session).end(session_id, end, user_id=user_id):
+        uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from contracts.fields import RevocationReason
 from contracts.identity import SessionRevoked
-from identity.repositories import Sessions
+from identity.repositories import SessionEnd, Sessions
 
 
 async def log_out_everywhere(
@@ -19,12 +19,12 @@ async def log_out_everywhere(
     keep: UUID | None = None,
 ) -> None:
     """End all sessions, or all but the one to `keep`; the caller has locked the account."""
+    end = SessionEnd(reason.value, now, token_lifetime)
     sessions = Sessions(uow.session)
-    ending = [session for session in await sessions.live_of(user_id) if session.id != keep]
-    await sessions.end(ending, reason=reason.value, now=now, token_lifetime=token_lifetime)
-    if keep is None and ending:
-        uow.publish(SessionRevoked(user_id=user_id, session_id=None, reason=reason))
-    elif keep is not None:
-        # "All of them" would refuse the kept session's tokens as well.
-        for session in ending:
-            uow.publish(SessionRevoked(user_id=user_id, session_id=session.id, reason=reason))
+    if keep is None:
+        if await sessions.end_all(user_id, end):
+            uow.publish(SessionRevoked(user_id=user_id, session_id=None, reason=reason))
+        return
+    # "All of them" would refuse the kept session's tokens as well.
+    for session_id in await sessions.end_others(user_id, end, keep=keep):
+        uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))

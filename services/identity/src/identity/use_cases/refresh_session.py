@@ -1,7 +1,6 @@
 """Exchange a refresh token for a new pair."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -11,7 +10,8 @@ from contracts.identity import SessionRevoked
 from identity.mail_kinds import MailKind
 from identity.models import Session
 from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
-from identity.repositories import Sessions, Users
+from identity.repositories import SessionEnd, Sessions, Users
+from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession, RefreshClaim
 from identity.use_cases.log_in import note_activity
 from identity.use_cases.request_mail import request_mail
@@ -21,26 +21,16 @@ EXPIRED = "expired"
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class SessionLifetimes:
-    """How long sessions and their tokens live."""
-
-    idle: timedelta
-    absolute: timedelta
-    repeat: timedelta
-    access_token: timedelta
-
-
 async def refresh_session(
-    database: Database, *, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
+    database: Database, *, claim: RefreshClaim, rules: SessionRules, now: datetime
 ) -> AuthorizedSession:
     """Rotate the session's refresh token; raises `InvalidRefreshToken`.
 
-    A replaced token that comes back after its successor was used ends the session, because two parties hold
-    tokens of it and only one of them can be its owner (RFC 9700 §4.14.2).
+    A replaced token that comes back after its successor, or the access token beside that, was used ends the
+    session: two parties hold tokens of it and only one of them can be its owner (RFC 9700 §4.14.2).
     """
     async with database.unit_of_work() as uow:
-        authorized = await _exchange(uow, claim, lifetimes, now)
+        authorized = await _exchange(uow, claim, rules, now)
     # Raised only here: the end of a session must commit, and an error inside the block would undo it.
     if authorized is None:
         raise InvalidRefreshToken
@@ -48,7 +38,7 @@ async def refresh_session(
 
 
 async def _exchange(
-    uow: UnitOfWork, claim: RefreshClaim, lifetimes: SessionLifetimes, now: datetime
+    uow: UnitOfWork, claim: RefreshClaim, rules: SessionRules, now: datetime
 ) -> AuthorizedSession | None:
     # Account before session: everything that locks both does it in this order, so none waits in a circle.
     user = await Users(uow.session).lock_owner_of(claim.session_id)
@@ -59,8 +49,8 @@ async def _exchange(
         created_at=session.created_at,
         last_used_at=session.last_used_at,
         now=now,
-        idle=lifetimes.idle,
-        absolute=lifetimes.absolute,
+        idle=rules.idle,
+        absolute=rules.absolute,
     ):
         # Its access tokens expired long before: nothing is left to refuse or to announce.
         session.ended_at, session.end_reason = now, EXPIRED
@@ -69,11 +59,12 @@ async def _exchange(
         presented=claim.generation,
         current=session.generation,
         rotated_at=session.rotated_at,
+        current_seen=session.seen_generation >= session.generation,
         now=now,
-        repeat_for=lifetimes.repeat,
+        repeat_for=rules.repeat,
     )
     if verdict is Refresh.REUSED:
-        await _end_reused(uow, session, lifetimes, now)
+        await _end_reused(uow, session, rules, now)
         return None
     if verdict is Refresh.ROTATE:
         session.generation, session.rotated_at = session.generation + 1, now
@@ -82,11 +73,10 @@ async def _exchange(
     return AuthorizedSession(session, email_verified=user.is_verified)
 
 
-async def _end_reused(uow: UnitOfWork, session: Session, lifetimes: SessionLifetimes, now: datetime) -> None:
+async def _end_reused(uow: UnitOfWork, session: Session, rules: SessionRules, now: datetime) -> None:
     log.warning("refresh_token_reused", session_id=str(session.id))
     reason = RevocationReason.REUSE_DETECTED
-    await Sessions(uow.session).end(
-        [session], reason=reason.value, now=now, token_lifetime=lifetimes.access_token
-    )
+    end = SessionEnd(reason.value, now, rules.access_token)
+    await Sessions(uow.session).end(session.id, end, user_id=session.user_id)
     uow.publish(SessionRevoked(user_id=session.user_id, session_id=session.id, reason=reason))
     request_mail(uow, user_id=session.user_id, kind=MailKind.SESSION_ENDED_FOR_SAFETY, now=now)

@@ -13,6 +13,7 @@ from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
+from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession
 from identity.use_cases.create_account import create_account
 from identity.use_cases.link_provider import ATTEMPTS, LostRace, add_link, keep_grant, spend_nonce
@@ -29,9 +30,9 @@ async def sign_in_with_provider(
     identity: ProvenIdentity,
     grant: ObtainedGrant | None,
     device: Device,
+    rules: SessionRules,
     now: datetime,
     deadline_days: int,
-    token_lifetime: timedelta,
 ) -> AuthorizedSession:
     """Open a session of the account that `identity` opens, and create the account when there is none.
 
@@ -43,10 +44,10 @@ async def sign_in_with_provider(
             async with database.unit_of_work() as uow:
                 await spend_nonce(uow, identity)
                 user = await _account(
-                    uow, identity, now=now, deadline_days=deadline_days, token_lifetime=token_lifetime
+                    uow, identity, now=now, deadline_days=deadline_days, token_lifetime=rules.access_token
                 )
                 await keep_grant(uow, user, grant, now=now)
-                return open_session(uow, user, device=device, now=now)
+                return await open_session(uow, user, device=device, rules=rules, now=now)
         except LostRace:
             log.info("provider_sign_in_repeated", provider=identity.provider.value)
     raise ServiceUnavailable
