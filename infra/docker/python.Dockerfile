@@ -1,11 +1,12 @@
 # The image of one member: identity, consent, storage and gateway, or infra for the bootstrap job.
 # Works with the classic builder. All images share every layer up to the ARG.
-FROM python:3.13-slim AS dependencies
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS dependencies
 COPY requirements.txt /tmp/requirements.txt
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir --require-hashes -r /tmp/requirements.txt
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 RUN pip uninstall --yes --quiet --root-user-action=ignore pip \
  && groupadd --system --gid 10001 app \
  && useradd --system --uid 10001 --gid app --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app

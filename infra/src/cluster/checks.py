@@ -17,7 +17,7 @@ def server_checks(values: Mapping[str, str]) -> dict[str, Check]:
     dsn = f"postgresql://{ADMIN}:{values['POSTGRES_ADMIN_PASSWORD']}@{network.postgres}/postgres"
     alarms = f"http://{network.management}/api/health/checks/local-alarms"
     login = (ADMIN, values["RABBITMQ_ADMIN_PASSWORD"])
-    redis = ("127.0.0.1", int(values["REDIS_PORT"]), values["REDIS_PASSWORD"])
+    redis = ("127.0.0.1", int(values["REDIS_PORT"]), ADMIN, values["REDIS_ADMIN_PASSWORD"])
     return {
         "rabbitmq": partial(readiness.http_answers, alarms, login=login),
         "postgres": partial(readiness.postgres_answers, dsn),

@@ -11,7 +11,6 @@ from cluster.bootstrap import Bootstrap
 from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.members import SERVICES
 from cluster.progress import Progress
 
 if TYPE_CHECKING:
@@ -190,6 +189,5 @@ def _addresses(values: dict[str, str], mode: str, *, only_servers: bool) -> str:
     ]
     if not only_servers:
         gateway = f"http://localhost:{values['GATEWAY_PORT']}"
-        apis = [(name, local(f"{name.upper()}_PORT", "/docs"), "") for name in SERVICES if name != "gateway"]
-        rows = [("Gateway", gateway, "the API of the app: /docs, /health/readiness"), *apis, *rows]
+        rows = [("Gateway", gateway, "the API of the app: /docs, /health/readiness"), *rows]
     return table.render(rows)

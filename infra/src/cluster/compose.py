@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster import compose_file, ports, variables
+from cluster.environment import INSIDE_API_PORT, INSIDE_WORKER_PORT
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.programs import NotReadyError
 from cluster.progress import Progress
 
 # The first image makes the layers that all share; built at the same time, each would make its own.
@@ -92,6 +94,15 @@ class ComposeCluster:
         """End one service without warning and start it again, as supervisord would."""
         self._compose("kill", "--signal", "KILL", name)
         self._compose("start", name)
+
+    async def answers(self, name: str) -> None:
+        """Pass when this service says now that it is ready; its port isn't published."""
+        port = INSIDE_WORKER_PORT if name.endswith("-worker") else INSIDE_API_PORT
+        question = ("exec", "--no-TTY", name, "python", "-I", "-S", "/usr/local/bin/ready.py", str(port))
+        try:
+            await asyncio.to_thread(self._compose, *question)
+        except ClusterError as error:
+            raise NotReadyError(f"{name} is not ready") from error
 
     def _command(self) -> list[str]:
         return [

@@ -1,12 +1,16 @@
 """Writes the services' environment into compose.yaml, in the words in which Compose fills in variables."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cluster.environment import compose_network, own_names, wiring
+from cluster.environment import BUCKET, compose_network, own_names, wiring
 from cluster.errors import ClusterError
 from cluster.members import DATABASE_SERVICES, SERVICES
+from cluster.native import s3
+from cluster.redis_users import access_list
 
+S3_PEM = Path("/run/irisvue/grpc.pem")
 BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
 END = "# --- End of what `make settings` writes ---"
 
@@ -42,7 +46,8 @@ def rewritten(text: str) -> str:
 
 
 def _blocks() -> str:
-    lines = []
+    lines = ["x-redis: &redis", *_mapping({"USERS": access_list(_Placeholders())}), ""]
+    lines += ["x-s3: &s3", *_mapping(_store()), ""]
     for service in SERVICES:
         ordinary = _environment(service, migrates=False)
         lines += [f"x-{service}: &{service}", *_mapping(ordinary), ""]
@@ -51,6 +56,23 @@ def _blocks() -> str:
             added = {name: value for name, value in owners.items() if name not in ordinary}
             lines += [f"x-{service}-owner: &{service}-owner", f"  <<: *{service}", *_mapping(added), ""]
     return "\n".join(lines)
+
+
+def _store() -> dict[str, str]:
+    """Return what the container of the object store writes into files when it starts, and its options."""
+    values = _Placeholders()
+    keys = s3.s3_keys(values)
+    return {
+        "ACCESS_TABLE": json.dumps(s3.access_table(keys, f"${{STORAGE_S3_BUCKET:-{BUCKET}}}")),
+        "SECURITY": s3.security(keys, S3_PEM),
+        "GRPC_CERTIFICATE": keys.certificate,
+        "LOGGING": _options(s3.LOGGING),
+        "OPTIONS": _options(s3.OPTIONS),
+    }
+
+
+def _options(options: Mapping[str, object]) -> str:
+    return " ".join(f"-{name}={value}" for name, value in options.items())
 
 
 def _environment(service: str, *, migrates: bool) -> dict[str, str]:
@@ -66,4 +88,5 @@ def _overridable(name: str, wired: str) -> str:
 
 
 def _mapping(values: Mapping[str, str]) -> list[str]:
-    return [f'  {name}: "{value}"' for name, value in values.items()]
+    # A JSON string is a string of YAML 1.2, too.
+    return [f"  {name}: {json.dumps(value)}" for name, value in values.items()]

@@ -72,7 +72,7 @@ def compose_network() -> Network:
     return Network(
         postgres="postgres:5432",
         amqp="rabbitmq:5672",
-        management="rabbitmq:15672",
+        management="rabbitmq-management:15672",
         redis="redis:6379",
         s3="s3:8333",
         smtp="mail:1025",
@@ -160,7 +160,7 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
             "REFRESH_TOKEN_KEY": values["IDENTITY_REFRESH_TOKEN_KEY"],
             "PROVIDER_TOKEN_KEY": values["IDENTITY_PROVIDER_TOKEN_KEY"],
             "SMTP_URL": f"smtp://{network.smtp}",
-            "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
+            "REDIS_URL": redis_url(values, "identity", network),
         },
         "consent": {},
         "storage": {
@@ -177,7 +177,7 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
         "gateway": {
             "CONSENT_URL": f"http://{network.apis['consent']}",
             "STORAGE_URL": f"http://{network.apis['storage']}",
-            "REDIS_URL": f"redis://:{values['REDIS_PASSWORD']}@{network.redis}/0",
+            "REDIS_URL": redis_url(values, "gateway", network),
         },
     }
     return own[service]
@@ -186,6 +186,17 @@ def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str,
 def database_url(values: Mapping[str, str], role: str, database: str, network: Network) -> str:
     """Return the SQLAlchemy URL of one role."""
     return f"postgresql+asyncpg://{role}:{role_password(values, role)}@{network.postgres}/{database}"
+
+
+def redis_url(values: Mapping[str, str], user: str, network: Network) -> str:
+    """Return the URL of Redis' database 0 for a service, or for the admin for `irisvue_admin`."""
+    name = "ADMIN" if user == ADMIN else user.upper()
+    return f"redis://{user}:{values[f'REDIS_{name}_PASSWORD']}@{network.redis}/0"
+
+
+def bucket_of(values: Mapping[str, str]) -> str:
+    """Return the name of the bucket of sealed photos."""
+    return values.get("STORAGE_S3_BUCKET", "") or BUCKET
 
 
 def role_password(values: Mapping[str, str], role: str) -> str:

@@ -32,12 +32,12 @@ async def postgres_answers(dsn: str) -> None:
     await connection.close()
 
 
-async def redis_answers(host: str, port: int, password: str) -> None:
+async def redis_answers(host: str, port: int, user: str, password: str) -> None:
     """Pass when PING is answered with PONG."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), ANSWER_SECONDS)
         try:
-            writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+            writer.write(f"AUTH {user} {password}\r\nPING\r\n".encode())
             answers = [await asyncio.wait_for(reader.readline(), ANSWER_SECONDS) for _ in range(2)]
         finally:
             writer.close()

@@ -1,6 +1,8 @@
 """Random values for the first `.env`."""
 
 import base64
+import datetime as dt
+import ipaddress
 import json
 import secrets
 from collections.abc import Mapping
@@ -30,6 +32,37 @@ def signing_key() -> str:
 
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode().replace("\n", "\\n")
+
+
+def own_certificate() -> str:
+    r"""Make a certificate that is its own authority and its key: PEM on one line, line ends written as \n.
+
+    It has no well-defined end (RFC 5280, 4.1.2.5), because nothing but our own processes trusts it.
+    """
+    from cryptography import x509  # noqa: PLC0415 - slow, and rarely needed
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "irisvue object store")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
+        .not_valid_after(dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return pem.decode().replace("\n", "\\n")

@@ -81,10 +81,14 @@ def _general() -> Group:
 def _ports() -> Group:
     ports = [Variable("GATEWAY_PORT", "The only door.", "8000")]
     for position, service in enumerate(DATABASE_SERVICES, start=1):
-        ports.append(Variable(f"{service.upper()}_PORT", f"API of {service}.", str(18100 + position)))
+        ports.append(
+            Variable(f"{service.upper()}_PORT", f"API of {service} (native mode).", str(18100 + position))
+        )
         ports.append(
             Variable(
-                f"{service.upper()}_WORKER_PORT", f"Health of {service}'s worker.", str(18110 + position)
+                f"{service.upper()}_WORKER_PORT",
+                f"Health of {service}'s worker (native mode).",
+                str(18110 + position),
             )
         )
     ports += [
@@ -99,7 +103,6 @@ def _ports() -> Group:
         Variable("S3_MASTER_PORT", "SeaweedFS, master (native mode).", "18334"),
         Variable("S3_VOLUME_PORT", "SeaweedFS, volumes (native mode).", "18335"),
         Variable("S3_FILER_PORT", "SeaweedFS, filer (native mode).", "18336"),
-        Variable("S3_ADMIN_PORT", "SeaweedFS, admin (native mode).", "18337"),
         Variable("SMTP_PORT", "Development mailbox, SMTP.", "18025"),
         Variable("MAIL_UI_PORT", "Development mailbox, pages (Docker mode).", "18026"),
     ]
@@ -121,8 +124,11 @@ def _server_secrets() -> Group:
         )
     variables.append(_secret("RABBITMQ_ADMIN_PASSWORD", f"User irisvue_admin; {admin_only}"))
     variables += [
+        _secret("RABBITMQ_COOKIE", "Erlang cookie: who has it commands the broker's node."),
         *(_secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.") for service in SERVICES),
-        _secret("REDIS_PASSWORD", "Redis."),
+        _secret("REDIS_ADMIN_PASSWORD", "Redis user irisvue_admin, for tests and a look inside."),
+        _secret("REDIS_IDENTITY_PASSWORD", "Redis user identity, for keys of its own."),
+        _secret("REDIS_GATEWAY_PASSWORD", "Redis user gateway, for keys of its own."),
         _secret(
             "S3_ADMIN_ACCESS_KEY", f"S3 identity that creates the bucket; {admin_only}", secret.access_key
         ),
@@ -138,6 +144,13 @@ def _server_secrets() -> Group:
             "S3_FILER_KEY", "Signs writes to the store's filer, which would be open without.", secret.key_256
         ),
         _secret("S3_FILER_READ_KEY", "Signs reads from the filer.", secret.key_256),
+        _secret("S3_VOLUME_KEY", "Signs writes to the store's volumes.", secret.key_256),
+        _secret("S3_VOLUME_READ_KEY", "Signs reads from the volumes.", secret.key_256),
+        _secret(
+            "S3_GRPC_CERTIFICATE",
+            r"Certificate and key by which the parts of the store know each other; line ends written as \n.",
+            secret.own_certificate,
+        ),
     ]
     return Group("Secrets of the servers", tuple(variables))
 
@@ -171,6 +184,25 @@ def _service_secrets() -> Group:
     return Group("Secrets of the services", tuple(variables))
 
 
+def _images() -> Group:
+    """Return the images of Docker mode; the names stand in compose.yaml."""
+    comment = "Image of {}; empty: the tag in compose.yaml. `make pin` writes the digest of that tag."
+    return Group(
+        "Images",
+        tuple(
+            Variable(f"{name}_IMAGE", comment.format(what), optional=True)
+            for name, what in (
+                ("POSTGRES", "PostgreSQL"),
+                ("RABBITMQ", "RabbitMQ"),
+                ("REDIS", "Redis"),
+                ("S3", "SeaweedFS"),
+                ("MAIL", "the development mailbox"),
+                ("PYTHON", "Python, on which ours are built"),
+            )
+        ),
+    )
+
+
 def _settings_of(service: str, elsewhere: set[str]) -> Group:
     """Return what the service's Settings class declares and no other group lists."""
     named = {
@@ -186,7 +218,7 @@ def _settings_of(service: str, elsewhere: set[str]) -> Group:
 
 def groups() -> tuple[Group, ...]:
     """All variables, in the order in which `.env` lists them."""
-    named = (_general(), _ports(), _server_secrets(), _service_secrets())
+    named = (_general(), _ports(), _images(), _server_secrets(), _service_secrets())
     elsewhere = {variable.name for group in named for variable in group.variables}
     return (*named, *(_settings_of(service, elsewhere) for service in SERVICES))
 

@@ -11,11 +11,12 @@ from cluster.environment import compose_network, service_environment
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.native.postgres import SETTINGS
-from cluster.native.s3 import identities
-from cluster.native.servers import s3_keys
 
 CHECKOUT = Layout.of().checkout
 COMPOSE = CHECKOUT / "compose.yaml"
+APIS = {f"{service}-api" for service in members.DATABASE_SERVICES}
+WORKERS = {f"{service}-worker" for service in members.DATABASE_SERVICES}
+MIGRATIONS = {f"{service}-migrate" for service in members.DATABASE_SERVICES}
 
 
 @pytest.fixture
@@ -33,10 +34,7 @@ def services(values: dict[str, str]) -> dict[str, dict[str, Any]]:
 def test_compose_uses_every_variable_that_is_not_for_native_mode() -> None:
     native = {name for name, variable in variables.variables().items() if "(native mode)" in variable.comment}
 
-    # The engine reads the project's name from .env by itself.
-    assert compose_file.variables_of(COMPOSE) == variables.variables().keys() - native - {
-        "COMPOSE_PROJECT_NAME"
-    }
+    assert compose_file.variables_of(COMPOSE) == variables.variables().keys() - native
 
 
 @pytest.mark.parametrize("service", members.SERVICES)
@@ -70,7 +68,15 @@ def test_bootstrap_container_has_the_secrets_that_its_job_needs(
         *("POSTGRES_ADMIN_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"),
     }
 
+    needed |= {"STORAGE_S3_BUCKET", "ENVIRONMENT"}
+
     assert services["bootstrap"]["environment"] == {name: values[name] for name in needed}
+
+
+def test_of_our_services_only_the_gateway_is_published(services: dict[str, dict[str, Any]]) -> None:
+    ours = {name for name, service in services.items() if "build" in service and service.get("ports")}
+
+    assert ours == {"gateway"}
 
 
 def test_only_the_gateway_is_published_beyond_this_machine(services: dict[str, dict[str, Any]]) -> None:
@@ -90,15 +96,30 @@ def test_published_ports_are_those_of_native_mode(
     assert published == {values[name] for name in used if name.endswith("_PORT")}
 
 
-def test_our_containers_can_change_nothing_about_themselves(services: dict[str, dict[str, Any]]) -> None:
-    ours = {name: service for name, service in services.items() if "build" in service}
+def test_no_container_can_change_anything_about_itself(services: dict[str, dict[str, Any]]) -> None:
+    assert len(services) == 16
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service.get("cap_add", []) == (["DAC_OVERRIDE"] if name == "s3" else []), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"] <= 500, name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert service["stop_grace_period"] == "30s", name
+        if "build" not in service and name != "s3":
+            assert service["user"], name
 
-    assert len(ours) == 11
-    for service in ours.values():
-        assert service["read_only"] is True
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["mem_limit"]
+
+def test_password_of_no_server_stands_in_its_command(
+    values: dict[str, str], services: dict[str, dict[str, Any]]
+) -> None:
+    secrets = [
+        values[name] for name, variable in variables.variables().items() if variable.make and values[name]
+    ]
+    for service in services.values():
+        command = " ".join(service.get("command", []))
+        assert not [secret for secret in secrets if secret in command]
 
 
 def test_postgres_has_the_same_settings_in_both_modes(services: dict[str, dict[str, Any]]) -> None:
@@ -107,18 +128,45 @@ def test_postgres_has_the_same_settings_in_both_modes(services: dict[str, dict[s
     assert options == [f"-c{name}={value}" for name, value in SETTINGS.items()]
 
 
-def test_store_has_the_same_access_table_in_both_modes(
-    values: dict[str, str], services: dict[str, dict[str, Any]]
-) -> None:
-    (script,) = services["s3"]["command"]
-    table = identities(s3_keys(values), "irisvue-photos")
+NEIGHBOURS = {
+    "broker": {"rabbitmq", "gateway", *APIS, *WORKERS},
+    "counters": {"redis", "gateway", "identity-api", "identity-worker"},
+    "database": {"postgres", "bootstrap", *MIGRATIONS, *APIS, *WORKERS},
+    "egress": {"identity-api", "identity-worker", "storage-api", "storage-worker"},
+    "mailbox": {"mail", "identity-worker"},
+    "management": {"rabbitmq", "bootstrap"},
+    "photos": {"s3", "bootstrap", "storage-api", "storage-worker"},
+    "services": {"gateway", *APIS, *WORKERS},
+}
 
-    for identity in table["identities"]:  # type: ignore[attr-defined]
-        assert '","'.join(identity["actions"]) in script
+
+def test_only_neighbours_share_a_network(services: dict[str, dict[str, Any]]) -> None:
+    members: dict[str, set[str]] = {}
+    for name, service in services.items():
+        for network in service["networks"]:
+            members.setdefault(network, set()).add(name)
+
+    assert members == NEIGHBOURS
+    assert compose_file.networks(COMPOSE).keys() == NEIGHBOURS.keys()
+
+
+def test_only_one_network_leads_outside() -> None:
+    masquerading = "com.docker.network.bridge.enable_ip_masquerade"
+    networks = compose_file.networks(COMPOSE)
+    closed = {
+        name
+        for name, options in networks.items()
+        if options.get("driver_opts", {}).get(masquerading) == "false"
+    }
+
+    assert networks.keys() - closed == {"egress"}
+    # The engine's default route and its published ports follow the order of the networks' names.
+    assert "_0_" in networks["egress"]["name"]
+    assert "_0_" in networks["management"]["name"]
 
 
 def test_missing_variable_stops_compose_with_its_name(values: dict[str, str]) -> None:
-    del values["REDIS_PASSWORD"]
+    del values["REDIS_ADMIN_PASSWORD"]
 
-    with pytest.raises(ClusterError, match="REDIS_PASSWORD"):
+    with pytest.raises(ClusterError, match="REDIS_ADMIN_PASSWORD"):
         compose_file.services(COMPOSE, values)

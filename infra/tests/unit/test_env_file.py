@@ -110,8 +110,8 @@ def test_impossible_port_is_refused_by_name(tmp_path: Path, port: str) -> None:
 def test_empty_secret_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env_file.ensure(path)
-    secret = env_file.read(path)["REDIS_PASSWORD"]
-    path.write_text(path.read_text().replace(f"REDIS_PASSWORD={secret}", "REDIS_PASSWORD="))
+    secret = env_file.read(path)["REDIS_ADMIN_PASSWORD"]
+    path.write_text(path.read_text().replace(f"REDIS_ADMIN_PASSWORD={secret}", "REDIS_ADMIN_PASSWORD="))
 
-    with pytest.raises(ClusterError, match="REDIS_PASSWORD"):
+    with pytest.raises(ClusterError, match="REDIS_ADMIN_PASSWORD"):
         env_file.load(path)

@@ -8,12 +8,12 @@ from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import (
     ADMIN,
-    BUCKET,
     DATABASE,
     KEYRING_DATABASE,
     REGION,
     VHOST,
     Network,
+    bucket_of,
     role_password,
 )
 from cluster.members import SERVICES
@@ -60,6 +60,6 @@ class Bootstrap:
         await prepare_bucket(
             f"http://{self._network.s3}",
             (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
-            bucket=BUCKET,
+            bucket=bucket_of(self._values),
             region=REGION,
         )

@@ -168,7 +168,8 @@ async def search_redis(values: Mapping[str, str], traces: Traces) -> list[Place]
         redis = Redis(
             port=int(values["REDIS_PORT"]),
             db=number,
-            password=values["REDIS_PASSWORD"],
+            username=ADMIN,
+            password=values["REDIS_ADMIN_PASSWORD"],
             socket_timeout=ANSWER_SECONDS,
         )
         async with redis:

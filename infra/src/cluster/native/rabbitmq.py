@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.programs import MARKER, Program
+from cluster.programs import MARKER, Program, configured
 
 # The wrapper of the same name in /usr/sbin insists on the system's user and paths.
 SERVER_PLACES = (
@@ -35,6 +35,7 @@ class RabbitServer:
     ports: RabbitPorts
     admin: str
     password: str = field(repr=False)
+    cookie: str = field(repr=False)
 
     name = "rabbitmq"
 
@@ -48,6 +49,7 @@ class RabbitServer:
         for folder in ("home", "conf", "mnesia", "log", "schema"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
+        self._write_cookie()
         conf = self.directory / "conf"
         (conf / "env.conf").write_text("")
         (conf / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
@@ -69,6 +71,16 @@ class RabbitServer:
         file.touch(mode=0o600)
         file.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
 
+    def _write_cookie(self) -> None:
+        """Give the node a cookie of our own: the one that Erlang makes up is predictable."""
+        file = self.directory / "home" / ".erlang.cookie"
+        if file.exists() and file.read_text() == self.cookie:
+            return
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(self.cookie)
+        file.chmod(0o400)
+
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the port mapper first: one that the broker starts by itself would outlive it."""
         base, shared = self.directory, self._shared_environment(mark)
@@ -86,7 +98,7 @@ class RabbitServer:
                 name=self.name,
                 command=(find_server() or "rabbitmq-server",),
                 directory=base,
-                environment=shared | self._node_environment(),
+                environment=shared | self._node_environment() | configured(self.cookie),
                 stop_seconds=20,
                 ports={
                     "RABBITMQ_PORT": self.ports.amqp,

@@ -11,26 +11,23 @@ from cluster.programs import MARKER, Program, configured
 
 @dataclass(frozen=True)
 class RedisServer:
-    """One Redis on the loopback interface."""
+    """One Redis on the loopback interface; `users` are the lines of its ACL file."""
 
     directory: Path
     port: int
-    password: str = field(repr=False)
+    users: str = field(repr=False)
     durable: bool = True
 
     name = "redis"
 
-    @property
-    def url(self) -> str:
-        """Database 0, with the password."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
-
     def prepare(self, _mark: str) -> None:
-        """Write the configuration, which keeps the password out of the process list."""
+        """Write the configuration and who may do what; only this user can read them."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        file = self.directory / "redis.conf"
-        file.touch(mode=0o600)
-        file.write_text(self._configuration())
+        self.directory.chmod(0o700)
+        for name, text in (("redis.conf", self._configuration()), ("users.acl", self.users)):
+            file = self.directory / name
+            file.touch(mode=0o600)
+            file.write_text(text)
 
     def _configuration(self) -> str:
         settings = {
@@ -39,7 +36,7 @@ class RedisServer:
             # A process title would overwrite the environment, by which leftovers of a crash are found.
             "set-proc-title": "no",
             "dir": f'"{self.directory}"',
-            "requirepass": self.password,
+            "aclfile": f'"{self.directory / "users.acl"}"',
             # A cache that evicts would silently drop a revoked session.
             "maxmemory-policy": "noeviction",
             "appendonly": "yes" if self.durable else "no",
@@ -55,7 +52,7 @@ class RedisServer:
                 name=self.name,
                 command=(find_server() or "redis-server", str(self.directory / "redis.conf")),
                 directory=self.directory,
-                environment={MARKER: mark, **configured(self._configuration())},
+                environment={MARKER: mark, **configured(self._configuration() + self.users)},
                 ports={"REDIS_PORT": self.port},
             ),
         )

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cluster.environment import ADMIN, BUCKET
+from cluster.environment import ADMIN, bucket_of
 from cluster.native.mail import MailServer
 from cluster.native.postgres import PostgresServer
 from cluster.native.rabbitmq import RabbitPorts, RabbitServer
 from cluster.native.redis import RedisServer
-from cluster.native.s3 import S3Keys, S3Ports, S3Server
+from cluster.native.s3 import S3Ports, S3Server, s3_keys
 from cluster.programs import Program
+from cluster.redis_users import access_list
 
 
 class Server(Protocol):
@@ -56,7 +57,11 @@ def servers_of(
 
     return Servers(
         rabbitmq=RabbitServer(
-            directory / "rabbitmq", _rabbit_ports(port), ADMIN, values["RABBITMQ_ADMIN_PASSWORD"]
+            directory / "rabbitmq",
+            _rabbit_ports(port),
+            ADMIN,
+            values["RABBITMQ_ADMIN_PASSWORD"],
+            values["RABBITMQ_COOKIE"],
         ),
         postgres=PostgresServer(
             directory / "postgres",
@@ -66,8 +71,8 @@ def servers_of(
             tag=tag,
             durable=durable,
         ),
-        s3=S3Server(directory / "s3", sockets, _s3_ports(port), s3_keys(values), BUCKET),
-        redis=RedisServer(directory / "redis", port("REDIS"), values["REDIS_PASSWORD"], durable=durable),
+        s3=S3Server(directory / "s3", sockets, _s3_ports(port), s3_keys(values), bucket_of(values)),
+        redis=RedisServer(directory / "redis", port("REDIS"), access_list(values), durable=durable),
         mail=MailServer(directory / "mail" / "Maildir", port("SMTP")),
     )
 
@@ -88,18 +93,4 @@ def _s3_ports(port: Callable[[str], int]) -> S3Ports:
         master=port("S3_MASTER"),
         volume=port("S3_VOLUME"),
         filer=port("S3_FILER"),
-        admin=port("S3_ADMIN"),
-    )
-
-
-def s3_keys(values: Mapping[str, str]) -> S3Keys:
-    """Pick the store's keys out of `.env`."""
-    return S3Keys(
-        admin_access=values["S3_ADMIN_ACCESS_KEY"],
-        admin_secret=values["S3_ADMIN_SECRET_KEY"],
-        storage_access=values["STORAGE_S3_ACCESS_KEY"],
-        storage_secret=values["STORAGE_S3_SECRET_KEY"],
-        encryption=values["S3_ENCRYPTION_KEY"],
-        filer=values["S3_FILER_KEY"],
-        filer_read=values["S3_FILER_READ_KEY"],
     )

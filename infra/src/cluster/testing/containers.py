@@ -16,6 +16,10 @@ from cluster.testing.isolation import in_new_loop, temporary_directory, values_o
 from cluster.testing.running import RunningServers
 
 START_SECONDS = 120
+OPTIONS = (
+    *("entrypoint", "hostname", "shm_size", "mem_limit", "pids_limit", "user"),
+    *("read_only", "cap_drop", "cap_add", "security_opt"),
+)
 LABEL = "irisvue.test-session"
 
 
@@ -44,12 +48,15 @@ def _start(description: dict[str, Any], session: str) -> Any:
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - reads its settings when imported
 
     options: dict[str, Any] = {"labels": {LABEL: session}}
-    for option in ("entrypoint", "hostname", "shm_size", "mem_limit", "user"):
+    for option in OPTIONS:
         if option in description:
             options[option] = description[option]
     container = DockerContainer(description["image"], **options)
-    container.tmpfs = dict.fromkeys(description.get("tmpfs", []), "")
+    container.tmpfs = dict(f"{place}:".split(":")[:2] for place in description.get("tmpfs", []))
     container.env = {name: str(value) for name, value in description.get("environment", {}).items()}
+    if "MANAGEMENT_NAME" in container.env:
+        # Alone in the engine's own network, the broker has no name for it.
+        container.env["MANAGEMENT_NAME"] = "0.0.0.0"  # noqa: S104 - inside the container
     if "command" in description:
         container.with_command(description["command"])
     for published in description["ports"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bootstrap import schemas
-from cluster.environment import ADMIN, Network, database_url, role_password
+from cluster.environment import ADMIN, Network, database_url, redis_url, role_password
 from cluster.members import SERVICES
 
 
@@ -59,8 +59,12 @@ class RunningServers:
 
     @property
     def redis_url(self) -> str:
-        """Database 0."""
-        return f"redis://:{self.values['REDIS_PASSWORD']}@{self.network.redis}/0"
+        """Database 0, as the user who may do everything."""
+        return redis_url(self.values, ADMIN, self.network)
+
+    def redis_url_of(self, service: str) -> str:
+        """Return database 0 as one service reaches it."""
+        return redis_url(self.values, service, self.network)
 
     @property
     def s3_endpoint(self) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from cluster import checks, engine, env_file
@@ -12,7 +13,7 @@ from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.native.cluster import NativeCluster
-from cluster.programs import until_ready
+from cluster.programs import Check, until_ready
 from cluster.progress import Silence
 from cluster.testing.isolation import temporary_directory, values_on_free_ports, warden
 from cluster.testing.running import RunningServers
@@ -55,9 +56,14 @@ class SeparateCluster:
 
     async def until_ready(self, *programs: str, seconds: float = READY_SECONDS) -> None:
         """Wait until these programs are ready, or all of them when none is named."""
-        known = checks.server_checks(self.values) | checks.service_checks(self.values)
+        known = checks.server_checks(self.values) | self._service_checks()
         for program in programs or known:
             await until_ready(program, known[program], seconds=seconds)
+
+    def _service_checks(self) -> dict[str, Check]:
+        if isinstance(self._cluster, NativeCluster):
+            return checks.service_checks(self.values)
+        return {name: partial(self._cluster.answers, name) for name in checks.service_checks(self.values)}
 
     def log(self, program: str) -> str:
         """Return what a program has written lately."""
