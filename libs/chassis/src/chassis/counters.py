@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from chassis.problems import Problem
+from chassis.transactions import outside_transactions
 
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_CONNECTIONS = 16
@@ -92,6 +93,7 @@ class Counters:
 
         A `brief` answer of an allowed event says no more than that, and costs half as much.
         """
+        outside_transactions("Redis")
         identifier = self._identifier(caller)
         # A burst must not open a connection per request: in the rush of handshakes all of them would be late.
         async with self._redis_slots:
@@ -110,6 +112,7 @@ class Counters:
 
     async def forgive(self, name: str, caller: str) -> None:
         """Begin to count `caller` anew."""
+        outside_transactions("Redis")
         identifier = self._identifier(caller)
         await self._local.clear(self._stricter[name], name, identifier)
         if self._monotonic() >= self._ask_redis_at:

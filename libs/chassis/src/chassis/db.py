@@ -23,6 +23,7 @@ from chassis.ids import new_id
 from chassis.notifications import Notifications
 from chassis.problems import PersonErased
 from chassis.tables import ChassisTables, tables_of
+from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
 
 TRUSTED_SECONDS = 1.0
@@ -227,8 +228,9 @@ class Database:
             async with self.unit_of_work() as uow:
                 yield uow.session
         else:
-            async with self._readers() as session:
-                yield session
+            with transaction_open():
+                async with self._readers() as session:
+                    yield session
 
     async def when_durable(self, action: Callable[[], Awaitable[None]]) -> None:
         """Do `action` once everything that was written before is durable: now, or when the request commits.
@@ -247,11 +249,12 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[UnitOfWork]:
-        async with self._sessions() as session:
-            uow = UnitOfWork(session, self)
-            async with session.begin():
-                yield uow
-                await uow.flush_events()
+        with transaction_open():
+            async with self._sessions() as session:
+                uow = UnitOfWork(session, self)
+                async with session.begin():
+                    yield uow
+                    await uow.flush_events()
         uow.run_after_commit()
 
     def person_hash(self, user_id: UUID) -> str:

@@ -9,6 +9,7 @@ import aiohttp
 from chassis import context
 from chassis.faults import TransientFault
 from chassis.service_auth import ServiceTokens
+from chassis.transactions import outside_transactions
 
 CONNECT_SECONDS = 0.5
 TOTAL_SECONDS = 5.0
@@ -82,6 +83,7 @@ class ServiceClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("open the client with `async with` before use")
+        outside_transactions(self._audience)
         try:
             async with self._session.request(
                 method,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from chassis.db import Database, Joint, UnitOfWork, current_joint
+from chassis.transactions import transaction_open
 
 
 class JointTransaction:
@@ -89,6 +90,7 @@ class JointTransaction:
 
     async def _begun(self) -> AsyncConnection:
         if self._connection is None:
+            self._resources.enter_context(transaction_open())
             connection = await self._resources.enter_async_context(self.database.engine.connect())
             await connection.begin()
             await self._on_begin(connection)

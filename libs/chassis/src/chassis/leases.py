@@ -12,7 +12,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Table,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.db import Database
@@ -40,7 +52,7 @@ def backoff(failures: int, *, shortest: float, longest: float) -> float:
 class Claimed:
     """A row under our lease: the table's columns by name, and `row.attempts` says how often it failed."""
 
-    row: Row[Any]
+    row: Any
     key: tuple[Any, ...]
     token: UUID
 
@@ -60,7 +72,7 @@ class LeasedTable:
     def __init__(
         self,
         database: Database,
-        table: Table,
+        table: FromClause,
         *,
         open_rows: ColumnElement[bool] | None = None,
         order_by: ColumnElement[Any] | None = None,
@@ -73,6 +85,8 @@ class LeasedTable:
         `open_rows` tells rows that are work from those that are done (all, unless given), `order_by` which
         come first (those that wait longest), `since` when a row became work (its `created_at`).
         """
+        if not isinstance(table, Table):
+            raise TypeError("a work table is a table of the schema, such as Mail.__table__")
         self._database = database
         self.table = table
         self._keys = list(table.primary_key.columns)
@@ -107,7 +121,7 @@ class LeasedTable:
             .returning(*table.c)
         )
         async with self._database.unit_of_work() as uow:
-            rows = (await uow.session.execute(statement)).all()
+            rows: Sequence[Any] = (await uow.session.execute(statement)).all()
         return [Claimed(row, tuple(getattr(row, key.name) for key in self._keys), token) for row in rows]
 
     async def keep(self, session: AsyncSession, claimed: Claimed, **values: Any) -> None:

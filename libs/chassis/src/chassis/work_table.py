@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import Table
+from sqlalchemy import FromClause
 
 from chassis.db import Database
 from chassis.faults import asked_to_stop, is_transient
@@ -33,10 +33,10 @@ BatchWork = Callable[[Sequence[Claimed]], Awaitable[None]]
 class WorkTable(LeasedTable):
     """The engine of one work table; any number of processes may run it."""
 
-    def __init__(self, database: Database, table: Table, **options: Any) -> None:
+    def __init__(self, database: Database, table: FromClause, **options: Any) -> None:
         """Take what `LeasedTable` takes."""
         super().__init__(database, table, **options)
-        self._wake = database.notifications.event(table.name)
+        self._wake = database.notifications.event(self.table.name)
 
     async def work_once(self, work: Work, *, limit: int = WORKERS) -> int:
         """Claim what is due and bring each to its end; return how many rows were claimed."""

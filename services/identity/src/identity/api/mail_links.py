@@ -89,7 +89,7 @@ async def choose_password(
             deadline_days=service.settings.erasure_deadline_days,
             token_lifetime=service.settings.access_token_lifetime,
         )
-    await service.limits.after_reset(email, device.ip_prefix)
+    await service.database.when_durable(lambda: service.limits.after_reset(email, device.ip_prefix))
     return schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
 
 

@@ -94,7 +94,7 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
         device=device,
         rules=service.session_rules,
     )
-    await service.limits.after_login(email, device.ip_prefix)
+    await service.database.when_durable(lambda: service.limits.after_login(email, device.ip_prefix))
     return token_response(service, authorized)
 
 
