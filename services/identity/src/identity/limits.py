@@ -13,7 +13,7 @@ from limits import parse as parse_limit
 from redis.asyncio import Redis
 
 from chassis.counters import Counters, QuotaExceeded
-from identity.policy import email_key
+from identity.addresses import email_key
 
 
 class Limit(StrEnum):

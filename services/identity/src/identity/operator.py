@@ -10,7 +10,8 @@ from uuid import UUID
 
 from chassis.settings import key_bytes
 from contracts.fields import RevocationReason
-from identity.policy import EmailTaken, WeakPassword, checked_email
+from identity.addresses import checked_email
+from identity.policy import EmailTaken, WeakPassword
 from identity.repositories import Mails, Sessions, Users
 from identity.settings import IdentitySettings
 from identity.use_cases.create_admin import create_admin

@@ -5,13 +5,10 @@ import unicodedata
 from datetime import datetime, timedelta
 from enum import Enum
 
-from email_validator import EmailNotValidError, validate_email
-
 from chassis.networks import normalised
 from chassis.problems import Problem, Unauthorized
 
 PASSWORD_MAX_LENGTH = 128
-EMAIL_MAX_LENGTH = 320
 PROVIDER_TOKEN_MAX_LENGTH = 8192
 REMINDER_MULTIPLES = (1, 5, 30, 120)
 PARALLEL = timedelta(seconds=10)
@@ -92,24 +89,6 @@ class Refresh(Enum):
     ROTATE = "rotate"
     REPEAT = "repeat"
     REUSED = "reused"
-
-
-def checked_email(typed: str) -> str:
-    """Return the address as typed, without surrounding blanks; raises ValueError with a fixed message."""
-    address = typed.strip()
-    try:
-        validate_email(address, check_deliverability=False)
-    except EmailNotValidError:
-        raise ValueError("This is not an e-mail address.") from None
-    return address
-
-
-def email_key(address: str) -> str:
-    """Return what decides whether two addresses are the same account: normalised, case-folded."""
-    # The database holds every character but this one; no address has it, but anybody can ask for one.
-    return (
-        unicodedata.normalize("NFKC", address).strip().casefold().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    )
 
 
 def normalised_password(password: str) -> str:

@@ -6,13 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
-from identity.policy import (
-    EMAIL_MAX_LENGTH,
-    PASSWORD_MAX_LENGTH,
-    PROVIDER_TOKEN_MAX_LENGTH,
-    checked_email,
-    normalised_password,
-)
+from identity.addresses import EMAIL_MAX_LENGTH, checked_email
+from identity.policy import PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, normalised_password
 
 MOST_GENERATIONS = 2**31 - 1
 

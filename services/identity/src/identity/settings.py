@@ -71,6 +71,10 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
 
     redis_url: SecretStr = Field(description="Where tries per account are counted.")
     smtp_url: SecretStr = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
+    smtp_utf8: bool = Field(
+        default=False,
+        description="true: the mail server offers SMTPUTF8, so that addresses may have any letters.",
+    )
     mail_sender: str = Field(
         default="IrisVue <no-reply@irisvue.example>", description="Who mails come from, as `Name <address>`."
     )

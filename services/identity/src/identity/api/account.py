@@ -11,11 +11,13 @@ from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
+from identity.addresses import AddressNotMailable
 from identity.api.dependencies import (
     CurrentService,
     FreshlySignedIn,
     SignedIn,
     require_fresh_sign_in,
+    require_mailable,
     user_read,
 )
 from identity.policy import ConfirmationMissing, EmailTaken, FreshSignInNeeded
@@ -31,7 +33,9 @@ async def show_me(user: SignedIn) -> schemas.UserRead:
     return user_read(user)
 
 
-@router.patch("/me", responses=problems(Unauthorized, FreshSignInNeeded, EmailTaken, QuotaExceeded))
+@router.patch(
+    "/me", responses=problems(Unauthorized, FreshSignInNeeded, EmailTaken, QuotaExceeded, AddressNotMailable)
+)
 async def change_me(
     body: schemas.AccountChange, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.UserRead:
@@ -39,6 +43,7 @@ async def change_me(
 
     Needs a sign-in of the last five minutes. Asking for the present address takes an earlier request back.
     """
+    require_mailable(service, body.email)
     await service.limits.before_mail(str(user.id))
     async with service.unit_of_work() as uow:
         changed = await request_email_change(

@@ -10,6 +10,7 @@ from chassis.auth import CurrentPrincipal, Principal
 from chassis.problems import Unauthorized
 from chassis.service_auth import client_address
 from identity import schemas
+from identity.addresses import AddressNotMailable, is_mailable
 from identity.models import User
 from identity.policy import FreshSignInNeeded, ip_prefix
 from identity.repositories import Users
@@ -64,6 +65,12 @@ async def new_password_hash(service: Service, password: SecretStr, *, email: str
     return await service.hasher.hash_chosen(
         password.get_secret_value(), email=email, min_length=service.settings.password_min_length
     )
+
+
+def require_mailable(service: Service, email: str) -> None:
+    """Raise `AddressNotMailable` for a checked address that our mail server can't carry mail to."""
+    if not is_mailable(email, smtp_utf8=service.settings.smtp_utf8):
+        raise AddressNotMailable
 
 
 SignedIn = Annotated[User, Depends(signed_in)]

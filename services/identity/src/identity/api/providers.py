@@ -1,5 +1,7 @@
 """Signing in with Apple and Google, and Apple's notices."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from pydantic import SecretStr
 
@@ -9,6 +11,7 @@ from chassis.openapi import problems
 from chassis.problems import NotFound, Unauthorized
 from contracts.fields import AuthProvider
 from identity import schemas
+from identity.addresses import is_mailable
 from identity.api.dependencies import (
     CurrentDevice,
     CurrentService,
@@ -147,6 +150,8 @@ async def _google(service: Service, body: schemas.GoogleSignIn) -> ProvenIdentit
 async def _sign_in(
     service: Service, device: Device, identity: ProvenIdentity, grant: ObtainedGrant | None
 ) -> schemas.TokenResponse:
+    if identity.email is not None and not is_mailable(identity.email, smtp_utf8=service.settings.smtp_utf8):
+        identity = replace(identity, email=None, email_proved=False)
     authorized = await sign_in_with_provider(
         service.database,
         identity=identity,

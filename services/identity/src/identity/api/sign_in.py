@@ -13,16 +13,18 @@ from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
 from identity import schemas
+from identity.addresses import AddressNotMailable, email_key
 from identity.api.dependencies import (
     CurrentDevice,
     CurrentService,
     SignedIn,
     new_password_hash,
+    require_mailable,
     token_response,
     user_read,
 )
 from identity.pace import at_least
-from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword, email_key
+from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword
 from identity.repositories import Sessions, Users
 from identity.tokens import UnreadableRefreshToken
 from identity.use_cases.conceal_registration import register_or_conceal
@@ -39,9 +41,10 @@ CONCEALED_SECONDS = 0.05
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.post("/register", status_code=201, responses=problems(EmailTaken, WeakPassword))
+@router.post("/register", status_code=201, responses=problems(EmailTaken, WeakPassword, AddressNotMailable))
 async def register(body: schemas.Registration, service: CurrentService) -> schemas.UserRead:
     """Create an account."""
+    require_mailable(service, body.email)
     password_hash = await new_password_hash(service, body.password, email=body.email)
     now = service.clock.now()
     if service.settings.registration_disclosure == "tell":

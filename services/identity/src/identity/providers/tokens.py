@@ -12,7 +12,8 @@ from jwt import PyJWTError
 
 from chassis.clock import Clock
 from contracts.fields import AuthProvider
-from identity.policy import EMAIL_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, checked_email
+from identity.addresses import EMAIL_MAX_LENGTH, checked_email
+from identity.policy import PROVIDER_TOKEN_MAX_LENGTH
 from identity.providers.keys import ProviderKeys
 
 LEEWAY = timedelta(seconds=60)

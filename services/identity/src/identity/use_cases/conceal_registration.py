@@ -5,9 +5,10 @@ from datetime import datetime
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from contracts.fields import AuthProvider
+from identity.addresses import email_key
 from identity.mail_kinds import MailKind
 from identity.models import User
-from identity.policy import EmailTaken, email_key
+from identity.policy import EmailTaken
 from identity.repositories import Users
 from identity.use_cases.register_user import register_user
 from identity.use_cases.request_mail import request_mail

@@ -6,8 +6,8 @@ from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from contracts.fields import AuthProvider
 from contracts.identity import UserRegistered, UserVerified
+from identity.addresses import email_key
 from identity.models import User
-from identity.policy import email_key
 from identity.repositories import Users
 
 

@@ -8,10 +8,11 @@ from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from contracts.fields import RevocationReason
 from contracts.identity import SessionRevoked, UserActive
+from identity.addresses import email_key
 from identity.models import Session, User
 from identity.pace import at_least
 from identity.passwords import PasswordHasher
-from identity.policy import InvalidCredentials, email_key
+from identity.policy import InvalidCredentials
 from identity.repositories import SessionEnd, Sessions, Users
 from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession

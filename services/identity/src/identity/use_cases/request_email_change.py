@@ -5,9 +5,10 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import Unauthorized
+from identity.addresses import email_key
 from identity.mail_kinds import MailKind
 from identity.models import User
-from identity.policy import EmailTaken, email_key
+from identity.policy import EmailTaken
 from identity.repositories import Mails, Users
 from identity.use_cases.request_mail import request_mail
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from chassis.db import UnitOfWork
+from identity.addresses import email_key
 from identity.mail_kinds import MailKind
-from identity.policy import email_key
 from identity.repositories import Users
 from identity.use_cases.request_mail import request_mail
 

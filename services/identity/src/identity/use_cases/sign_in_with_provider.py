@@ -6,9 +6,9 @@ import structlog
 
 from chassis.db import Database, UnitOfWork
 from chassis.problems import ServiceUnavailable
+from identity.addresses import email_key
 from identity.mail_kinds import MailKind
 from identity.models import User
-from identity.policy import email_key
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from chassis.db import UnitOfWork
 from contracts.identity import UserVerified
+from identity.addresses import email_key
 from identity.mail_kinds import MailKind
 from identity.models import User
-from identity.policy import EmailTaken, InvalidMailToken, email_key
+from identity.policy import EmailTaken, InvalidMailToken
 from identity.repositories import Mails, Users
 from identity.tokens import capability_hash
 
