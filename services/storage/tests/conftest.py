@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from chassis.erasure import ErasureParticipation
@@ -48,7 +48,7 @@ class Pictures:
             "JPEG",
             exif=self.exif(orientation),
             comment=b"canary-comment",
-            icc_profile=b"harmless profile" * 8,
+            icc_profile=self.profile(),
             **options,
         )
         data = target.getvalue()
@@ -57,6 +57,25 @@ class Pictures:
             for marker, payload in ((0xE1, XMP), (0xED, b"Photoshop 3.0\x00canary-comment"))
         )
         return data[:2] + extra + data[2:] + BEHIND
+
+    def profile(self, text: str = "canary-comment") -> bytes:
+        """An sRGB profile that carries a text."""
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        words = text.encode("utf-16-be")
+        tag = b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(words), 28) + words
+        count = int.from_bytes(profile[128:132])
+        moved = b"".join(
+            profile[at : at + 4]
+            + struct.pack(">I", int.from_bytes(profile[at + 4 : at + 8]) + 12)
+            + profile[at + 8 : at + 12]
+            for at in range(132, 132 + 12 * count, 12)
+        )
+        tag += bytes(-len(tag) % 4)
+        entry = b"dmdd" + struct.pack(">II", len(profile) + 12, len(tag))
+        whole = (
+            profile[:128] + struct.pack(">I", count + 1) + moved + entry + profile[132 + 12 * count :] + tag
+        )
+        return struct.pack(">I", len(whole)) + whole[4:]
 
     def plain_jpeg(self, width: int = 64, height: int = 48) -> bytes:
         target = io.BytesIO()

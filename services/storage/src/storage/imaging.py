@@ -43,8 +43,8 @@ class SandboxLimits:
     """Bounds per picture, and how many pictures are decoded at once."""
 
     memory_bytes: int = 512 * 1024 * 1024
-    cpu_seconds: int = 5
-    wall_seconds: float = 20.0
+    cpu_seconds: int = 20
+    wall_seconds: float = 45.0
     pixels: int = 40_000_000
     output_bytes: int = 32 * 1024 * 1024
     processes: int = 2

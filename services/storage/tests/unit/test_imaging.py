@@ -244,13 +244,12 @@ async def started_process(sandbox: DecodingSandbox, pictures) -> asyncio.subproc
 
 def test_a_heic_picture_is_decoded_without_the_rights_of_root(pictures) -> None:
     script = """
-import os, sys, pi_heif
+import os, sys
 from storage.confinement import Limits, confine_worker, system_call_filter
-from storage.imaging_worker import _in_child, _warm
-pi_heif.register_heif_opener(thumbnails=False)
-pi_heif.options.DECODE_THREADS = 1
+from storage.examination import prepare
+from storage.imaging_worker import _in_child
 body, limits = sys.stdin.buffer.read(), Limits(512 << 20, 5, 40_000_000, 32 << 20)
-_warm(limits)
+prepare(limits)
 calls = system_call_filter()
 confine_worker()
 assert os.getuid() != 0
