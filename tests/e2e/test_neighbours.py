@@ -20,13 +20,16 @@ FOREIGN = {
 }
 KNOCK = """
 import socket, sys
-for address in sys.argv[1:]:
+from concurrent.futures import ThreadPoolExecutor
+def knock(address):
     host, port = address.rsplit(":", 1)
     try:
-        socket.create_connection((host, int(port)), 1).close()
+        socket.create_connection((host, int(port)), 2).close()
     except OSError:
-        continue
+        return
     print(address)
+with ThreadPoolExecutor(32) as threads:
+    list(threads.map(knock, sys.argv[1:]))
 """
 Docker = Callable[..., str]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from cluster import members, secret_values, variables
+from cluster import members, secret_values, strength, variables
 from cluster.errors import ClusterError
 
 HIGHEST_PORT = 65535
@@ -88,6 +88,7 @@ def load(path: Path) -> dict[str, str]:
     for name, variable in variables.variables().items():
         if variable.is_port and not (values[name].isdigit() and 0 < int(values[name]) <= HIGHEST_PORT):
             raise ClusterError(f"{name} in {path} must be a port number from 1 to 65535.")
+    strength.refuse_weak(values)
     return values
 
 

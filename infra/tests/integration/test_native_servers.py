@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import socket
+import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chassis.testing.eventually import eventually
-from cluster import env_file, leftovers
+from cluster import env_file, leftovers, variables
 from cluster.cli import main
 from cluster.layout import Layout
 from cluster.native.postgres import PostgresServer
@@ -33,6 +35,12 @@ def cluster(directory: Path, *arguments: str) -> int:
     return main(["--directory", str(directory), *arguments])
 
 
+def command_of(pid: int) -> str:
+    return subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+
+
 def test_servers_survive_a_second_up_and_a_killed_supervisor(directory: Path) -> None:
     layout = Layout.of(directory)
     up = ("up", "--only", "servers", "--mode", "native")
@@ -49,6 +57,26 @@ def test_servers_survive_a_second_up_and_a_killed_supervisor(directory: Path) ->
 
     assert cluster(directory, "down") == 0
     assert leftovers.processes_of(str(layout.var)) == []
+
+
+def test_no_secret_stands_where_others_could_read_it(directory: Path) -> None:
+    layout = Layout.of(directory)
+    secrets = [
+        value for name, value in env_file.load(layout.env_file).items() if variables.variables()[name].make
+    ]
+
+    assert cluster(directory, "up", "--only", "servers", "--mode", "native") == 0
+    pids = leftovers.processes_of(str(layout.var))
+    commands = [command_of(pid) for pid in pids]
+    configuration = (layout.var / "supervisord.conf").read_text()
+    assert cluster(directory, "down") == 0
+
+    assert not [secret for secret in secrets if secret in configuration]
+    assert not [secret for secret in secrets if any(secret in command for command in commands)]
+    for place in ("s3", "s3/data", "redis", "rabbitmq"):
+        assert stat.S_IMODE((layout.var / place).stat().st_mode) == 0o700, place
+    cookie = layout.var / "rabbitmq" / "home" / ".erlang.cookie"
+    assert cookie.read_text() == env_file.load(layout.env_file)["RABBITMQ_COOKIE"]
 
 
 async def test_down_ends_a_start_that_was_killed_half_way(directory: Path) -> None:

@@ -17,6 +17,7 @@ from cluster.environment import (
     role_password,
 )
 from cluster.members import SERVICES
+from cluster.strength import refuse_weak
 
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
 
@@ -29,7 +30,8 @@ class Bootstrap:
         self._network = network
 
     async def run(self) -> None:
-        """Prepare all three, side by side."""
+        """Prepare all three, side by side; in production weak secrets are a ClusterError."""
+        refuse_weak(self._values)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.postgres())
             tasks.create_task(self.rabbitmq())
