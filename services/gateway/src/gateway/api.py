@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
-from gateway.page import CONTENT_SECURITY_POLICY, render
 from gateway.wiring import Service
-
-_DOCUMENT_SECONDS = 60
 
 
 def health_routes(service: Service, version: str) -> APIRouter:
@@ -39,13 +35,13 @@ def own_routes(service: Service, app: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json")
-    async def openapi() -> Response:
-        document = await service.description.document(app.openapi())
-        return JSONResponse(document, headers={"Cache-Control": f"public, max-age={_DOCUMENT_SECONDS}"})
+    async def openapi(request: Request) -> Response:
+        await service.count_public(request.scope)
+        return (await service.description.documents(app.openapi())).openapi.answer(request)
 
     @router.get("/docs")
-    async def docs() -> Response:
-        document = await service.description.document(app.openapi())
-        return HTMLResponse(render(document), headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+    async def docs(request: Request) -> Response:
+        await service.count_public(request.scope)
+        return (await service.description.documents(app.openapi())).page.answer(request)
 
     return router

@@ -1,15 +1,19 @@
 """One OpenAPI document of everything that the door lets through, made of what the services say themselves."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import structlog
 
 from chassis.problems import describe
+from gateway.kept import KeptDocument
+from gateway.page import CONTENT_SECURITY_POLICY, render
 from gateway.routes import Access, Route, Upstream
 from gateway.upstreams import Upstreams
 
@@ -24,6 +28,23 @@ _DESCRIPTION = (
 Document = dict[str, Any]
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The description as JSON and as a page."""
+
+    openapi: KeptDocument
+    page: KeptDocument
+
+
+def _rendered(document: Document) -> Documents:
+    return Documents(
+        KeptDocument(json.dumps(document, separators=(",", ":")).encode(), "application/json"),
+        KeptDocument(
+            render(document).encode(), "text/html", {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        ),
+    )
 
 
 class Description:
@@ -41,23 +62,23 @@ class Description:
         self._routes = tuple(routes)
         self._public_url = public_url
         self._monotonic = monotonic
-        self._merged: Document | None = None
+        self._kept: Documents | None = None
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def document(self, own: Document) -> Document:
-        """Return the merged document; a service that does not answer is missing from it until it does."""
+    async def documents(self, own: Document) -> Documents:
+        """Return the documents; a service that does not answer is missing from them until it does."""
         async with self._lock:
-            if self._merged is None or self._monotonic() - self._fetched_at > FRESH_SECONDS:
+            if self._kept is None or self._monotonic() - self._fetched_at > FRESH_SECONDS:
                 found = await asyncio.gather(*(self._fetch(upstream) for upstream in Upstream))
                 documents = {
                     upstream: document for upstream, document in zip(Upstream, found, strict=True) if document
                 }
-                merged = merge(own, documents, self._routes, public_url=self._public_url)
+                kept = _rendered(merge(own, documents, self._routes, public_url=self._public_url))
                 if len(documents) < len(Upstream):
-                    return merged
-                self._merged, self._fetched_at = merged, self._monotonic()
-            return self._merged
+                    return kept
+                self._kept, self._fetched_at = kept, self._monotonic()
+            return self._kept
 
     async def _fetch(self, upstream: Upstream) -> Document | None:
         try:

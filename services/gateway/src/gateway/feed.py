@@ -31,7 +31,7 @@ class Revocation(BaseModel):
     """One ended session, and in how many seconds its last token has expired, by identity's clock."""
 
     session_id: UUID
-    expires_in: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    expires_in: float = Field(allow_inf_nan=False)
 
 
 class Page(BaseModel):
@@ -39,7 +39,7 @@ class Page(BaseModel):
 
     position: int
     revocations: list[Revocation]
-    complete: bool | None = None
+    complete: bool
 
 
 class FeedStale(TransientFault):
@@ -96,5 +96,5 @@ class RevocationFeed:
         for revocation in page.revocations:
             self._denylist.deny_session(revocation.session_id, expires_in=revocation.expires_in)
         self._position = page.position
-        if page.complete or (page.complete is None and not page.revocations):
+        if page.complete:
             self._known_until = asked_at

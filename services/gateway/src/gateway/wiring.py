@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
+from starlette.types import Scope
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.clock import Clock, SystemClock
@@ -17,10 +18,11 @@ from gateway.denylist import DenyList
 from gateway.documents import Description
 from gateway.feed import RevocationFeed
 from gateway.gate import Gate
+from gateway.headers import client_address
 from gateway.health import Vitals
 from gateway.limits import Limits
 from gateway.proxy import Proxy
-from gateway.routes import ROUTES, RoutingTable
+from gateway.routes import ROUTES, RateClass, RoutingTable
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
 from gateway.upstreams import Upstreams
@@ -54,9 +56,11 @@ class Service:
             issuer=settings.access_token_issuer,
             audience=settings.access_token_audience,
         )
+        self._gate = Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock)
+        self._trusted = settings.trusted_proxies
         self.proxy = Proxy(
             RoutingTable(ROUTES),
-            Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock),
+            self._gate,
             self.upstreams,
             trusted_proxies=settings.trusted_proxies,
             shares=settings.shares,
@@ -86,6 +90,10 @@ class Service:
                     part.remove_done_callback(self._end_with)
                     part.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
+
+    async def count_public(self, scope: Scope) -> None:
+        """Count a request for something that anybody may read; raises `QuotaExceeded`."""
+        await self._gate.count(RateClass.PUBLIC, scope, client_address(scope, self._trusted))
 
     def _end_with(self, part: "asyncio.Task[None]") -> None:
         """End the process with a part that ended: half a gateway would refuse everybody, and look alive."""

@@ -174,3 +174,33 @@ async def test_description_without_a_service_is_shorter_and_not_remembered(stage
     await stage.consent.start()
     async with stage.client.get("/openapi.json") as answer:
         assert "/api/v1/privacy/consent" in (await answer.json())["paths"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_documents_are_kept_as_bytes_and_counted(
+    open_stage: Any, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async with open_stage(limits='{"public": "20/minute"}') as stage:
+        for neighbour in (stage.identity, stage.consent, stage.storage):
+            neighbour.answers("GET", "/openapi.json", {"openapi": "3.1.0", "paths": {}})
+        async with stage.client.get(path) as answer:
+            assert answer.status == 200
+            assert answer.headers["RateLimit-Policy"].startswith('"public"')
+            body, tag = await answer.read(), answer.headers["ETag"]
+        # Whatever would make them anew is not needed any more.
+        monkeypatch.setattr("gateway.documents.merge", None)
+        monkeypatch.setattr("gateway.documents.render", None)
+        async with stage.client.get(path) as answer:
+            assert await answer.read() == body
+            assert answer.headers["ETag"] == tag
+        async with stage.client.get(path, headers={"If-None-Match": f'"x", W/{tag}'}) as answer:
+            assert answer.status == 304
+            assert answer.headers["ETag"] == tag
+            assert await answer.read() == b""
+        async with stage.client.get(path, headers={"If-None-Match": '"x"'}) as answer:
+            assert answer.status == 200
+        found = []
+        for _ in range(10):
+            async with stage.client.get(path) as answer:
+                found.append(answer.status)
+        assert found[-1] == 429
