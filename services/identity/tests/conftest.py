@@ -12,19 +12,15 @@ from email.policy import default
 import pytest
 from aiosmtpd.controller import Controller
 from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
-from chassis.consumer import Inbound, Outcome
-from chassis.erasure import ErasureParticipation
 from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
 from cluster.testing.platform import Platform
-from contracts.identity import IdentityErasureReported
-from identity.consumers import consumers
 from identity.main import create_api, install
 from identity.post import SmtpPost
 from identity.settings import IdentitySettings
-from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.send_mail import MailDelivery
 from identity.wiring import Service, open_service
 
 PASSWORD = "correct horse battery staple"
@@ -167,22 +163,13 @@ def mailbox(settings: IdentitySettings) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def post_office(service: Service, mailbox: Mailbox):
-    """Return a function that lets the worker's consumer send every mail that was asked for."""
+    """Return a function that sends every mail that is due."""
     sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{mailbox.port}"))
-    holdings = IdentityHoldings(service.database, farewell=timedelta(0))
-    participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
-    wired = consumers(replace(service, mail_sender=sender), participation)
-    inbound = Inbound(service.database, next(one for one in wired if one.queue == "identity.email"))
+    delivery = MailDelivery(service.database, sender, outage=timedelta(minutes=5))
 
     async def _send_all() -> list[str]:
-        outbox = service.database.tables.outbox
-        async with service.unit_of_work() as uow:
-            rows = await uow.session.scalars(
-                delete(outbox).where(outbox.c.type == "identity.mail.requested.v1").returning(outbox.c.body)
-            )
-            bodies = list(rows.all())
-        for body in bodies:
-            assert await inbound.process(body) is Outcome.DONE
+        while await delivery.work_once():
+            pass
         return [str(message["Subject"]) for message in mailbox.messages]
 
     return _send_all

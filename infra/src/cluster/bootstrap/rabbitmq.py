@@ -45,6 +45,9 @@ async def prepare_rabbitmq(
         )
         await _prepare_bindings(broker, vhost, topology.bindings())
         await _remove_stale_policies(broker, vhost)
+        for queue in topology.RETIRED_QUEUES:
+            for name in (queue, topology.dead_letter_queue(queue)):
+                await broker.delete(["queues", vhost, name])
 
 
 async def _prepare_user(broker: "_Management", vhost: str, service: str, password: str) -> None:

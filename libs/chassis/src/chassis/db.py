@@ -81,6 +81,7 @@ class UnitOfWork:
         self._database = database
         self._events: list[Event] = []
         self._after_commit: list[Callable[[], None]] = []
+        self._woken: set[str] = set()
 
     def publish(self, event: Event) -> None:
         """Announce `event` if, and only if, this unit of work commits."""
@@ -126,14 +127,20 @@ class UnitOfWork:
         )
         self.after_commit(lambda: notifications.wake(table))
 
+    def wake_on_commit(self, table: str) -> None:
+        """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""
+        self._woken.add(table)
+
     @property
     def tables(self) -> ChassisTables:
         """The chassis' tables of this service's schema."""
         return self._database.tables
 
     async def flush_events(self) -> None:
-        """Write the announced events into the outbox; called once, right before the commit."""
+        """Write the announced events into the outbox, and wake; called once, right before the commit."""
         await self.session.flush()
+        for table in sorted(self._woken):
+            await self.wake(table)
         if not self._events:
             return
         now = self._database.clock.now()

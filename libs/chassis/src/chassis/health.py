@@ -12,10 +12,12 @@ from chassis.openapi import problems
 from chassis.problems import NotFound, Problem, describe
 
 CHECK_SECONDS = 1.0
+OK, FAILING = "ok", "failing"
 # The public name of each part, as the health answers spell it.
 PARTS = {"db": "database", "redis": "redis", "broker": "broker", "storage": "storage"}
 
-HealthCheck = Callable[[], Awaitable[None]]
+HealthCheck = Callable[[], Awaitable[str | None]]
+"""Raises when a part does not answer; what it returns is told beside "ok"."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,16 +33,16 @@ class NotHealthy(Problem):
 
 
 async def run_check(name: str, check: HealthCheck) -> str:
-    """Return "ok" or "failing" for one part; the log says why."""
+    """Return "ok", with what the check has to tell, or "failing" for one part; the log says why."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await check()
+            told = await check()
     except (Exception, asyncio.CancelledError) as error:
         if isinstance(error, asyncio.CancelledError) and asked_to_stop():
             raise
         log.warning("health_check_failed", part=name, error=describe(error))
-        return "failing"
-    return "ok"
+        return FAILING
+    return f"{OK}: {told}" if told else OK
 
 
 def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
@@ -59,7 +61,7 @@ def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
     async def readiness() -> dict[str, Any]:
         states = await asyncio.gather(*(run_check(name, check) for name, check in checks.items()))
         parts = dict(zip(checks, states, strict=True))
-        failing = [name for name, state in parts.items() if state != "ok"]
+        failing = [name for name, state in parts.items() if state == FAILING]
         if failing:
             raise NotHealthy(f"Not answering: {', '.join(failing)}.", extra=parts)
         return {"status": "ready", **parts}
@@ -72,7 +74,7 @@ def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
     async def part_health(part: str) -> dict[str, str]:
         if part not in PARTS or part not in checks:
             raise NotFound("This process does not use that part.")
-        if await run_check(part, checks[part]) != "ok":
+        if await run_check(part, checks[part]) == FAILING:
             raise NotHealthy(f"Not answering: {part}.")
         return {"status": "healthy", "service": PARTS[part]}
 

@@ -37,7 +37,7 @@ class UserVerified(Event, type="identity.user.verified.v1"):
 
 
 class MailRequested(Event, type="identity.mail.requested.v1"):
-    """Identity asks its own worker to send a mail; address and link never travel, the worker makes them."""
+    """Retired: nobody publishes it any more. Identity used to ask its own worker for a mail by it."""
 
     mail_id: MailId
     kind: MailKind

@@ -94,7 +94,6 @@ SUBSCRIPTIONS = (
         ("identity.participant.joined.v1", "consent.participant.joined.v1", "storage.participant.joined.v1"),
     ),
     Subscription("identity.erase-user", "identity", (_USER_DELETED,)),
-    Subscription("identity.email", "identity", ("identity.mail.requested.v1",)),
     Subscription("consent.erase-user", "consent", (_USER_DELETED,)),
     Subscription("storage.erase-user", "storage", (_USER_DELETED,)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
@@ -105,6 +104,10 @@ SUBSCRIPTIONS = (
     ),
     Subscription("gateway.deny-sessions", "gateway", ("identity.session.revoked.v1",)),
 )
+
+
+RETIRED_QUEUES = ("identity.email",)
+"""Queues that nobody reads any more; what they held stands in the tables of their service."""
 
 
 def subscription(queue: str) -> Subscription:

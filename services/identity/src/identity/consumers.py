@@ -10,21 +10,16 @@ from contracts.envelope import Envelope
 from contracts.identity import (
     IdentityErasureReported,
     IdentityParticipantJoined,
-    MailRequested,
     UserDeleted,
 )
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.repositories import Participants
 from identity.use_cases.collect_report import collect_report
-from identity.use_cases.send_mail import send_mail
 from identity.wiring import Service
 
 
 def consumers(service: Service, participation: ErasureParticipation) -> list[Consumer]:
     """Return identity's queues and their handlers."""
-
-    async def on_mail_requested(uow: UnitOfWork, envelope: Envelope[MailRequested]) -> None:
-        await send_mail(uow, service.mail_sender, mail_id=envelope.data.mail_id, now=service.clock.now())
 
     async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
         event = envelope.data
@@ -32,7 +27,6 @@ def consumers(service: Service, participation: ErasureParticipation) -> list[Con
         await participation.accept(uow, erasure)
 
     return [
-        Consumer("identity.email", {MailRequested: on_mail_requested}),
         Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
         *_coordination(service),
     ]

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime
 from html import escape
+from uuid import UUID
+
+import idna
 
 from identity.mail_kinds import MailKind
 
@@ -119,10 +122,26 @@ LETTERS: dict[MailKind, Letter] = {
 }
 
 
+def on_the_wire(address: str) -> str:
+    """Return the address with its domain in A-labels (RFC 5891 §4); raises ValueError when it has none."""
+    local, _, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}@{idna.encode(domain, uts46=True).decode()}"
+
+
 def write(
-    kind: MailKind, *, sender: str, recipient: str, link: str | None, good_for: timedelta, now: datetime
+    kind: MailKind,
+    *,
+    mail_id: UUID,
+    sender: str,
+    recipient: str,
+    link: str | None,
+    good_for: timedelta,
+    now: datetime,
 ) -> EmailMessage:
-    """Return the mail, as text with an HTML alternative (RFC 2046 §5.1.4)."""
+    """Return the mail, as text with an HTML alternative (RFC 2046 §5.1.4); raises ValueError and the like.
+
+    However often it is written, it is the same message (RFC 5322 §3.6.4).
+    """
     letter = LETTERS[kind]
     sentences = [sentence.format(good_for=_spoken(good_for)) for sentence in letter.sentences]
     message = EmailMessage()
@@ -130,7 +149,7 @@ def write(
     message["From"] = sender
     message["To"] = recipient
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].rstrip(">"))
+    message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_text(letter, sentences, link))
     message.add_alternative(_html(letter, sentences, link), subtype="html")

@@ -28,6 +28,7 @@ from identity.repositories import (
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
+from identity.use_cases.send_mail import MailDelivery
 from identity.wiring import Service, open_service
 
 RECONCILE_LIMIT = 500
@@ -82,12 +83,16 @@ async def create_worker(settings: IdentitySettings) -> Worker:
     farewell = timedelta(minutes=settings.farewell_minutes)
     holdings = IdentityHoldings(service.database, farewell=farewell, revoker=service.providers.apple_grants)
     participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
+    mails = MailDelivery(
+        service.database, service.mail_sender, outage=timedelta(minutes=settings.mail_outage_minutes)
+    )
     return Worker(
         settings=settings,
         database=service.database,
         consumers=consumers(service, participation),
-        loops={"erasures": participation.run},
+        loops={"erasures": participation.run, "mails": mails.run},
         periodic=_periodic_work(service, participation),
+        checks={"mail": mails.check},
         announce=IdentityParticipantJoined.of(handles=("erasure",), version=settings.version),
         resources=resources,
     )

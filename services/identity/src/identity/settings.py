@@ -85,6 +85,9 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     reset_minutes: int = Field(
         default=15, ge=1, le=60, description="How long a link that sets a new password works."
     )
+    mail_outage_minutes: int = Field(
+        default=5, ge=1, description="How long no mail server may be there before the worker is not ready."
+    )
     farewell_minutes: int = Field(
         default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
     )

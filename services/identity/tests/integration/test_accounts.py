@@ -17,7 +17,7 @@ async def test_registering_returns_the_account_and_announces_it(client, service,
         "id", "email", "is_active", "is_verified", "created_at", "auth_provider", "updated_at",
     }  # fmt: skip
     assert (body["email"], body["is_active"], body["is_verified"]) == ("ada@example.org", True, False)
-    assert await events() == ["identity.user.registered.v1", "identity.mail.requested.v1"]
+    assert await events() == ["identity.user.registered.v1"]
 
 
 async def test_a_taken_address_is_refused_however_it_is_written(client, events):
@@ -27,13 +27,13 @@ async def test_a_taken_address_is_refused_however_it_is_written(client, events):
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "urn:irisvue:problem:email-taken"
     assert "example" not in answer.text.lower()
-    assert await events() == ["identity.user.registered.v1", "identity.mail.requested.v1"]
+    assert await events() == ["identity.user.registered.v1"]
 
 
 async def test_of_twenty_sign_ups_at_once_one_wins(client, events):
     answers = await asyncio.gather(*(register(client) for _ in range(20)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
-    assert await events() == ["identity.user.registered.v1", "identity.mail.requested.v1"]
+    assert await events() == ["identity.user.registered.v1"]
 
 
 @pytest.mark.parametrize(

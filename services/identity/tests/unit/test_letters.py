@@ -1,19 +1,22 @@
 """What mails say: in text and in HTML alike, for every kind, and true."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from identity.letters import LETTERS, write
+from identity.letters import LETTERS, on_the_wire, write
 from identity.mail_kinds import MailKind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MAIL_ID = UUID("01970000-0000-7000-8000-000000000001")
 LINK = "https://app.example/reset-password#token=a&b"
 
 
 def written(kind, *, good_for=timedelta(minutes=15)):
     return write(
         kind,
+        mail_id=MAIL_ID,
         sender="IrisVue <no-reply@irisvue.example>",
         recipient="ada@example.org",
         link=LINK if LETTERS[kind].path else None,
@@ -31,7 +34,7 @@ def test_every_kind_of_mail_is_written_in_text_and_in_html(kind):
     message = written(kind)
     text, html = parts(message)
     assert (message["To"], message["Auto-Submitted"]) == ("ada@example.org", "auto-generated")
-    assert message["Message-ID"].endswith("@irisvue.example>")
+    assert message["Message-ID"] == f"<{MAIL_ID}@irisvue.example>"
     assert (LINK in text) is bool(LETTERS[kind].path)
     assert ("#token=a&amp;b" in html) is bool(LETTERS[kind].path)
     for sentence in LETTERS[kind].sentences:
@@ -55,3 +58,16 @@ def test_every_kind_of_mail_is_written_in_text_and_in_html(kind):
 def test_a_mail_says_how_long_its_link_is_good(good_for, said):
     for part in parts(written(MailKind.RESET_PASSWORD, good_for=good_for)):
         assert f"The link works once, for {said}." in part
+
+
+@pytest.mark.parametrize(
+    ("address", "wire"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("jöran@example.org", "jöran@example.org"),
+    ],
+)
+def test_domains_go_over_the_wire_in_a_labels(address, wire):
+    assert on_the_wire(address) == wire

@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.tables import on_erase
+from chassis.tables import lease_check, on_erase
 from identity.models.base import Base
 
 
@@ -15,7 +15,8 @@ class Mail(Base):
 
     __tablename__ = "mails"
     __table_args__ = (
-        Index("ix_mails_unsent", "requested_at", postgresql_where=text("settled_at IS NULL")),
+        Index("ix_mails_unsent", "next_attempt_at", postgresql_where=text("settled_at IS NULL")),
+        lease_check(),
         {"info": on_erase("delete")},
     )
 
@@ -28,6 +29,11 @@ class Mail(Base):
     requested_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     refused: Mapped[bool] = mapped_column(server_default=text("false"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    lease_token: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(String(200))
 
 
 class MailToken(Base):

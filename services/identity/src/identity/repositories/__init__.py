@@ -2,7 +2,7 @@
 
 from identity.repositories.erasures import Erasures
 from identity.repositories.keys import SigningKeys
-from identity.repositories.mail import Mails
+from identity.repositories.mail import MAILS, UNSETTLED, Mails
 from identity.repositories.participants import Participants
 from identity.repositories.passkeys import PasskeyChallenges, Passkeys
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
@@ -11,6 +11,8 @@ from identity.repositories.sessions import LiveSince, SessionEnd, Sessions
 from identity.repositories.users import Users
 
 __all__ = [
+    "MAILS",
+    "UNSETTLED",
     "AppleGrants",
     "Erasures",
     "LiveSince",

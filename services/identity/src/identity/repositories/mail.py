@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.mail_kinds import MailKind
@@ -19,6 +20,10 @@ _WITH_LINK = (
 )
 
 
+MAILS = cast("Table", Mail.__table__)
+UNSETTLED = MAILS.c.settled_at.is_(None)
+
+
 class Mails:
     """Mails and their tokens."""
 
@@ -28,10 +33,6 @@ class Mails:
     def add(self, mail: Mail) -> None:
         """Insert a mail."""
         self._session.add(mail)
-
-    async def lock(self, mail_id: UUID) -> Mail | None:
-        """Return the mail, locked until the transaction ends."""
-        return await self._session.get(Mail, mail_id, with_for_update=True)
 
     async def unsettled(self, *, before: datetime, limit: int) -> Sequence[Mail]:
         """Return mails asked for before that moment and neither sent nor refused, oldest first."""
@@ -55,18 +56,15 @@ class Mails:
         statement = select(func.count()).select_from(Mail).where(Mail.user_id == user_id)
         return int(await self._session.scalar(statement) or 0)
 
-    async def add_token(self, token: MailToken, *, as_of: datetime) -> None:
-        """Insert a token, unless its account was changed since `as_of`.
+    def add_token(self, token: MailToken) -> None:
+        """Insert the right that a link carries."""
+        self._session.add(token)
 
-        Whoever made old links useless while this one was on its way to the mail server meant it as well.
-        """
-        unchanged = (
-            select(User.id)
-            .where(User.id == token.user_id, User.updated_at == as_of)
-            .with_for_update(read=True, key_share=True)
-        )
-        if await self._session.scalar(unchanged) is not None:
-            self._session.add(token)
+    async def let_erasure_begin(self, tasks: Table, user_id: UUID) -> None:
+        """Make the erasure of a person due whose last mail has left."""
+        now = func.clock_timestamp()
+        open_task = (tasks.c.user_id == user_id) & (tasks.c.next_attempt_at > now)
+        await self._session.execute(update(tasks).where(open_task).values(next_attempt_at=now))
 
     async def take_token(
         self, token_hash: str, *, purposes: Sequence[str], now: datetime
@@ -102,12 +100,12 @@ class Mails:
     async def drop_tokens(self, user_id: UUID, *, kinds: Sequence[MailKind] = _WITH_LINK) -> None:
         """Make a person's open links useless, and send none that was asked for before this moment.
 
-        A mail that is being sent now is not waited for; see `add_token`.
+        The caller has locked the account. A mail that is being sent now may still arrive; its link is dead.
         """
         waiting = (
             select(Mail.id)
             .where(Mail.user_id == user_id, Mail.settled_at.is_(None), Mail.kind.in_(kinds))
-            .with_for_update(skip_locked=True)
+            .with_for_update()
         )
         await self._session.execute(delete(Mail).where(Mail.id.in_(waiting)))
         await self._session.execute(

@@ -67,6 +67,11 @@ class Users:
         """Return the account, locked until the transaction ends."""
         return await self._session.scalar(_LOCKED, {"user_id": user_id})
 
+    async def share(self, user_id: UUID) -> User | None:
+        """Return the account; until the transaction ends nobody else locks it."""
+        statement = select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
+        return await self._session.scalar(statement)
+
     async def lock_owner_of(self, session_id: UUID) -> User | None:
         """Return the account that a session belongs to, locked until the transaction ends."""
         owner = select(Session.user_id).where(Session.id == session_id).scalar_subquery()
