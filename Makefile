@@ -13,7 +13,7 @@ mode ?= $(MODE)
 DATABASES := identity consent storage
 
 .PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
-	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings secrets advisories pin
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -30,6 +30,8 @@ status: .venv/.installed ## Show what runs and whether it is ready
 	@$(CLUSTER) status
 logs: .venv/.installed ## Follow the logs (s=identity: only that service)
 	@$(CLUSTER) logs $(s)
+pin: .venv/.installed ## Write into .env which images the tags of compose.yaml mean today, by digest
+	@$(CLUSTER) pin
 reset: .venv/.installed ## Stop everything and delete all data (CONFIRM=yes: without asking)
 	@$(CLUSTER) reset
 demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
@@ -66,6 +68,11 @@ types: .venv/.installed ## Check types
 	.venv/bin/mypy $(SOURCES) benchmarks
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
+
+secrets: .venv/.installed ## Search the repository for secrets
+	infra/bin/secrets
+advisories: ## Look the locked packages up in a database of known vulnerabilities, where it can be asked
+	infra/bin/advisories
 
 ##@ Generated files
 schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breaking change

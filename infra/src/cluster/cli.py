@@ -57,6 +57,7 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
         "env": commands.env,
         "settings": commands.settings,
+        "pin": commands.pin,
     }
     return run[options.command]()
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     bootstrap = commands.add_parser("bootstrap", help="prepare PostgreSQL, RabbitMQ and S3")
     bootstrap.add_argument("--inside-compose", action="store_true")
     commands.add_parser("env", help="create or complete .env")
+    commands.add_parser("pin", help="write the digests of the images into .env")
     commands.add_parser("settings", help="write what follows from the services' Settings classes")
     revise = commands.add_parser("revision", help="write a migration from a service's models")
     revise.add_argument("schema")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from cluster import catalogue, compose_environment, engine, env_file, state, table
+from cluster import catalogue, compose_environment, engine, env_file, images, state, table
 from cluster.bootstrap import Bootstrap
 from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
@@ -35,6 +35,13 @@ class Commands:
         catalogue.settings.cache_clear()
         (self._layout.checkout / ".env.example").write_text(env_file.example())
         compose_environment.rewrite(self._layout.checkout / "compose.yaml")
+        return 0
+
+    def pin(self) -> int:
+        """Write into `.env` which images the tags of compose.yaml mean today, by digest."""
+        self.env()
+        for name, image in images.pin(self._layout).items():
+            self._progress.say(f"{name}={image}")
         return 0
 
     def env(self) -> int:

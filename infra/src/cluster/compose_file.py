@@ -33,6 +33,13 @@ def variables_of(path: Path) -> set[str]:
     return {match["name"] for match in OPENING.finditer(text) if match["name"]}
 
 
+def defaults_of(path: Path, *, suffix: str) -> dict[str, str]:
+    """Return the default of every variable of `path` whose name ends so."""
+    text = path.read_text()
+    found = (match for match in OPENING.finditer(text) if match["name"] and match["name"].endswith(suffix))
+    return {match["name"]: _until_closed(text[match.end() :])[0] for match in found}
+
+
 def _filled(node: Any, values: Mapping[str, str]) -> Any:
     if isinstance(node, dict):
         return {key: _filled(value, values) for key, value in node.items()}

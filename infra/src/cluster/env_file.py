@@ -55,8 +55,18 @@ def ensure(path: Path, *, given: Mapping[str, str] | None = None, port_offset: i
             path.read_text().rstrip("\n") + "\n\n" + _full_text(added, header="# Added by a newer version."),
         )
     if present and present.get(variables.PUBLIC_KEYS, public) != public:
-        _replace(path, variables.PUBLIC_KEYS, public)
+        replace(path, {variables.PUBLIC_KEYS: public})
     return list(added)
+
+
+def replace(path: Path, values: Mapping[str, str]) -> None:
+    """Give names that `path` has already new values; the rest stays as it is."""
+    lines = path.read_text().splitlines()
+    for position, line in enumerate(lines):
+        name = line.partition("=")[0]
+        if name in values:
+            lines[position] = f"{name}={_quoted(values[name])}"
+    _write(path, "\n".join(lines) + "\n")
 
 
 def read(path: Path) -> dict[str, str]:
@@ -96,8 +106,9 @@ def _refuse_unknown(path: Path, values: Mapping[str, str]) -> None:
     """Raise a ClusterError for a name that looks like a setting of ours and would be overlooked."""
     known = variables.variables()
     prefixes = tuple(f"{service.upper()}_" for service in members.SERVICES)
-    for name in values:
-        if name in known or name in variables.RETIRED or not name.startswith(prefixes):
+    for name, value in values.items():
+        # An earlier version wrote names, without values, that mean nothing any more.
+        if name in known or not value or not name.startswith(prefixes):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"do you mean {near[0]}?" if near else "see .env.example for the names that are."
@@ -139,12 +150,6 @@ def _quoted(value: str) -> str:
     if "'" in value:
         raise ClusterError("A value of .env can't contain a single quote.")
     return f"'{value}'"
-
-
-def _replace(path: Path, name: str, value: str) -> None:
-    lines = path.read_text().splitlines()
-    kept = [f"{name}={_quoted(value)}" if line.startswith(f"{name}=") else line for line in lines]
-    _write(path, "\n".join(kept) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

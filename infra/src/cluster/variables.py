@@ -33,8 +33,6 @@ class Group:
 
 
 PUBLIC_KEYS = "SERVICE_PUBLIC_KEYS"
-# Names that an older version wrote into `.env` and that mean nothing any more.
-RETIRED: frozenset[str] = frozenset()
 
 
 def _general() -> Group:

@@ -165,6 +165,16 @@ def test_only_one_network_leads_outside() -> None:
     assert "_0_" in networks["management"]["name"]
 
 
+def test_every_image_can_be_pinned(values: dict[str, str]) -> None:
+    tags = compose_file.defaults_of(COMPOSE, suffix="_IMAGE")
+    pinned = {name: f"{tag}@sha256:{'0' * 64}" for name, tag in tags.items()}
+    services = compose_file.services(COMPOSE, values | pinned)
+
+    builds = [service["build"]["args"] for service in services.values() if "build" in service]
+    used = {service["image"] for service in services.values() if "build" not in service}
+    assert used | {build["PYTHON_IMAGE"] for build in builds} == set(pinned.values())
+
+
 def test_missing_variable_stops_compose_with_its_name(values: dict[str, str]) -> None:
     del values["REDIS_ADMIN_PASSWORD"]
 

@@ -78,6 +78,14 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(tmp_path: Path, writ
         env_file.load(path)
 
 
+def test_name_without_value_that_an_earlier_version_wrote_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    env_file.ensure(path)
+    path.write_text(path.read_text() + "IDENTITY_FORGOTTEN=\n")
+
+    env_file.load(path)
+
+
 def test_names_of_other_programs_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env_file.ensure(path)
