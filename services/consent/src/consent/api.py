@@ -10,19 +10,28 @@ from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import Forbidden, NotFound
 from chassis.service_auth import client_address, require_service
+from consent.examples import (
+    ANSWER,
+    BIOMETRIC_STATUS,
+    CONSENT,
+    CONSENT_TEXTS,
+    CONSENTS,
+    JURISDICTION,
+    RETENTION_SCHEDULE,
+    WITHDRAWN,
+    example,
+)
 from consent.policy import resolve_hints, utc_day
+from consent.requests import Code, GrantRequest, KnownConsentType, canonical_json
 from consent.schemas import (
     BiometricStatus,
-    Code,
     ConsentAnswer,
     ConsentList,
     ConsentRead,
     ConsentTextsRead,
-    GrantRequest,
     JurisdictionRead,
     RetentionOfJurisdiction,
     RetentionSchedule,
-    canonical_json,
 )
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
@@ -39,7 +48,6 @@ from consent.use_cases.list_consents import PageNotFound, list_consents
 from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
 from consent.use_cases.withdraw_consent import ConsentNotFound, withdraw_consent
 from consent.wiring import Service
-from contracts.fields import ConsentType
 
 PAGE = 100
 LARGEST_PAGE = 200
@@ -56,7 +64,11 @@ async def _service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(_service)]
 
 
-@public.get("/jurisdiction", summary="Which laws hold for the caller, and what they ask for")
+@public.get(
+    "/jurisdiction",
+    summary="Which laws hold for the caller, and what they ask for",
+    responses=example(JURISDICTION),
+)
 async def get_jurisdiction(
     request: Request,
     service: CurrentService,
@@ -77,7 +89,7 @@ async def get_jurisdiction(
 @public.get(
     "/consent",
     summary="Every consent of the caller, newest first, withdrawn ones too",
-    responses=problems(PageNotFound),
+    responses=example(CONSENTS) | problems(PageNotFound),
 )
 async def get_consents(
     service: CurrentService,
@@ -99,7 +111,8 @@ async def get_consents(
     "/consent",
     status_code=201,
     summary="Agree to one purpose under its current text",
-    responses=problems(
+    responses=example(CONSENT, status=201)
+    | problems(
         ProveAddressFirst,
         JurisdictionUnknown,
         StricterJurisdictionHolds,
@@ -139,7 +152,11 @@ async def post_consent(
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
 
 
-@public.get("/consent/biometric-status", summary="Whether pictures may be taken now")
+@public.get(
+    "/consent/biometric-status",
+    summary="Whether pictures may be taken now",
+    responses=example(BIOMETRIC_STATUS),
+)
 async def get_biometric_status(service: CurrentService, principal: CurrentPrincipal) -> BiometricStatus:
     """Answer from the gate and the consent that holds it open."""
     now = service.clock.now()
@@ -153,7 +170,7 @@ async def get_biometric_status(service: CurrentService, principal: CurrentPrinci
 @public.post(
     "/consent/{consent_id}/withdraw",
     summary="No longer agree; no reason is asked for",
-    responses=problems(ConsentNotFound),
+    responses=example(WITHDRAWN) | problems(ConsentNotFound),
 )
 async def post_withdrawal(
     consent_id: UUID, service: CurrentService, principal: CurrentPrincipal
@@ -167,10 +184,10 @@ async def post_withdrawal(
 @public.get(
     "/consent-texts/{jurisdiction}/{consent_type}",
     summary="The texts people agree to",
-    responses=problems(NotFound),
+    responses=example(CONSENT_TEXTS) | problems(NotFound),
 )
 async def get_consent_texts(
-    jurisdiction: str, consent_type: ConsentType, service: CurrentService
+    jurisdiction: str, consent_type: KnownConsentType, service: CurrentService
 ) -> ConsentTextsRead:
     """Show the current and the earlier texts with their versions and digests."""
     regime = service.rulebook.regimes.get(jurisdiction.lower())
@@ -179,7 +196,11 @@ async def get_consent_texts(
     return ConsentTextsRead.of(regime, consent_type, utc_day(service.clock.now()))
 
 
-@public.get("/retention-schedule", summary="How long what is kept, and how it is destroyed")
+@public.get(
+    "/retention-schedule",
+    summary="How long what is kept, and how it is destroyed",
+    responses=example(RETENTION_SCHEDULE),
+)
 async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     """Show the schedule per jurisdiction, and for each row whether it is enforced."""
     day = utc_day(service.clock.now())
@@ -191,9 +212,9 @@ async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     "/consents/{user_id}/{consent_type}",
     dependencies=[Depends(require_service("storage", "gateway"))],
     summary="Whether a person's consent is live at this moment",
-    responses=problems(Forbidden),
+    responses=example(ANSWER) | problems(Forbidden),
 )
-async def get_answer(user_id: UUID, consent_type: ConsentType, service: CurrentService) -> ConsentAnswer:
+async def get_answer(user_id: UUID, consent_type: KnownConsentType, service: CurrentService) -> ConsentAnswer:
     """Answer from the gate itself; never cached, here or on the way."""
     return await answer_consent_question(
         service.database,

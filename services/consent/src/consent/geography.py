@@ -7,7 +7,7 @@ from typing import Any
 import maxminddb
 import structlog
 
-from consent.policy import Place
+from consent.policy import Place, read_place
 from consent.rulebook import Rulebook
 
 log = structlog.get_logger(__name__)
@@ -18,7 +18,7 @@ class Geography:
 
     def __init__(self, path: Path | None, rulebook: Rulebook) -> None:
         self._path = path
-        self._region_names = rulebook.region_names
+        self._rulebook = rulebook
         self._reader: maxminddb.Reader | None = None
         self._version: tuple[int, int] | None = None
         if path is not None:
@@ -60,8 +60,10 @@ class Geography:
         country, region = _codes_in(record)
         if not country:
             return None
-        region = self._region_names.get(country, {}).get(region or "", region)
-        return Place(country, region.upper() if region and len(region) <= len("QLD") else None)
+        place = read_place(self._rulebook, country, region)
+        # Some files spell regions out.
+        named = self._rulebook.region_names.get(place.country or "", {}).get(region or "")
+        return Place(place.country, named) if named else place
 
 
 def _version_of(path: Path) -> tuple[int, int]:

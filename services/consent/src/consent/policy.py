@@ -10,7 +10,6 @@ from uuid import UUID
 
 from consent.rulebook import ConsentText, Duties, Regime, RetentionItem, Rulebook, Ruleset
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
 _REGION = re.compile(r"[A-Z0-9]{1,3}")
 
 
@@ -57,29 +56,43 @@ class Requirements:
 
 
 def read_place(rulebook: Rulebook, country: str | None, region: str | None) -> Place:
-    """Read what a device says of itself, tolerantly: `de`, `EL`, `US-IL`; what can't be read is unknown."""
-    country_code = (country or "").strip().upper()
-    country_code = rulebook.aliases.get(country_code, country_code)
-    region_code = (region or "").strip().upper().removeprefix(f"{country_code}-")
-    known_country = country_code if _COUNTRY.fullmatch(country_code) else None
-    return Place(known_country, region_code if known_country and _REGION.fullmatch(region_code) else None)
+    """Read what a device says of itself, tolerantly: `de`, `DEU`, `EL`, `US-IL`, `GB-ENG`, `PR`.
+
+    Codes are those of ISO 3166-1 and 3166-2; a territory that has a code of its own is part of the country
+    whose laws it has. What can't be read is unknown.
+    """
+    code, _, suffix = _letters(country).partition("-")
+    country_code, _, territory = rulebook.country(code).partition("-")
+    if country_code not in rulebook.known_countries:
+        return Place(None, None)
+    head, _, tail = _letters(region).partition("-")
+    named = tail if tail and rulebook.country(head) == country_code else _letters(region)
+    readable = (part for part in (territory, named, suffix) if _REGION.fullmatch(part))
+    return Place(country_code, next(readable, None))
+
+
+def _letters(code: str | None) -> str:
+    return (code or "").strip().upper().replace("_", "-")
 
 
 def resolve(rulebook: Rulebook, *, device: Place | None, network: Place | None, day: date) -> Resolution:
     """Find the regimes of a person; total.
 
     What the device says leads. Where the network says something else the person gets the laws of both
-    places: a network address may add protection, never take any away.
+    places: a network address may add protection, never take any away. A device that names a place that can't
+    be read may be anywhere: it gets the union of the strictest, and rests on nothing but that default.
     """
-    places = [place for place in (device, network) if place is not None and place.country is not None]
-    if device is not None and device not in places:
-        # The device named a place that can't be read: the default regimes, and those of its network too.
-        places.insert(0, device)
-    leading = places[0] if places else Place(None, None)
     table = rulebook.territories(day)
-    codes = {code for place in places or [leading] for code in table.regimes(place.country, place.region)}
-    source = Source.DEVICE if device is not None else Source.IP if places else Source.DEFAULT
-    return Resolution(strictest_first(rulebook, codes, day), leading, source, table.digest)
+    places = [place for place in (device, network) if place is not None and place.country is not None]
+    codes = {code for place in places for code in table.regimes(place.country, place.region)}
+    unreadable = device is not None and device.country is None
+    if unreadable:
+        codes.update(table.unreadable)
+    if unreadable or not places:
+        source, leading = Source.DEFAULT, Place(None, None)
+    else:
+        source, leading = Source.IP if device is None else Source.DEVICE, places[0]
+    return Resolution(strictest_first(rulebook, codes or table.default, day), leading, source, table.digest)
 
 
 def resolve_hints(

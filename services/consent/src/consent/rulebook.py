@@ -133,9 +133,13 @@ class Subdivided(_Data):
 
 
 class Territories(_Dated):
-    """Which regimes hold where during one period."""
+    """Which regimes hold where during one period.
+
+    `default` is for who says nothing of where they are, `unreadable` for who says what can't be read.
+    """
 
     default: tuple[str, ...]
+    unreadable: tuple[str, ...]
     countries: dict[str, tuple[str, ...]]
     subdivided: dict[str, Subdivided]
 
@@ -152,12 +156,24 @@ class Rulebook(_Data):
 
     tables: tuple[Territories, ...]
     aliases: dict[str, str]
+    alpha_3: dict[str, str]
     region_names: dict[str, dict[str, str]]
     regimes: dict[str, Regime]
 
     def territories(self, day: date) -> Territories:
         """Return the map of the world in force on `day`."""
         return _in_force(self.tables, day)
+
+    @cached_property
+    def known_countries(self) -> frozenset[str]:
+        """Every ISO 3166-1 alpha-2 code, and what a table maps beside them."""
+        mapped = (code for table in self.tables for code in table.countries)
+        return frozenset(self.alpha_3.values()).union(mapped)
+
+    def country(self, code: str) -> str:
+        """Return the code that this one stands for, upper case; `US-PR` for a territory of a country."""
+        two = self.alpha_3.get(code, code)
+        return self.aliases.get(two, two)
 
     @model_validator(mode="after")
     def _every_name_resolves(self) -> Self:
@@ -191,7 +207,7 @@ def _in_force(entries: tuple[_Entry, ...], day: date) -> _Entry:
 
 
 def _codes(table: Territories) -> set[str]:
-    places = [table.default, *table.countries.values()]
+    places = [table.default, table.unreadable, *table.countries.values()]
     for entry in table.subdivided.values():
         places += [entry.otherwise, *entry.regions.values()]
     return {code for place in places for code in place}

@@ -1,63 +1,14 @@
-"""What the API takes and gives; rows never leave the service."""
+"""What the API gives; what it takes is in `requests`. Rows never leave the service."""
 
-import json
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, Field
 
 from consent.policy import Consent, ConsentStatus, Requirements, Resolution, Source, enforcement_of
 from consent.rulebook import ConsentText, Regime, RetentionItem, Rulebook
 from contracts.fields import ConsentType
-
-MAX_METADATA_BYTES = 4096
-
-
-def _small_enough(value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-    if value is None:
-        return None
-    try:
-        size = len(canonical_json(value))
-    except ValueError:
-        # Python's message would quote the number.
-        raise ValueError("metadata may only hold numbers that JSON has") from None
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
-    return value
-
-
-def canonical_json(value: dict[str, JsonValue]) -> str:
-    """Return the one spelling of a JSON object, in ASCII; raises ValueError for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-Code = Annotated[
-    str | None, Field(max_length=64, description="Where the person is (ISO 3166), as the device knows it.")
-]
-
-
-class GrantRequest(BaseModel):
-    """A person agrees to one purpose, having been shown one version of its text."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    consent_type: ConsentType
-    jurisdiction: str = Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]{1,31}$", description="Read case-insensitively."
-    )
-    consent_text_version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")
-    metadata: Annotated[dict[str, JsonValue] | None, AfterValidator(_small_enough)] = Field(
-        default=None, description="What the app wants on record, at most 4096 bytes; erased with the person."
-    )
-
-    country_code: Code = None
-    state_code: Code = None
-
-    @field_validator("jurisdiction")
-    @classmethod
-    def _lower_case(cls, value: str) -> str:
-        return value.lower()
 
 
 class ConsentRead(BaseModel):

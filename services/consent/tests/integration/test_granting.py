@@ -176,6 +176,64 @@ async def test_a_malformed_grant_changes_nothing_and_is_not_echoed(person, admin
     assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 0
 
 
+@pytest.mark.parametrize("literal", ["false", "0", "1", '"no"', '"yes"', '"true"', "null", "[]", "1.0"])
+async def test_a_no_or_anything_else_than_true_is_never_a_yes(person, ask, admin, literal) -> None:
+    ann = person()
+    answer = await send(ann, a_grant(granted=literal))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "granted"
+    assert "refusals can't be recorded yet" in answer.json()["detail"]
+    assert (await ask(ann.id, "marketing")).json()["granted"] is False
+    assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 0
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        {"explicit_consent": "false"},
+        {"explicit_consent": '"No"'},
+        {"Consent": "0"},
+        {"agreed": "null"},
+        {"accepted": '" false "'},
+        {"withdrawn": "true"},
+        {"refused": '"yes"'},
+        {"opt_out": "1"},
+        {"metadata": '{"explicit_consent":false}'},
+        {"metadata": '{"declined":true}'},
+    ],
+)
+async def test_a_field_that_contradicts_the_grant_refuses_it(person, ask, admin, contradiction) -> None:
+    ann = person()
+    answer = await send(ann, a_grant(**contradiction))
+    assert answer.status_code == 422
+    assert "says no" in answer.json()["detail"]
+    assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 0
+
+
+async def test_what_agrees_with_the_grant_or_says_nothing_about_it_does_not_stop_it(person) -> None:
+    for more in (
+        {"granted": "true"},
+        {"explicit_consent": "true", "withdrawn": "false", "user_agent": '"no"', "metadata": '{"no":"no"}'},
+    ):
+        answer = await send(person(), a_grant(**more))
+        assert (answer.status_code, answer.json()["granted"]) == (201, True)
+
+
+@pytest.mark.parametrize("spelling", ["MARKETING", " Marketing ", "marketing"])
+async def test_a_purpose_is_read_case_insensitively(person, spelling) -> None:
+    ann = person()
+    assert (await ann.agree(spelling)).json()["consent_type"] == "marketing"
+    shown = await ann.call("GET", f"/consent-texts/gdpr/{spelling.strip()}")
+    assert (shown.status_code, shown.json()["consent_type"]) == (200, "marketing")
+
+
+@pytest.mark.parametrize("unknown", ["biometrics", "", 7, None, ["marketing"]])
+async def test_the_error_for_an_unknown_purpose_names_the_known_ones(person, unknown) -> None:
+    answer = await person().agree(unknown)
+    assert answer.status_code == 422
+    assert "one of: biometric_capture, data_processing, marketing" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "literal",
     ['{"a":"nul \\u0000"}', '{"a":"half a \\ud800 pair"}', '{"👁":{"deep":[1,null,0.5]}}', "{}", "null"],

@@ -36,7 +36,11 @@ REQUIREMENTS = {
         ("country_code=US", ["us_strict", "bipa", "cubi", "ccpa"], "US", None),
         ("country_code=GB", ["uk_gdpr"], "GB", None),
         ("country_code=BR", ["generic"], "BR", None),
-        ("country_code=nowhere&unknown=1", ["generic"], None, None),
+        ("country_code=USA&state_code=IL", ["bipa"], "US", "IL"),
+        ("country_code=US-IL", ["bipa"], "US", "IL"),
+        ("country_code=DEU", ["gdpr"], "DE", None),
+        ("country_code=GB-ENG", ["uk_gdpr"], "GB", "ENG"),
+        ("country_code=PR", ["us_strict", "bipa", "cubi", "ccpa"], "US", "PR"),
     ],
 )
 async def test_the_device_says_where_it_is(client, query, jurisdictions, country, region) -> None:
@@ -48,6 +52,14 @@ async def test_the_device_says_where_it_is(client, query, jurisdictions, country
     assert body["source"] == "device"
     assert body["consent_requirements"].keys() >= REQUIREMENTS
     assert {name: body[name] for name in body["consent_requirements"]} == body["consent_requirements"]
+
+
+async def test_a_place_that_can_not_be_read_gets_the_strictest_of_all(client) -> None:
+    body = (await client.get("/api/v1/privacy/jurisdiction?country_code=nowhere&unknown=1")).json()
+    assert (body["jurisdiction"], body["source"]) == ("us_strict", "default")
+    assert (body["detected_country"], body["detected_region"]) == (None, None)
+    assert body["written_consent"] is body["data_minimization"] is body["opt_out_right"] is True
+    assert body["retention_days"] == 365
 
 
 @pytest.mark.parametrize("query", ["", "?country_code=", "?country_code=%20&state_code=IL"])

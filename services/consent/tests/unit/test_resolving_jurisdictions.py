@@ -17,6 +17,8 @@ def codes(listed: str) -> list[str]:
 
 
 EU27 = codes("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK")
+ANYWHERE = ("us_strict", "bipa", "gdpr", "uk_gdpr", "generic", "cubi", "ccpa")
+TERRITORIES_OF_THE_US = codes("AS GU MP PR UM VI")
 EEA_AND_OUTERMOST = codes("IS LI NO AX GF GP MF MQ RE YT")
 ISO_3166_1 = codes(
     """
@@ -46,6 +48,8 @@ def of_device(country: str | None, state: str | None = None) -> tuple[str, ...]:
 def expected(country: str) -> tuple[str, ...]:
     if country in EU27 or country in EEA_AND_OUTERMOST:
         return ("gdpr",)
+    if country in TERRITORIES_OF_THE_US:
+        return STRICT_UNION
     return {"GB": ("uk_gdpr",), "US": STRICT_UNION}.get(country, ("generic",))
 
 
@@ -80,9 +84,29 @@ def test_every_state_of_the_us_resolves(state: str) -> None:
         ("UK", None, ("uk_gdpr",)),
         ("CA", "QC", ("generic",)),
         ("CA", "IL", ("generic",)),
-        ("ZZ", None, ("generic",)),
-        ("001", None, ("generic",)),
-        ("\x00\u202e🏴", "\x00", ("generic",)),
+        ("DEU", None, ("gdpr",)),
+        ("deu", "DEU-BY", ("gdpr",)),
+        ("EU", None, ("gdpr",)),
+        ("US-IL", None, ("bipa",)),
+        ("us_il", None, ("bipa",)),
+        ("USA", "IL", ("bipa",)),
+        ("USA", "USA-IL", ("bipa",)),
+        ("USA-TX", "", ("cubi",)),
+        ("US-IL", "TX", ("cubi",)),
+        ("USA", None, STRICT_UNION),
+        ("GBR", None, ("uk_gdpr",)),
+        ("GB-ENG", None, ("uk_gdpr",)),
+        ("PR", None, STRICT_UNION),
+        ("PRI", "CA", STRICT_UNION),
+        ("US", "PR", STRICT_UNION),
+        ("GRC", None, ("gdpr",)),
+        ("XK", None, ("generic",)),
+        ("ZZ", None, ANYWHERE),
+        ("ZZZ", None, ANYWHERE),
+        ("001", None, ANYWHERE),
+        ("840", "IL", ANYWHERE),
+        ("Germany", None, ANYWHERE),
+        ("\x00\u202e🏴", "\x00", ANYWHERE),
     ],
 )
 def test_what_a_device_says_is_read_tolerantly(
@@ -119,9 +143,21 @@ def test_a_network_elsewhere_never_takes_protection_away() -> None:
         assert travelling.place == Place("US", "IL")
 
 
-def test_a_device_that_names_nowhere_gets_the_default_and_its_networks_law() -> None:
-    resolution = resolve(RULEBOOK, device=Place(None, None), network=Place("US", "IL"), day=TODAY)
-    assert resolution.jurisdictions == ("bipa", "generic")
+@pytest.mark.parametrize("network", [None, Place("US", "IL"), Place("DE", None)])
+def test_a_device_that_names_nowhere_gets_the_union_of_the_strictest(network: Place | None) -> None:
+    resolution = resolve(RULEBOOK, device=Place(None, None), network=network, day=TODAY)
+    assert resolution.jurisdictions == ANYWHERE
+    assert (resolution.place, resolution.source) == (Place(None, None), Source.DEFAULT)
+
+
+def test_every_alpha_3_code_is_read_as_its_alpha_2_code() -> None:
+    assert len(RULEBOOK.alpha_3) == 249 + len(["XKX"])
+    for three, two in RULEBOOK.alpha_3.items():
+        assert of_device(three) == of_device(two), three
+
+
+def test_what_can_not_be_read_gets_every_law_there_is() -> None:
+    assert set(RULEBOOK.territories(TODAY).unreadable) == set(RULEBOOK.regimes)
 
 
 def test_several_regimes_add_their_duties_and_keep_the_shortest_time() -> None:

@@ -1,0 +1,40 @@
+import pytest
+
+from consent import examples, schemas
+from consent.main import create_api
+from consent.requests import GrantRequest
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (schemas.ConsentRead, examples.CONSENT),
+        (schemas.ConsentRead, examples.WITHDRAWN),
+        (schemas.ConsentList, examples.CONSENTS),
+        (schemas.BiometricStatus, examples.BIOMETRIC_STATUS),
+        (schemas.JurisdictionRead, examples.JURISDICTION),
+        (schemas.ConsentTextsRead, examples.CONSENT_TEXTS),
+        (schemas.RetentionSchedule, examples.RETENTION_SCHEDULE),
+        (schemas.ConsentAnswer, examples.ANSWER),
+    ],
+)
+def test_an_example_is_what_its_operation_gives(model, shown) -> None:
+    assert model.model_validate(shown).model_dump(mode="json") == shown
+
+
+def test_the_example_of_a_grant_is_one() -> None:
+    for shown in GrantRequest.model_json_schema()["examples"]:
+        GrantRequest.model_validate(shown)
+
+
+def test_every_operation_of_the_service_shows_an_example_of_what_it_gives(settings) -> None:
+    document = create_api(settings).openapi()
+    without = [
+        f"{method} {path}"
+        for path, operations in document["paths"].items()
+        if not path.startswith("/health")
+        for method, operation in operations.items()
+        for status, response in operation["responses"].items()
+        if status.startswith("2") and "example" not in response["content"]["application/json"]
+    ]
+    assert without == []
