@@ -131,9 +131,9 @@ class Personal:
 class Gate(Base):
     """The lock of one person and consent type, and where their entries have led to.
 
-    Who appends holds this row, so epochs rise one by one and events leave in the order of the entries. Every
-    question is answered from it and the one grant that it names; `ended_epoch` is that of the last entry that
-    ended a consent, and `open_until` the moment at which the open one lapses.
+    Who appends holds this row, so epochs rise one by one, in the order of the entries. Every question is
+    answered from it and the one grant that it names; `ended_epoch` is that of the last entry that ended a
+    consent, and `open_until` the moment at which the open one lapses.
     """
 
     __tablename__ = "gates"
