@@ -70,7 +70,8 @@ class _Visit:
             own.append(_HSTS)
         if self._unread and _is_long(self._scope):
             own.append((b"connection", b"close"))
-        return [*headers, *(pair for pair in own if pair[0] not in present)]
+        # An answer varies by what its service says and by what we say.
+        return [*headers, *(pair for pair in own if pair[0] not in present or pair[0] == b"vary")]
 
     async def _drain(self) -> None:
         dropped = 0

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.api import Edge
 from chassis.problems import install_problem_handlers
 from gateway.api import health_routes, own_routes
+from gateway.cors import Cors
 from gateway.doorway import Doorway
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
@@ -42,7 +43,7 @@ def create_api(settings: GatewaySettings, service: Service | None = None) -> ASG
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
     app.include_router(own_routes(service, app))
-    edge = Edge(_Fork(app, service.proxy), unlimited=[_EVERY_PATH])
+    edge = Edge(Cors(_Fork(app, service.proxy), settings.cors_origins), unlimited=[_EVERY_PATH])
     return Doorway(edge, https_only=settings.environment == "production")
 
 

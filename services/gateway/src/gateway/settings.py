@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import ServiceSettings
+from gateway.cors import check_origin
 from gateway.headers import Network
 from gateway.routes import RateClass, Upstream
 from gateway.shares import Shares
@@ -48,6 +49,7 @@ def _comma_separated(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+Origin = Annotated[str, AfterValidator(check_origin)]
 LimitText = Annotated[str, AfterValidator(_known_limit)]
 
 
@@ -75,6 +77,10 @@ class GatewaySettings(ServiceSettings):
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
         default=(), description="Networks of load balancers whose X-Forwarded-For is believed."
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+        default=(),
+        description="Origins whose pages may call the API, comma-separated, like https://app.example.",
     )
     most_requests_at_once: int = Field(default=1000, description="More at once are answered 503.")
     most_requests_of_one_address: int = Field(

@@ -69,3 +69,30 @@ def test_missing_variable_refuses_the_start_without_quoting_a_secret(
         configured()
     assert "redis_url" in str(caught.value)
     assert "secret@" not in str(caught.value)
+
+
+def test_origins_of_pages_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = from_environment(
+        monkeypatch, GATEWAY_CORS_ORIGINS="https://app.example, http://localhost:8081,http://[::1]:3000"
+    )
+    assert settings.cors_origins == ("https://app.example", "http://localhost:8081", "http://[::1]:3000")
+    assert from_environment(monkeypatch, GATEWAY_CORS_ORIGINS="").cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "https://*.example",
+        "null",
+        "app.example",
+        "https://app.example/",
+        "https://App.example",
+        "https://a@app.example",
+        "file://x",
+        "https://",
+    ],
+)
+def test_origin_that_no_browser_sends_is_refused(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    with pytest.raises(ValidationError):
+        from_environment(monkeypatch, GATEWAY_CORS_ORIGINS=f"https://app.example,{origin}")
