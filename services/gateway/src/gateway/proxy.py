@@ -34,6 +34,10 @@ from gateway.upstreams import UpstreamGone, Upstreams
 
 log = structlog.get_logger(__name__)
 
+HOLD_SECONDS = 20.0
+HOLD_PAUSE_SECONDS = 0.25
+MOST_HELD = 250
+_UNAVAILABLE = 503
 _SUCCESS = range(200, 300)
 _PIECE_BYTES = 64 * 1024
 
@@ -72,6 +76,7 @@ class Proxy:
                 admitted.principal,
                 self._gate,
                 self._upstreams,
+                self.places,
                 RequestBody(scope, receive, limit=route.body_limit),
             )
             headers = self._request_headers(scope, route, address, exchange.body.declared)
@@ -95,13 +100,20 @@ class _Exchange:
     """One request and its answer, watched for the deadline and for a client that goes away."""
 
     def __init__(
-        self, route: Route, caller: Principal | None, gate: Gate, upstreams: Upstreams, body: RequestBody
+        self,
+        route: Route,
+        caller: Principal | None,
+        gate: Gate,
+        upstreams: Upstreams,
+        places: Places,
+        body: RequestBody,
     ) -> None:
         self.body = body
         self._route = route
         self._caller = caller
         self._gate = gate
         self._upstreams = upstreams
+        self._places = places
         self._deadline = Deadline(route.deadline)
         self._answering = False
         self._client_gone = False
@@ -156,6 +168,8 @@ class _Exchange:
     async def _ask(self, target: str, headers: list[tuple[str, str]]) -> ClientResponse:
         """Ask the service; only a GET is asked again, once, when the connection gave no answer."""
         method, upstream = self._route.method, self._route.upstream
+        if self._route.held:
+            return await self._ask_until_there(target, headers)
         if self.body.expected or method != "GET":
             body = self._body() if self.body.expected else None
             return await self._upstreams.send(method, upstream, target, headers=headers, body=body)
@@ -163,6 +177,28 @@ class _Exchange:
             return await self._upstreams.send(method, upstream, target, headers=headers)
         except (aiohttp.ClientConnectorError, UpstreamGone):
             return await self._upstreams.send(method, upstream, target, headers=headers)
+
+    async def _ask_until_there(self, target: str, headers: list[tuple[str, str]]) -> ClientResponse:
+        """Ask a service that may be away for a moment, until it answers or the patience of clients ends."""
+        method, upstream = self._route.method, self._route.upstream
+        body = b"".join([chunk async for chunk in self.body.chunks()])
+        loop = asyncio.get_running_loop()
+        until = loop.time() + HOLD_SECONDS
+        while True:
+            may_wait = loop.time() < until and self._places.waiting < MOST_HELD
+            self._deadline.service_turn()
+            try:
+                answer = await self._upstreams.send(method, upstream, target, headers=headers, body=body)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UpstreamGone):
+                if not may_wait:
+                    raise
+            else:
+                if answer.status != _UNAVAILABLE or not may_wait:
+                    return answer
+                answer.close()
+            self._deadline.client_turn()
+            with self._places.waits():
+                await asyncio.sleep(HOLD_PAUSE_SECONDS)
 
     async def _pass_on(self, answer: ClientResponse, path: str, send: Send) -> None:
         if self._caller is not None and self._route.ends is not None and answer.status in _SUCCESS:

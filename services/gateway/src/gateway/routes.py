@@ -11,6 +11,8 @@ from gateway.problems import MethodNotAllowed
 MEGABYTE = 1_000_000
 
 BODY_LIMIT = MEGABYTE
+HELD_BODY_LIMIT = 64_000
+"""The body of a request that waits for its service is kept in memory."""
 PHOTO_LIMIT = 8_500_000
 """A photo may have 8 MiB; the margin lets storage, which knows the exact limit, say so itself."""
 
@@ -77,6 +79,8 @@ class Route:
     transfers: bool = False
     """Whether the body may take longer than the deadline, as long as it keeps the least speed."""
     ends: Ends | None = None
+    held: bool = False
+    """Whether the request waits for a service that is away, and is asked again until it answers."""
     repeats: bool = False
     """Whether who has ended their session here may ask, by Idempotency-Key, for the answer that they lost."""
 
@@ -119,7 +123,16 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_IDENTITY, "POST", "/api/v1/auth/google/link"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/google/link"),
     _bearer(_IDENTITY, "GET", "/api/v1/auth/providers"),
-    _open(_IDENTITY, RateClass.REFRESH, "POST", "/api/v1/auth/refresh"),
+    Route(
+        "POST",
+        "/api/v1/auth/refresh",
+        _IDENTITY,
+        Access.OPEN,
+        RateClass.REFRESH,
+        HELD_BODY_LIMIT,
+        # A phone that is told "no" here forgets its tokens, and asking twice has no second effect.
+        held=True,
+    ),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout", ends=Ends.SESSION),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-all", ends=Ends.ALL_SESSIONS),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/logout-others"),

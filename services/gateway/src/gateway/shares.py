@@ -28,6 +28,8 @@ class Places:
         self._shares = shares
         self._held: Counter[str] = Counter()
         self.running = 0
+        self.waiting = 0
+        """How many of those that run wait for a service to come back."""
 
     @contextmanager
     def for_address(self, address: str) -> Iterator[None]:
@@ -50,6 +52,15 @@ class Places:
         """Hold one of the person's places while the block runs; raises `TooManyAtOnce`."""
         with self._held_by(f"person {person}", self._shares.person):
             yield
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Count a request as one that waits while the block runs."""
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     @contextmanager
     def _held_by(self, caller: str, most: int) -> Iterator[None]:

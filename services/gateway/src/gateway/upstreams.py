@@ -68,7 +68,7 @@ class Upstreams:
         target: str,
         *,
         headers: list[tuple[str, str]] | None = None,
-        body: AsyncIterator[bytes] | None = None,
+        body: AsyncIterator[bytes] | bytes | None = None,
     ) -> ClientResponse:
         """Return the answer once its head has arrived; `target` is path and query as they were sent."""
         if self._session is None:
