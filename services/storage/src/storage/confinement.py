@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 _ON_LINUX: Final = sys.platform == "linux"
@@ -62,7 +63,7 @@ class ConfinementUnavailable(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one picture may cost: bytes of memory, seconds of processor time, pixels, bytes of answer."""
+    """What one picture may add: bytes of memory, seconds of processor time, pixels, bytes of answer."""
 
     memory: int
     cpu_seconds: int
@@ -86,6 +87,7 @@ def confine_child(limits: Limits, answer_end: int, calls: Any) -> None:
 
     `calls` is what `system_call_filter` built before the fork.
     """
+    taken = _address_space()
     os.closerange(0, answer_end)
     os.closerange(answer_end + 1, _HIGHEST_DESCRIPTOR)
     # The number of processes stays free: libde265 decodes in a thread, which counts as one.
@@ -95,7 +97,8 @@ def confine_child(limits: Limits, answer_end: int, calls: Any) -> None:
     signal.alarm(_SECONDS_IN_CHILD)
     if _ON_LINUX:
         # macOS has no limit on address space; there the estimate before decoding bounds the memory.
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+        size = taken + limits.memory
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
         calls.load()
 
 
@@ -122,6 +125,14 @@ def system_call_filter() -> Any:
     # The flags of clone3 lie in memory, where no filter sees them; the C library then falls back to clone.
     calls.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     return calls
+
+
+def _address_space() -> int:
+    """Count the bytes that this process has mapped already, before a picture adds to them."""
+    if not _ON_LINUX:
+        return 0
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
 
 
 def _prctl(option: int, value: int) -> None:

@@ -131,7 +131,7 @@ def _reencoded(body: bytes, limits: Limits) -> Examined:
 def _thumbnail(image: Image.Image, orientation: int) -> bytes:
     # Shrinking comes before every conversion that is not needed for it: each full-size copy costs four bytes
     # per pixel. A JPEG is shrunk while it is decoded.
-    small = _resolved(image) if image.mode in ("1", "P", "PA") else image
+    small = _resolved(image) if image.mode in ("1", "P", "PA", "I;16") else image
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
     # A copy is no longer bound to a file, whose path Pillow would ask the system for when saving.
     small = _displayable(small.copy())
@@ -141,8 +141,8 @@ def _thumbnail(image: Image.Image, orientation: int) -> bytes:
 
 
 def _resolved(image: Image.Image) -> Image.Image:
-    if image.mode == "1":
-        return image.convert("L")
+    if image.mode in ("1", "I;16"):
+        return image.convert("L" if image.mode == "1" else "I")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 

@@ -42,11 +42,11 @@ class SandboxUnavailable(ImagingError, TransientFault):
 class SandboxLimits:
     """Bounds per picture, and how many pictures are decoded at once."""
 
-    memory_bytes: int = 512 * 1024 * 1024
+    memory_bytes: int = 896 * 1024 * 1024
     cpu_seconds: int = 20
     wall_seconds: float = 45.0
-    pixels: int = 40_000_000
-    output_bytes: int = 32 * 1024 * 1024
+    pixels: int = 52_000_000
+    output_bytes: int = 48 * 1024 * 1024
     processes: int = 2
 
 

@@ -4,6 +4,9 @@ from typing import Final
 
 from storage.stripping import Frame
 
+SANDBOX_OVERHEAD_BYTES: Final = 192 << 20
+"""What one sandbox process takes beside the picture: itself, the bytes that it was sent, and its answer."""
+
 _FIXED_BYTES: Final = 32 << 20
 # The file itself, its stripped copy, and what is being written of it.
 _COPIES_OF_FILE: Final = 4
@@ -36,12 +39,12 @@ def _png(frame: Frame) -> int:
     return {1: 9, 2: 8, 3: 4, 4: 8}[frame.channels]
 
 
-def _webp(frame: Frame) -> int:
-    # libwebp's two canvases, the copy that it hands out, and Pillow's image, each of four bytes.
-    return 16 if frame.channels < _WITH_ALPHA else 20
+def _webp(_: Frame) -> int:
+    # libwebp's two canvases, its lossless decoder, the copy that it hands out, and Pillow's image: four each.
+    return 20
 
 
 def _heic(frame: Frame) -> int:
     # The planes of the codec, the interleaved copy that libheif makes of them, Pillow's image, the encoder.
-    per_pixel = 10 if frame.depth <= _WIDE_SAMPLES else 16
+    per_pixel = 10 if frame.depth <= _WIDE_SAMPLES else 17
     return per_pixel if frame.channels < _WITH_ALPHA else per_pixel + 8

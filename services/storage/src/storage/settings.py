@@ -1,13 +1,17 @@
 """Storage's settings, prefix STORAGE_."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import MINIMUM_DISTINCT_HEX_DIGITS, HexKey, StatefulSettings
+from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
 from storage.sealing import InvalidKeyring, LocalKeyring
+from storage.stripping import Frame
+
+MEBIBYTE: Final = 1 << 20
 
 
 def _check_keyring(value: SecretStr) -> SecretStr:
@@ -60,8 +64,18 @@ class StorageSettings(StatefulSettings):
     confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
     link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
     reads_at_once: int = Field(default=8, ge=1, description="Photos opened in memory, per process.")
+    pixel_limit: int = Field(default=52_000_000, ge=1, description="Most pixels of an accepted photo.")
     sandbox_processes: int = Field(
         default=2, ge=1, le=8, description="Pictures decoded at once, per process."
+    )
+    sandbox_memory_bytes: int = Field(
+        default=896 * MEBIBYTE, ge=64 * MEBIBYTE, description="What decoding one picture may take."
+    )
+    api_memory_bytes: int = Field(
+        default=640 * MEBIBYTE, ge=128 * MEBIBYTE, description="What the API takes beside its sandbox."
+    )
+    memory_bytes: int = Field(
+        default=2816 * MEBIBYTE, description="The memory of the API's container, sandbox included."
     )
 
     destroy_poll_seconds: float = Field(default=1.0, gt=0, description="Pause between looks for work.")
@@ -69,3 +83,21 @@ class StorageSettings(StatefulSettings):
     final_sweep_hours: int = Field(
         default=24, ge=1, description="When an erased person's folder is looked at for the last time."
     )
+
+    @model_validator(mode="after")
+    def _memory_adds_up(self) -> Self:
+        taken = self.api_memory_bytes + self.sandbox_processes * (
+            self.sandbox_memory_bytes + SANDBOX_OVERHEAD_BYTES
+        )
+        if taken > self.memory_bytes:
+            raise ValueError(
+                f"API_MEMORY_BYTES, and SANDBOX_MEMORY_BYTES with {SANDBOX_OVERHEAD_BYTES} more for each of "
+                f"SANDBOX_PROCESSES, make {taken} bytes: MEMORY_BYTES is only {self.memory_bytes}"
+            )
+        largest = bytes_needed("image/jpeg", Frame(self.pixel_limit, 1, 3), self.upload_limit_bytes)
+        if largest > self.sandbox_memory_bytes:
+            raise ValueError(
+                f"a JPEG of PIXEL_LIMIT and UPLOAD_LIMIT_BYTES takes {largest} bytes to decode, more than "
+                f"SANDBOX_MEMORY_BYTES ({self.sandbox_memory_bytes})"
+            )
+        return self

@@ -81,7 +81,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
         vault = _vault(settings, objects, keyring)
         consents = Consents(await stack.enter_async_context(consent))
-        sandbox = DecodingSandbox(SandboxLimits(processes=settings.sandbox_processes))
+        sandbox = DecodingSandbox(_sandbox_limits(settings))
         reception = Reception(
             database=database,
             vault=vault,
@@ -104,6 +104,14 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),
         )
+
+
+def _sandbox_limits(settings: StorageSettings) -> SandboxLimits:
+    return SandboxLimits(
+        memory_bytes=settings.sandbox_memory_bytes,
+        pixels=settings.pixel_limit,
+        processes=settings.sandbox_processes,
+    )
 
 
 def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -> Vault:

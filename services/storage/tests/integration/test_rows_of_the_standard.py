@@ -28,7 +28,7 @@ REFUSED = {
     "A-18-other-picture": ("image/jpeg", lambda pictures: pictures.png(), WRONG),
     "A-18-picture-of-a-type-that-is-not-taken": ("image/png", lambda pictures: pictures.gif(), WRONG),
     "A-18-random-behind-magic-bytes": ("image/png", lambda _: b"\x89PNG\r\n\x1a\n" + os.urandom(500), WRONG),
-    "A-18-pixel-flood": ("image/png", lambda pictures: pictures.png_bomb(8_000, 5_100), LARGE),
+    "A-18-pixel-flood": ("image/png", lambda pictures: pictures.png_bomb(8_000, 6_600), LARGE),
     "A-18-too-many-bytes": ("image/jpeg", lambda _: bytes(9_000_000), LARGE),
 }
 

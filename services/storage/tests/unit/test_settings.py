@@ -71,3 +71,20 @@ def test_a_weak_keyring_is_refused(keyring: str) -> None:
 def test_production_needs_an_encrypted_public_address() -> None:
     with pytest.raises(ValidationError, match="https"):
         StorageSettings(**complete() | {"environment": "production"})
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"sandbox_processes": 3},
+        {"memory_bytes": 1 << 30},
+        {"api_memory_bytes": 2 << 30},
+        {"sandbox_memory_bytes": 2 << 30},
+        {"sandbox_memory_bytes": 256 << 20},
+        {"pixel_limit": 200_000_000},
+        {"upload_limit_bytes": 400 << 20},
+    ],
+)
+def test_limits_of_memory_that_do_not_add_up_are_refused(numbers: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match=r"MEMORY_BYTES"):
+        StorageSettings(**complete() | numbers)
