@@ -120,10 +120,16 @@ class IdempotentRoute(APIRoute):
 
 
 class Idempotency:
-    """Lets requests with the same key act once."""
+    """Lets requests with the same key act once.
 
-    def __init__(self, database: Database) -> None:
+    `before_replay` sees the body of a kept answer before it is given again, and raises when it should not be.
+    """
+
+    def __init__(
+        self, database: Database, *, before_replay: Callable[[bytes], Awaitable[None]] | None = None
+    ) -> None:
         self._database = database
+        self._before_replay = before_replay
         self._turns = Turns()
 
     async def once(
@@ -146,7 +152,7 @@ class Idempotency:
         kept = await self._look(drawer)
         if kept is None:
             raise IdempotencyKeyInUse
-        return _replayed(kept, request)
+        return await self._again(kept, request)
 
     async def _in_turn(
         self, drawer: Drawer, request: str, handle: Callable[[], Awaitable[Response]]
@@ -157,7 +163,13 @@ class Idempotency:
                 return await self._first_time(drawer, request, handle)
             except _AnsweredElsewhere as elsewhere:
                 kept = elsewhere.answer
-        return _replayed(kept, request)
+        return await self._again(kept, request)
+
+    async def _again(self, kept: Answer, request: str) -> Response:
+        response = _replayed(kept, request)
+        if self._before_replay is not None:
+            await self._before_replay(kept.body)
+        return response
 
     async def _look(self, drawer: Drawer) -> Answer | None:
         async with self._database.unit_of_work() as uow:

@@ -68,7 +68,7 @@ def install(app: FastAPI, service: Service) -> None:
 
     app.state.service = service
     app.state.service_tokens = service.service_tokens
-    app.state.idempotency = Idempotency(service.database)
+    app.state.idempotency = Idempotency(service.database, before_replay=service.refuse_ended_session)
     app.state.access_tokens = AccessTokens(
         KeySet(own_keys),
         issuer=service.settings.access_token_issuer,

@@ -1,6 +1,7 @@
 """What a request or a message of identity may use."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from identity.keyring import open_private_key
 from identity.limits import AccountLimits
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
+from identity.policy import InvalidRefreshToken
 from identity.post import SmtpPost
 from identity.providers import Providers, open_providers
-from identity.repositories import SigningKeys
+from identity.repositories import Sessions, SigningKeys
 from identity.session_rules import SessionRules
 from identity.settings import IdentitySettings
-from identity.tokens import TokenIssuer
+from identity.tokens import TokenIssuer, UnreadableRefreshToken
 from identity.use_cases.send_mail import Sender
 
 KEY_POLL_SECONDS = 15.0
@@ -57,6 +59,20 @@ class Service:
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
         return self.database.unit_of_work()
+
+    async def refuse_ended_session(self, body: bytes) -> None:
+        """Raise `InvalidRefreshToken` when a kept answer holds tokens of a session that has ended."""
+        token = json.loads(body).get("refresh_token") if b'"refresh_token"' in body else None
+        if token is None:
+            return
+        try:
+            session_id = self.tokens.read_refresh_token(token).session_id
+        except UnreadableRefreshToken:
+            raise InvalidRefreshToken from None
+        live = self.session_rules.live_since(self.clock.now())
+        async with self.database.reading() as session:
+            if not await Sessions(session).is_live(session_id, live):
+                raise InvalidRefreshToken
 
     async def load_keys(self) -> None:
         """Take over the signing keys that rotation has stored, if our secret opens them."""

@@ -137,3 +137,20 @@ async def test_requests_with_keys_wait_for_the_hasher_without_a_connection(
 
     answers = await asyncio.wait_for(asyncio.gather(*map(change, range(number))), timeout=20)
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * (number - 1)
+
+
+@pytest.mark.parametrize("path", ["login/json", "refresh"])
+async def test_kept_answer_of_a_sign_in_ends_with_its_session(client, ada, path):
+    bodies = {
+        "login/json": {"email": ada.email, "password": PASSWORD},
+        "refresh": {"refresh_token": ada.tokens["refresh_token"]},
+    }
+    first = await post(client, path, bodies[path])
+    assert first.status_code == 200
+    assert (await post(client, path, bodies[path])).content == first.content
+    bearer = {"Authorization": f"Bearer {first.json()['access_token']}"}
+    assert (await client.post("/api/v1/auth/logout-all", headers=bearer)).status_code == 200
+
+    again = await post(client, path, bodies[path])
+    assert (again.status_code, again.json()["type"]) == (401, "urn:irisvue:problem:invalid-refresh-token")
+    assert "access_token" not in again.text

@@ -64,6 +64,12 @@ class Sessions:
         statement = select(ended.c.id).add_cte(_revoked(ended, superseded), new.cte("begun"))
         return (await self._session.scalars(statement)).all()
 
+    async def is_live(self, session_id: UUID, live: LiveSince) -> bool:
+        """Tell whether the session could be refreshed, and its account is active."""
+        statement = select(Session.id).join(User, User.id == Session.user_id)
+        statement = statement.where(Session.id == session_id, live.holds(), User.is_active)
+        return await self._session.scalar(statement) is not None
+
     async def lock(self, session_id: UUID) -> Session | None:
         """Return the session, locked until the transaction ends."""
         return await self._session.scalar(select(Session).where(Session.id == session_id).with_for_update())
