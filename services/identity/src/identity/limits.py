@@ -7,6 +7,7 @@ lock the owner out where the owner is signed in (NIST 800-63B-4 §3.2.2).
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from uuid import UUID
 
 from limits import RateLimitItem
 from limits import parse as parse_limit
@@ -61,6 +62,13 @@ class AccountLimits:
     async def after_login(self, email: str, ip_prefix: str | None) -> None:
         """Begin anew after a success: only guessing is to be stopped."""
         await self._counters.forgive(Limit.LOGIN_HERE, f"{email_key(email)}|{ip_prefix}")
+
+    async def before_passkey(self, user_id: UUID) -> None:
+        """Count a sign-in with a passkey of that account; raises `QuotaExceeded`.
+
+        Nobody guesses a passkey; what is bounded is what one account may make the database do.
+        """
+        await self._counters.spend(Limit.LOGIN, str(user_id))
 
     async def after_reset(self, email: str, ip_prefix: str | None) -> None:
         """Begin anew for a new password: the guesses were at the old one."""

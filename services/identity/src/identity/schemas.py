@@ -113,7 +113,7 @@ class SessionList(BaseModel):
 
 
 class AppleSignIn(RequestBody):
-    """What Sign in with Apple gave the app; `nonce` as the app made it, before hashing."""
+    """What Sign in with Apple gave the app; `nonce` is the text whose SHA-256, in hex, Apple was given."""
 
     identity_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
     authorization_code: Annotated[SecretStr, Field(min_length=1, max_length=1024)] | None = None
@@ -121,7 +121,7 @@ class AppleSignIn(RequestBody):
 
 
 class GoogleSignIn(RequestBody):
-    """What Sign in with Google gave the app; `nonce` as the app made it, before hashing."""
+    """What Sign in with Google gave the app; `nonce` is the text whose SHA-256, in hex, Google was given."""
 
     id_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
     nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None

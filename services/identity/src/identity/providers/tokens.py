@@ -119,15 +119,18 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 
 
 def check_nonce(claims: dict[str, Any], sent: str | None) -> str | None:
-    """Return the token's nonce: the one that was sent or its SHA-256; both or neither must be there."""
+    """Return the token's nonce, the SHA-256 of the one that was sent; both or neither must be there.
+
+    Whoever has the token can read its nonce, so that one sent as it stands there would prove nothing: only
+    who began the sign-in knows the text that was hashed.
+    """
     found = claims.get("nonce")
     if found is None and sent is None:
         return None
     if not isinstance(found, str) or sent is None:
         raise TokenRefused("nonce")
-    plain, presented = sent.encode(), found.encode(errors="replace")
-    hashed = hashlib.sha256(plain).hexdigest().encode()
-    if not any(hmac.compare_digest(presented, good) for good in (plain, hashed)):
+    hashed = hashlib.sha256(sent.encode()).hexdigest()
+    if not hmac.compare_digest(found.encode(errors="replace"), hashed.encode()):
         raise TokenRefused("nonce")
     return found
 

@@ -112,6 +112,7 @@ CASES = {
 NONCE_CASES = {
     "nonce was sent and is not in the token": ...,
     "other nonce": "another nonce",
+    "nonce as it was sent, which anybody reads in the token": NONCE,
     "hash in capitals": hashlib.sha256(NONCE.encode()).hexdigest().upper(),
     "hash of the hash": hashlib.sha256(hashlib.sha256(NONCE.encode()).hexdigest().encode()).hexdigest(),
     "nonce is no text": [NONCE],
