@@ -18,13 +18,17 @@ WARMING_PAIRS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """A request that names an address, the status of its answer, and what of the answer names it again."""
+    """A request that names an address, the status of its answer, and what of the answer names it again.
+
+    The same body was sent to `after` before, if there is one.
+    """
 
     name: str
     path: str
     status: int
     body: Callable[[str], Body]
     own_fields: tuple[str, ...] = ()
+    after: str = ""
 
 
 QUESTIONS = (
@@ -41,6 +45,14 @@ QUESTIONS = (
         201,
         lambda email: {"email": email, "password": secrets.token_hex(8)},
         ("id", "email", "created_at", "updated_at"),
+    ),
+    Question(
+        "login-with-the-password-just-chosen",
+        "/api/v1/auth/login/json",
+        401,
+        lambda email: {"email": email, "password": secrets.token_hex(8)},
+        ("instance",),
+        after="/api/v1/auth/register",
     ),
     Question("reset", "/api/v1/auth/request-password-reset", 200, lambda email: {"email": email}),
 )
@@ -67,6 +79,9 @@ async def _ask(
     http: aiohttp.ClientSession, question: Question, address: str, took: list[float]
 ) -> tuple[int, list[str], Body]:
     body = question.body(address)
+    if question.after:
+        async with http.post(question.after, json=body) as earlier:
+            await earlier.read()
     began = time.perf_counter()
     async with http.post(question.path, json=body) as answer:
         document: Body = await answer.json(content_type=None)

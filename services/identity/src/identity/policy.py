@@ -40,6 +40,15 @@ class InvalidMailToken(Unauthorized):
     detail = "The link was used already or is too old. Ask for a new one."
 
 
+class LastWayIn(Problem):
+    """Without this nobody could sign in to the account any more."""
+
+    status = 409
+    slug = "last-way-in"
+    title = "Nothing else opens this account"
+    detail = "Set a password, connect a provider or add another passkey first; then this can be removed."
+
+
 class WeakPassword(Problem):
     """The password would be guessed."""
 

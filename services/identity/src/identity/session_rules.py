@@ -9,13 +9,14 @@ from identity.settings import IdentitySettings
 
 @dataclass(frozen=True)
 class SessionRules:
-    """What the settings say about sessions."""
+    """What the settings say about sessions; `proved_only`: none begins before the address is proved."""
 
     idle: timedelta
     absolute: timedelta
     repeat: timedelta
     access_token: timedelta
     most: int
+    proved_only: bool
 
     @classmethod
     def of(cls, settings: IdentitySettings) -> "SessionRules":
@@ -26,6 +27,8 @@ class SessionRules:
             repeat=settings.refresh_repeat,
             access_token=settings.access_token_lifetime,
             most=settings.sessions_per_account,
+            # Whoever could sign in with the password just chosen would learn that the address was free.
+            proved_only=settings.registration_disclosure == "conceal",
         )
 
     def live_since(self, now: datetime) -> LiveSince:

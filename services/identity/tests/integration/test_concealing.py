@@ -26,9 +26,10 @@ async def eve(concealing, mailbox, post_office):
     """Return somebody who looks for addresses, with every mail of before sent."""
     answer = await concealing.post(REGISTER, json={"email": "eve@example.org", "password": PASSWORD})
     assert answer.status_code == 201
+    await post_office()
+    await concealing.post("/api/v1/auth/verify-email", json={"token": mailbox.token()})
     body = {"email": "eve@example.org", "password": PASSWORD}
     tokens = (await concealing.post("/api/v1/auth/login/json", json=body)).json()
-    await post_office()
     mailbox.messages.clear()
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 
@@ -59,6 +60,29 @@ async def test_an_owner_gets_three_such_mails_a_day_whatever_strangers_do(
     assert {answer.status_code for answer in answers} == {201}
     await post_office()
     assert [str(mail["To"]) for mail in mailbox.messages] == [ada.email] * 3
+
+
+async def test_a_sign_in_right_after_registering_does_not_tell_a_free_address(concealing, ada):
+    seen = {}
+    for email in (ada.email, "free@example.org"):
+        body = {"email": email, "password": "another long passphrase"}
+        await concealing.post(REGISTER, json=body)
+        for path, form in (("login/json", {"json": body}), ("login", {"data": {**body, "username": email}})):
+            answer = await concealing.post(f"/api/v1/auth/{path}", **form)
+            told = {name: value for name, value in answer.json().items() if name != "instance"}
+            seen.setdefault(email, []).append((answer.status_code, told, sorted(answer.headers)))
+    assert seen[ada.email] == seen["free@example.org"]
+    assert [status for status, _, _ in seen[ada.email]] == [401, 401]
+    assert "not confirmed" in seen[ada.email][0][1]["detail"]
+
+
+async def test_who_confirms_the_address_signs_in(concealing, mailbox, post_office):
+    body = {"email": "new@example.org", "password": PASSWORD}
+    await concealing.post(REGISTER, json=body)
+    assert (await concealing.post("/api/v1/auth/login/json", json=body)).status_code == 401
+    await post_office()
+    await concealing.post("/api/v1/auth/verify-email", json={"token": mailbox.token()})
+    assert (await concealing.post("/api/v1/auth/login/json", json=body)).status_code == 200
 
 
 async def test_what_is_told_by_default_stays_a_contract(client, ada):

@@ -20,12 +20,12 @@ from identity.api.dependencies import (
     token_response,
 )
 from identity.models import User
-from identity.policy import FreshSignInNeeded
+from identity.policy import FreshSignInNeeded, LastWayIn
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.problems import (
+    AddressUnproved,
     EmailNeeded,
     IdentityTokenRefused,
-    LastWayIn,
     NoticeRefused,
     ProviderAccountTaken,
     ProviderNotOffered,
@@ -40,7 +40,7 @@ from identity.use_cases.sign_in_with_provider import sign_in_with_provider
 from identity.use_cases.unlink_provider import unlink_provider
 from identity.wiring import Service
 
-_SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded)
+_SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded, AddressUnproved)
 _LINK = problems(
     Unauthorized, IdentityTokenRefused, FreshSignInNeeded, ProviderNotOffered, ProviderAccountTaken
 )

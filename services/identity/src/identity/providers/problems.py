@@ -44,6 +44,18 @@ class SignInFirst(Problem):
     )
 
 
+class AddressUnproved(Problem):
+    """Nobody signs in before the address is proved; whether it has an account is not said."""
+
+    status = 403
+    slug = "address-unproved"
+    title = "Confirm your e-mail address first"
+    detail = (
+        "Follow the link in our mail to your address, then sign in again. If you have an account with it and "
+        "got no mail, sign in as before and connect this provider to it."
+    )
+
+
 class ProviderAccountTaken(Problem):
     """The person at the provider has another account here."""
 
@@ -51,15 +63,6 @@ class ProviderAccountTaken(Problem):
     slug = "provider-account-taken"
     title = "This sign-in belongs to another account"
     detail = "This provider account opens another account already. Sign in with it, or use a different one."
-
-
-class LastWayIn(Problem):
-    """Without this provider nobody could sign in to the account any more."""
-
-    status = 409
-    slug = "last-way-in"
-    title = "Nothing else opens this account"
-    detail = "Set a password or add a passkey first; then this provider can be removed."
 
 
 class NoticeRefused(Unauthorized):

@@ -44,6 +44,8 @@ async def finish_passkey_sign_in(
         raise PasskeyRefused from None
     async with database.unit_of_work() as uow:
         user = await _admitted(uow, passkey, said, now)
+        if rules.proved_only and not user.is_verified:
+            raise PasskeyRefused
         return await open_session(uow, user, device=device, rules=rules, now=now)
 
 

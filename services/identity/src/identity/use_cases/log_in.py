@@ -19,6 +19,9 @@ from identity.tokens import AuthorizedSession
 
 LOOK_SECONDS = 0.005
 """Several times what a look takes: finding an account takes a little longer than finding none."""
+UNPROVED = (
+    "The e-mail address or the password is not right, or the address is not confirmed: see our mail to it."
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ async def log_in(
 ) -> AuthorizedSession:
     """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
 
+    Where only proved addresses sign in, for an unproved one as well.
+
     The hash is computed between two transactions, so that no connection waits for it, and the same work is
     done when there is no such account.
     """
@@ -48,13 +53,14 @@ async def log_in(
         user = await Users(session).with_email(email_key(email))
     stored = user.password_hash if user is not None else None
     fits, better_hash = await hasher.verify(password, stored)
-    if user is None or not fits:
-        raise InvalidCredentials
+    refusal = InvalidCredentials(UNPROVED if rules.proved_only else None)
+    if user is None or not fits or (rules.proved_only and not user.is_verified):
+        raise refusal
     async with database.unit_of_work() as uow:
         current = await Users(uow.session).lock(user.id)
         # A password that was changed, or an account that was deleted, while the hash was computed wins.
         if current is None or not current.is_active or current.password_hash != stored:
-            raise InvalidCredentials
+            raise refusal
         if better_hash is not None:
             current.password_hash = better_hash
         return await open_session(uow, current, device=device, rules=rules, now=clock.now())

@@ -10,7 +10,7 @@ from identity.addresses import email_key
 from identity.mail_kinds import MailKind
 from identity.models import User
 from identity.providers.apple_grants import ObtainedGrant
-from identity.providers.problems import EmailNeeded, IdentityTokenRefused, SignInFirst
+from identity.providers.problems import AddressUnproved, EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
 from identity.session_rules import SessionRules
@@ -36,8 +36,8 @@ async def sign_in_with_provider(
 ) -> AuthorizedSession:
     """Open a session of the account that `identity` opens, and create the account when there is none.
 
-    Raises `SignInFirst`, `EmailNeeded` or `IdentityTokenRefused`. Of two first sign-ins at once the unique
-    indexes let one create the account; the other is tried again and finds it.
+    Raises `SignInFirst`, `AddressUnproved`, `EmailNeeded` or `IdentityTokenRefused`. Of two first sign-ins at
+    once the unique indexes let one create the account; the other is tried again and finds it.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -47,9 +47,14 @@ async def sign_in_with_provider(
                     uow, identity, now=now, deadline_days=deadline_days, token_lifetime=rules.access_token
                 )
                 await keep_grant(uow, user, grant, now=now)
-                return await open_session(uow, user, device=device, rules=rules, now=now)
+                if user.is_verified or not rules.proved_only:
+                    return await open_session(uow, user, device=device, rules=rules, now=now)
+            # Raised when the account is stored, so that its owner can confirm the address.
+            raise AddressUnproved
         except LostRace:
             log.info("provider_sign_in_repeated", provider=identity.provider.value)
+        except SignInFirst:
+            raise (AddressUnproved if rules.proved_only else SignInFirst) from None
     raise ServiceUnavailable
 
 

@@ -6,9 +6,10 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound, Unauthorized
 from contracts.fields import AuthProvider, RevocationReason
-from identity.providers.problems import LastWayIn
-from identity.repositories import Passkeys, ProviderIdentities, Users
+from identity.policy import LastWayIn
+from identity.repositories import ProviderIdentities, Users
 from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.ways_in import ways_in
 
 
 async def unlink_provider(
@@ -29,12 +30,10 @@ async def unlink_provider(
     if user is None or not user.is_active:
         raise Unauthorized
     identities = ProviderIdentities(uow.session)
-    links = await identities.of(user_id)
-    going = [link for link in links if link.provider == provider.value]
+    going = [link for link in await identities.of(user_id) if link.provider == provider.value]
     if not going:
         raise NotFound
-    others = user.password_hash is not None or len(links) > len(going)
-    if not others and await Passkeys(uow.session).count(user_id) == 0:
+    if await ways_in(uow, user) <= len(going):
         raise LastWayIn
     for link in going:
         await identities.unlink(link)
