@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import NotFound, Unauthorized
@@ -25,7 +26,7 @@ from identity.passkey_schemas import (
     RegistrationAnswer,
     encoded,
 )
-from identity.policy import FreshSignInNeeded
+from identity.policy import FreshSignInNeeded, LastWayIn
 from identity.relying_party import RelyingParty
 from identity.repositories import Passkeys
 from identity.schemas import TokenResponse
@@ -80,11 +81,15 @@ async def passkey_sign_in_options(service: CurrentService) -> dict[str, Any]:
         )
 
 
-@router.post("/authentication/verify", responses=problems(PasskeyRefused))
+@router.post("/authentication/verify", responses=problems(PasskeyRefused, QuotaExceeded))
 async def verify_passkey_sign_in(
     body: AuthenticationAnswer, service: CurrentService, device: CurrentDevice
 ) -> TokenResponse:
     """Sign in with the passkey that answered the options."""
+    async with service.database.reading() as session:
+        passkey = await Passkeys(session).with_credential(body.raw_id)
+    if passkey is not None:
+        await service.limits.before_passkey(passkey.user_id)
     authorized = await finish_passkey_sign_in(
         service.database,
         relying_party=RelyingParty.of(service.settings),
@@ -103,9 +108,9 @@ async def list_passkeys(user: SignedIn, service: CurrentService) -> PasskeyList:
         return _listed(await Passkeys(uow.session).of(user.id))
 
 
-@router.delete("/{passkey_id}", status_code=204, responses=problems(Unauthorized, NotFound))
+@router.delete("/{passkey_id}", status_code=204, responses=problems(Unauthorized, NotFound, LastWayIn))
 async def delete_passkey(passkey_id: UUID, user: SignedIn, service: CurrentService) -> None:
-    """Remove one of the caller's passkeys; it signs nobody in any more."""
+    """Remove one of the caller's passkeys; the last way into the account stays."""
     async with service.unit_of_work() as uow:
         await remove_passkey(uow, user_id=user.id, passkey_id=passkey_id)
 

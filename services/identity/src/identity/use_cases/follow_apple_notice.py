@@ -11,6 +11,7 @@ from identity.providers.apple_notices import AppleNotice, NoticeKind
 from identity.repositories import AppleGrants, ProviderIdentities, SpentTokens
 from identity.use_cases.delete_account import delete_account
 from identity.use_cases.log_out_everywhere import log_out_everywhere
+from identity.use_cases.ways_in import ways_in
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +45,7 @@ async def _part(
     token_lifetime: timedelta,
 ) -> None:
     identities = ProviderIdentities(uow.session)
-    other_ways_in = user.password_hash is not None or await identities.count(user.id) > 1
-    if kind is NoticeKind.ACCOUNT_DELETE and not other_ways_in:
+    if kind is NoticeKind.ACCOUNT_DELETE and await ways_in(uow, user) == 1:
         await delete_account(
             uow, user_id=user.id, now=now, deadline_days=deadline_days, token_lifetime=token_lifetime
         )

@@ -4,12 +4,17 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound, Unauthorized
+from identity.policy import LastWayIn
 from identity.repositories import Passkeys, Users
+from identity.use_cases.ways_in import ways_in
 
 
 async def remove_passkey(uow: UnitOfWork, *, user_id: UUID, passkey_id: UUID) -> None:
-    """Delete the passkey; raises `NotFound` when it is not the person's."""
-    if await Users(uow.session).lock(user_id) is None:
+    """Delete the passkey; raises `NotFound`, and `LastWayIn` when nothing else opens the account."""
+    user = await Users(uow.session).lock(user_id)
+    if user is None:
         raise Unauthorized
     if not await Passkeys(uow.session).remove(passkey_id, user_id=user_id):
         raise NotFound
+    if await ways_in(uow, user) == 0:
+        raise LastWayIn
