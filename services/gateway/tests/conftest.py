@@ -237,8 +237,8 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
                 "public_url": ISSUER,
                 "service_key": service_keys["gateway"].pem,
                 "service_public_keys": public,
-                "redis_url": "redis://127.0.0.1:1/0",
-                "broker_url": "amqp://nobody:nothing@127.0.0.1:1/none",
+                "redis_url": "redis://gateway:a-long-generated-password@127.0.0.1:1/0",
+                "broker_url": "amqp://nobody:some-other-long-password@127.0.0.1:1/none",
                 **{f"{neighbour.name}_url": neighbour.url for neighbour in neighbours},
                 **replaced,
             }

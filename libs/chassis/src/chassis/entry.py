@@ -66,7 +66,9 @@ def load_settings(settings_class: type[S]) -> S:
         prefix = str(settings_class.model_config.get("env_prefix", ""))
         for found in error.errors(include_input=False, include_url=False):
             name = prefix + "_".join(str(part) for part in found["loc"]).upper()
-            sys.stderr.write(f"{name}: {found['msg']}\n")
+            message = found["msg"].removeprefix("Value error, ")
+            # What is wrong with several variables together names them itself.
+            sys.stderr.write(f"{name}: {message}\n" if found["loc"] else f"{message}\n")
         sys.stderr.write("`make env` writes a complete .env; .env.example describes every variable.\n")
         raise SystemExit(2) from None
 

@@ -1,31 +1,29 @@
 """Settings that every service has; a missing or weak secret refuses the start."""
 
 import json
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from jwt import PyJWK, PyJWTError
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-MINIMUM_PASSWORD_LENGTH = 16
-MINIMUM_DISTINCT_HEX_DIGITS = 8
-
-
-def _check_hex_key(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        raise ValueError("must be 64 hexadecimal digits; `make env` generates one") from None
-    if len(key) != 32:  # noqa: PLR2004 - 256 bits, as the message says
-        raise ValueError("must be 64 hexadecimal digits; `make env` generates one")
-    if len(set(text.lower())) < MINIMUM_DISTINCT_HEX_DIGITS:
-        raise ValueError("is too regular to be random; `make env` generates one")
-    return value
+from chassis.secret_checks import (
+    check_hex_key,
+    check_own_public_key,
+    check_password,
+    check_public_keys,
+    check_server_url,
+    check_signing_key,
+    in_production,
+    shared_secrets,
+)
 
 
 def _unfold_pem(value: Any) -> Any:
@@ -37,46 +35,12 @@ def _parse_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _check_signing_key(value: SecretStr) -> SecretStr:
-    if not _is_p256(value.get_secret_value()):
-        raise ValueError("must be the PEM of an EC P-256 private key; `make env` generates one")
-    return value
-
-
-def _is_p256(pem: str) -> bool:
-    try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
-
-
-def _check_public_keys(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    for service, jwk in value.items():
-        try:
-            PyJWK(jwk, algorithm="ES256")
-        except PyJWTError:
-            raise ValueError(f"the key of {service} is no public EC P-256 JWK") from None
-        if "d" in jwk:
-            raise ValueError(f"the key of {service} is a private one; only its public half belongs here")
-    return value
-
-
-def _check_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
-    password = urlsplit(value.get_secret_value()).password or ""
-    if info.data.get("environment") == "production" and len(password) < MINIMUM_PASSWORD_LENGTH:
-        raise ValueError(
-            f"needs a password of at least {MINIMUM_PASSWORD_LENGTH} characters in production; "
-            "`make env` generates one"
-        )
-    return value
-
-
-HexKey = Annotated[SecretStr, AfterValidator(_check_hex_key)]
-PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem), AfterValidator(_check_signing_key)]
-ServerUrl = Annotated[SecretStr, AfterValidator(_check_password)]
+HexKey = Annotated[SecretStr, AfterValidator(check_hex_key)]
+PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem), AfterValidator(check_signing_key)]
+Password = Annotated[SecretStr, AfterValidator(check_password)]
+ServerUrl = Annotated[SecretStr, AfterValidator(check_server_url)]
 JsonObject = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_parse_json)]
-PublicKeys = Annotated[JsonObject, AfterValidator(_check_public_keys)]
+PublicKeys = Annotated[JsonObject, AfterValidator(check_public_keys)]
 
 
 def key_bytes(key: SecretStr) -> bytes:
@@ -123,9 +87,30 @@ class ServiceSettings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_url_is_safe(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("environment") == "production" and not value.startswith("https://"):
+        if in_production(info) and not value.startswith("https://"):
             raise ValueError("must begin with https:// in production")
         return value
+
+    @field_validator("service_public_keys")
+    @classmethod
+    def _own_key_is_known(cls, value: PublicKeys, info: ValidationInfo) -> PublicKeys:
+        if in_production(info) and "service_key" in info.data:
+            check_own_public_key(cls._service_name(), info.data["service_key"], value)
+        return value
+
+    @model_validator(mode="after")
+    def _each_secret_has_one_purpose(self) -> Self:
+        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        shared = shared_secrets(secrets) if self.environment == "production" else []
+        if shared:
+            prefix = str(self.model_config.get("env_prefix", ""))
+            names = ", ".join(f"{prefix}{name}".upper() for name in shared)
+            raise ValueError(f"{names}: the same secret serves two purposes; give each its own")
+        return self
+
+    @classmethod
+    def _service_name(cls) -> str:
+        return str(cls.model_config.get("env_prefix", "")).rstrip("_").lower()
 
 
 class StatefulSettings(ServiceSettings):

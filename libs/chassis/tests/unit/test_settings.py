@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from chassis.entry import load_settings
 from chassis.settings import StatefulSettings, key_bytes
 
-HEX_KEY = "00112233445566778899aabbccddeeff" * 2
+HEX_KEY = "6b1f0ac29de8374455c09b7a12f3e8d06e41977cb8a50d2ff9836120cae47b5d"
 
 
 class WidgetSettings(StatefulSettings):
@@ -31,7 +31,7 @@ def good(key):
         "WIDGET_SERVICE_KEY": key.pem.replace("\n", "\\n"),
         "WIDGET_SERVICE_PUBLIC_KEYS": json.dumps({"widget": key.jwk}),
         "WIDGET_DATABASE_URL": "postgresql+asyncpg://widget_app:a-long-generated-password@127.0.0.1/irisvue",
-        "WIDGET_BROKER_URL": "amqp://widget:a-long-generated-password@127.0.0.1/irisvue?heartbeat=10",
+        "WIDGET_BROKER_URL": "amqp://widget:some-other-long-password@127.0.0.1/irisvue?heartbeat=10",
         "WIDGET_TOMBSTONE_KEY": HEX_KEY,
     }
 
@@ -57,7 +57,7 @@ def test_complete_settings_are_read_and_keep_their_secrets(load, key):
     assert key_bytes(settings.tombstone_key) == bytes.fromhex(HEX_KEY)
     assert settings.service_public_keys["widget"]["kid"] == key.kid
     assert settings.access_token_issuer == settings.public_url
-    for secret in (HEX_KEY, "a-long-generated-password", "PRIVATE KEY"):
+    for secret in (HEX_KEY, "a-long-generated-password", "some-other-long-password", "PRIVATE KEY"):
         assert secret not in repr(settings)
 
 

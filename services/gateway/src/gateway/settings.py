@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from limits import RateLimitItem
 from limits import parse as parse_limit
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServerUrl, ServiceSettings
 from gateway.cors import check_origin
 from gateway.headers import Network
 from gateway.routes import RateClass, Upstream
@@ -33,6 +33,10 @@ _LIMITS: dict[str, dict[RateClass, str]] = {
 }
 
 
+# The widest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193).
+_WIDEST_PROXIES = {4: 8, 6: 7}
+
+
 def _known_limit(value: str) -> str:
     try:
         parse_limit(value)
@@ -50,6 +54,15 @@ def _comma_separated(value: Any) -> Any:
 
 
 Origin = Annotated[str, AfterValidator(check_origin)]
+
+
+def _not_everybody(networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    # Whoever is believed may name any address as the client's; half of the internet is nobody's balancer.
+    if any(network.prefixlen < _WIDEST_PROXIES[network.version] for network in networks):
+        raise ValueError("must name the networks of your own load balancers, not those of everybody")
+    return networks
+
+
 LimitText = Annotated[str, AfterValidator(_known_limit)]
 
 
@@ -66,8 +79,8 @@ class GatewaySettings(ServiceSettings):
     identity_url: str = Field(description="Where identity answers.")
     consent_url: str = Field(description="Where consent answers.")
     storage_url: str = Field(description="Where storage answers.")
-    redis_url: SecretStr = Field(description="Where requests are counted.")
-    broker_url: SecretStr = Field(description="RabbitMQ, with the gateway's own user.")
+    redis_url: ServerUrl = Field(description="Where requests are counted.")
+    broker_url: ServerUrl = Field(description="RabbitMQ, with the gateway's own user.")
     access_token_longest_minutes: int = Field(
         default=60,
         description="Tokens that live longer are refused; ended sessions are remembered that long.",
@@ -75,9 +88,9 @@ class GatewaySettings(ServiceSettings):
     limits: Annotated[dict[RateClass, LimitText], NoDecode, BeforeValidator(_json_object)] = Field(
         default_factory=dict, description='Replaces single limits, as JSON: {"login": "50/15 minutes"}.'
     )
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
-        default=(), description="Networks of load balancers whose X-Forwarded-For is believed."
-    )
+    trusted_proxies: Annotated[
+        tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_not_everybody)
+    ] = Field(default=(), description="Networks of load balancers whose X-Forwarded-For is believed.")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
         default=(),
         description="Origins whose pages may call the API, comma-separated, like https://app.example.",

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cluster.secret_values import signing_key
+from cluster.secret_values import public_keys, signing_key
 from gateway.routes import RateClass
 from gateway.settings import GatewaySettings, configured
 
@@ -33,7 +33,12 @@ def test_gateway_listens_on_port_8000_for_everyone(monkeypatch: pytest.MonkeyPat
 def test_every_class_has_a_limit_in_both_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     for environment in ("development", "production"):
         settings = from_environment(
-            monkeypatch, GATEWAY_ENVIRONMENT=environment, GATEWAY_PUBLIC_URL="https://api.example"
+            monkeypatch,
+            GATEWAY_ENVIRONMENT=environment,
+            GATEWAY_PUBLIC_URL="https://api.example",
+            GATEWAY_SERVICE_PUBLIC_KEYS=public_keys({"gateway": NEEDED["GATEWAY_SERVICE_KEY"]}),
+            GATEWAY_REDIS_URL="redis://gateway:a-long-generated-password@127.0.0.1:18379/0",
+            GATEWAY_BROKER_URL="amqp://gateway:some-other-long-password@127.0.0.1:18672/irisvue",
         )
         assert set(settings.rate_limits) == set(RateClass)
 

@@ -4,10 +4,10 @@ import os
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import HexKey, PemKey
+from chassis.settings import HexKey, PemKey, ServerUrl
 from identity.passkey_settings import PasskeySettings
 from identity.provider_settings import ProviderSettings
 
@@ -69,8 +69,8 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
 
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 
-    redis_url: SecretStr = Field(description="Where tries per account are counted.")
-    smtp_url: SecretStr = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
+    redis_url: ServerUrl = Field(description="Where tries per account are counted.")
+    smtp_url: ServerUrl = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
     smtp_utf8: bool = Field(
         default=False,
         description="true: the mail server offers SMTPUTF8, so that addresses may have any letters.",

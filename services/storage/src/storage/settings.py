@@ -1,12 +1,12 @@
 """Storage's settings, prefix STORAGE_."""
 
-import json
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import MINIMUM_DISTINCT_HEX_DIGITS, HexKey, StatefulSettings
+from chassis.secret_checks import check_keyring
+from chassis.settings import HexKey, Password, ServerUrl, StatefulSettings
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
 from storage.sealing import InvalidKeyring, LocalKeyring
 from storage.stripping import Frame
@@ -14,14 +14,13 @@ from storage.stripping import Frame
 MEBIBYTE: Final = 1 << 20
 
 
-def _check_keyring(value: SecretStr) -> SecretStr:
+def _check_keyring(value: SecretStr, info: ValidationInfo) -> SecretStr:
     text = value.get_secret_value()
     try:
         LocalKeyring.parse(text)
     except InvalidKeyring as error:
         raise ValueError(str(error)) from None
-    if any(len(set(key.lower())) < MINIMUM_DISTINCT_HEX_DIGITS for key in json.loads(text)["keys"].values()):
-        raise ValueError("has a key that is too regular to be random; `make env` generates one")
+    check_keyring(text, info)
     return value
 
 
@@ -43,13 +42,13 @@ class StorageSettings(StatefulSettings):
     )
 
     s3_endpoint_url: str = Field(description="The object store.")
-    s3_access_key: SecretStr = Field(description="S3 identity that reads and writes the bucket.")
-    s3_secret_key: SecretStr = Field(description="Its secret.")
+    s3_access_key: Password = Field(description="S3 identity that reads and writes the bucket.")
+    s3_secret_key: Password = Field(description="Its secret.")
     s3_bucket: str = Field(default="irisvue-photos", description="Where sealed photos lie.")
     s3_region: str = Field(default="us-east-1", description="The region of that bucket.")
 
-    keyring_database_url: SecretStr = Field(description="The database of the wrapped data keys.")
-    keyring_owner_database_url: SecretStr | None = Field(default=None, description="Only migrations use it.")
+    keyring_database_url: ServerUrl = Field(description="The database of the wrapped data keys.")
+    keyring_owner_database_url: ServerUrl | None = Field(default=None, description="Only migrations use it.")
     key_encryption_keys: Annotated[SecretStr, AfterValidator(_check_keyring)] = Field(
         description='What wraps the data keys: {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
     )
