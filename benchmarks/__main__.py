@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import measures
 from benchmarks.neighbours import share_of_others, usage
 from benchmarks.report import Round, bars_of, page
-from cluster.testing.api_process import api_process
+from cluster.testing.api_process import ApiProcess, api_process
 from cluster.testing.native import native_servers
 from cluster.testing.people import create_accounts
 from cluster.testing.platform import Platform, prepared
@@ -31,7 +31,7 @@ REPORT = Path(__file__).parent / "report.md"
 class Subject:
     """What is measured."""
 
-    url: str
+    api: ApiProcess
     settings: IdentitySettings
     stored: str
     emails: Iterator[str]
@@ -46,12 +46,12 @@ class Subject:
     async def round(self, bare_before: float) -> Round:
         """Measure everything once, one thing after the other."""
         before = usage()
-        logins = await measures.logins(self.url, self.emails, clients=LOGIN_CLIENTS, seconds=SECONDS)
+        logins = await measures.logins(self.api, self.emails, clients=LOGIN_CLIENTS, seconds=SECONDS)
         others = share_of_others(before, usage())
         bare_after = await self.bare()
-        idle = await measures.me_milliseconds(self.url, self.bearer, requests=REQUESTS)
+        idle = await measures.me_milliseconds(self.api, self.bearer, requests=REQUESTS)
         flooded = await measures.me_during_logins(
-            self.url, self.bearer, self.emails, clients=FLOOD_CLIENTS, requests=REQUESTS
+            self.api, self.bearer, self.emails, clients=FLOOD_CLIENTS, requests=REQUESTS
         )
         return Round(bare_before, bare_after, logins, measures.middle(idle), measures.middle(flooded), others)
 
@@ -80,8 +80,8 @@ async def _measure(platform: Platform, wanted: int) -> tuple[str, list[str]]:
     emails = iter(await create_accounts(platform, ACCOUNTS, password_hash=stored))
     # The access log is written, as in production, and goes nowhere.
     async with api_process(platform, "identity", silent=True, IDENTITY_LOG_LEVEL="INFO") as api:
-        bearer = await measures.access_token(api.url, next(emails))
-        subject = Subject(api.url, settings, stored, emails, bearer)
+        bearer = await measures.access_token(api, next(emails))
+        subject = Subject(api, settings, stored, emails, bearer)
         quiet, all_rounds = await _quiet_rounds(subject, wanted)
     if len(quiet) < min(wanted, FEWEST_ROUNDS):
         return "", [f"too noisy: of {all_rounds} rounds only {len(quiet)} were undisturbed"]
@@ -97,7 +97,7 @@ async def _measure(platform: Platform, wanted: int) -> tuple[str, list[str]]:
 
 async def _quiet_rounds(subject: Subject, wanted: int) -> tuple[list[Round], int]:
     """Measure until enough rounds were undisturbed; return them and how many there were in all."""
-    await measures.logins(subject.url, subject.emails, clients=LOGIN_CLIENTS, seconds=1)
+    await measures.logins(subject.api, subject.emails, clients=LOGIN_CLIENTS, seconds=1)
     quiet: list[Round] = []
     bare, done = await subject.bare(), 0
     while len(quiet) < wanted and done < wanted * MOST_ROUNDS_PER_WANTED:

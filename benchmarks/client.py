@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from chassis.service_auth import GATEWAY_TOKEN_HEADER
+
 LONGEST_ANSWER_SECONDS = 60.0
 
 
@@ -23,16 +25,18 @@ class Answer:
         return document
 
 
-def get(path: str, *, bearer: str) -> bytes:
+def get(path: str, *, bearer: str, proof: str) -> bytes:
     """Return the bytes of a GET, ready to be sent many times."""
-    return f"GET {path} HTTP/1.1\r\nHost: identity\r\nAuthorization: Bearer {bearer}\r\n\r\n".encode()
+    own = f"Authorization: Bearer {bearer}\r\n{GATEWAY_TOKEN_HEADER}: {proof}\r\n"
+    return f"GET {path} HTTP/1.1\r\nHost: identity\r\n{own}\r\n".encode()
 
 
-def post(path: str, document: dict[str, Any]) -> bytes:
+def post(path: str, document: dict[str, Any], *, proof: str) -> bytes:
     """Return the bytes of a POST."""
     body = json.dumps(document).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: identity\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    own = f"{GATEWAY_TOKEN_HEADER}: {proof}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}{own}\r\n".encode() + body
 
 
 class Connection:

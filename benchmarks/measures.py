@@ -11,6 +11,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from benchmarks.client import Connection, get, post
+from cluster.testing.api_process import ApiProcess
 from identity.settings import IdentitySettings
 
 OK = 200
@@ -47,17 +48,17 @@ def bare_verifications(settings: IdentitySettings, stored: str, *, seconds: floa
         return sum(checked / took for checked, took in threads.map(check, range(settings.argon2_threads)))
 
 
-async def logins(url: str, emails: Iterator[str], *, clients: int, seconds: float) -> float:
+async def logins(api: ApiProcess, emails: Iterator[str], *, clients: int, seconds: float) -> float:
     """Return how many sign-ins per second `clients` get that each send the next when one is answered."""
     began = time.perf_counter()
-    counted = await asyncio.gather(*(_log_in(url, emails, until=began + seconds) for _ in range(clients)))
+    counted = await asyncio.gather(*(_log_in(api, emails, until=began + seconds) for _ in range(clients)))
     return sum(counted) / (time.perf_counter() - began)
 
 
-async def me_milliseconds(url: str, bearer: str, *, requests: int) -> list[float]:
+async def me_milliseconds(api: ApiProcess, bearer: str, *, requests: int) -> list[float]:
     """Return how long one client waits for each `GET /users/me`, one after the other."""
-    request, took = get("/api/v1/users/me", bearer=bearer), []
-    async with Connection(url) as connection:
+    request, took = get("/api/v1/users/me", bearer=bearer, proof=api.proof()), []
+    async with Connection(api.url) as connection:
         for _ in range(requests):
             began = time.perf_counter()
             answer = await connection.send(request)
@@ -67,12 +68,12 @@ async def me_milliseconds(url: str, bearer: str, *, requests: int) -> list[float
 
 
 async def me_during_logins(
-    url: str, bearer: str, emails: Iterator[str], *, clients: int, requests: int
+    api: ApiProcess, bearer: str, emails: Iterator[str], *, clients: int, requests: int
 ) -> list[float]:
     """Return the same while `clients` sign in without a pause."""
-    flood = [asyncio.create_task(_log_in(url, emails, until=float("inf"))) for _ in range(clients)]
+    flood = [asyncio.create_task(_log_in(api, emails, until=float("inf"))) for _ in range(clients)]
     try:
-        return await me_milliseconds(url, bearer, requests=requests)
+        return await me_milliseconds(api, bearer, requests=requests)
     finally:
         for task in flood:
             task.cancel()
@@ -82,10 +83,10 @@ async def me_during_logins(
             raise failures[0]
 
 
-async def access_token(url: str, email: str) -> str:
+async def access_token(api: ApiProcess, email: str) -> str:
     """Sign in once."""
-    async with Connection(url) as connection:
-        answer = await connection.send(_login_request(email))
+    async with Connection(api.url) as connection:
+        answer = await connection.send(_login_request(api, email))
     _expect(answer.status)
     return str(answer.document["access_token"])
 
@@ -95,17 +96,17 @@ def middle(values: list[float]) -> float:
     return median(values)
 
 
-async def _log_in(url: str, emails: Iterator[str], *, until: float) -> int:
+async def _log_in(api: ApiProcess, emails: Iterator[str], *, until: float) -> int:
     done = 0
-    async with Connection(url) as connection:
+    async with Connection(api.url) as connection:
         while time.perf_counter() < until:
-            _expect((await connection.send(_login_request(next(emails)))).status)
+            _expect((await connection.send(_login_request(api, next(emails)))).status)
             done += 1
     return done
 
 
-def _login_request(email: str) -> bytes:
-    return post("/api/v1/auth/login/json", {"email": email, "password": PASSWORD})
+def _login_request(api: ApiProcess, email: str) -> bytes:
+    return post("/api/v1/auth/login/json", {"email": email, "password": PASSWORD}, proof=api.proof())
 
 
 def _expect(status: int) -> None:

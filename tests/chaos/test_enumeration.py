@@ -26,7 +26,7 @@ async def known(platform, password_hash) -> list[str]:
 async def test_known_and_unknown_addresses_are_answered_alike(platform, known, question) -> None:
     seed = secrets.randbits(32)
     async with api_process(platform, "identity", IDENTITY_REGISTRATION_DISCLOSURE="conceal") as api:
-        pairs = await compare(api.url, question, known, seed=seed)
+        pairs = await compare(api, question, known, seed=seed)
     print(f"\n{question.name}: {pairs}, seed {seed}")
     assert pairs.auc <= MOST_AUC
     assert pairs.gap <= MOST_GAP_MILLISECONDS

@@ -11,7 +11,7 @@ import pytest
 
 from chassis.ids import new_id
 from chassis.testing.fuzzing import Findings, fuzz
-from cluster.testing.api_process import api_process
+from cluster.testing.api_process import ApiProcess, api_process
 from identity.models import Session
 from identity.settings import IdentitySettings
 from identity.tokens import AuthorizedSession, TokenIssuer
@@ -52,14 +52,16 @@ async def test_every_answer_is_as_documented(platform, issuer, request, service)
         session = Session(id=new_id(), user_id=new_id(), generation=1, authenticated_at=now, rotated_at=now)
         return issuer.access_token(AuthorizedSession(session, email_verified=True), now=now)[0]
 
-    def both(url: str) -> list[Findings]:
+    def both(api: ApiProcess) -> list[Findings]:
         """Send everything with a person's token, and again with none."""
         rules = {"also_refused": ALSO_REFUSED[service], "unchecked": UNCHECKED[service]}
         amount = {
             "cases": request.config.getoption("--generated-cases"),
             "seed": request.config.getoption("--generated-seed"),
         }
-        return [fuzz(url, new_token=token, **amount, **rules) for token in (new_token, None)]
+        return [
+            fuzz(api.url, proof=api.proof, new_token=token, **amount, **rules) for token in (new_token, None)
+        ]
 
     async with AsyncExitStack() as stack:
         identity = await stack.enter_async_context(api_process(platform, "identity", silent=True))
@@ -67,8 +69,8 @@ async def test_every_answer_is_as_documented(platform, issuer, request, service)
         consent = await stack.enter_async_context(api_process(platform, "consent", silent=True, **own))
         own = {"STORAGE_IDENTITY_URL": identity.url, "STORAGE_CONSENT_URL": consent.url}
         storage = await stack.enter_async_context(api_process(platform, "storage", silent=True, **own))
-        url = {"consent": consent, "storage": storage}[service].url
-        signed_in, anonymous = await asyncio.to_thread(both, url)
+        api = {"consent": consent, "storage": storage}[service]
+        signed_in, anonymous = await asyncio.to_thread(both, api)
     assert not signed_in.failures
     assert not anonymous.failures
     assert not anonymous.succeeded & set(bearer_only(service))

@@ -22,8 +22,10 @@ from jwt.algorithms import ECAlgorithm
 from chassis.api import create_app
 from chassis.health import HealthCheck
 from chassis.ids import new_id
+from chassis.service_auth import ServiceTokens
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
+from chassis.testing.gateway import gateway_proof, through_gateway
 
 ISSUER = "https://irisvue.example"
 AUDIENCE = "irisvue-api"
@@ -96,7 +98,7 @@ def make_key() -> type[Key]:
 
 @pytest.fixture
 def settings(key: Key) -> ServiceSettings:
-    return ServiceSettings(port=0, service_key=key.pem, service_public_keys={"identity": key.jwk})
+    return ServiceSettings(port=0, service_key=key.pem, service_public_keys={"gateway": key.jwk})
 
 
 @pytest.fixture
@@ -124,8 +126,24 @@ def app(
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
+def behind_gateway(settings: ServiceSettings, key: Key) -> Callable[[FastAPI], dict[str, Any]]:
+    """Return a function that puts an application behind a gateway: what its clients are made with."""
+
+    def behind(app: FastAPI) -> dict[str, Any]:
+        app.state.service_tokens = ServiceTokens.of("service", settings)
+        return {
+            "transport": ASGITransport(app),
+            "event_hooks": through_gateway(gateway_proof(key.pem, "service")),
+        }
+
+    return behind
+
+
+@pytest.fixture
+async def client(
+    app: FastAPI, behind_gateway: Callable[[FastAPI], dict[str, Any]]
+) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(base_url="http://service", **behind_gateway(app)) as client:
         yield client
 
 

@@ -21,6 +21,7 @@ from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.settings import JsonObject
 from chassis.testing import FrozenClock
+from chassis.testing.gateway import through_gateway
 from cluster.testing.platform import Platform
 from consent.main import create_api, install
 from consent.settings import ConsentSettings
@@ -118,9 +119,10 @@ def app(settings: ConsentSettings, service: Service, issuer: Issuer) -> FastAPI:
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+async def client(app: FastAPI, platform: Platform) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(app, raise_app_exceptions=False)
-    async with AsyncClient(transport=transport, base_url="http://consent") as client:
+    hooks = through_gateway(platform.gateway_proof("consent"))
+    async with AsyncClient(transport=transport, base_url="http://consent", event_hooks=hooks) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
+from chassis.testing.gateway import through_gateway
 from cluster.testing.platform import Platform
 from identity.main import create_api, install
 from identity.post import SmtpPost
@@ -44,10 +45,15 @@ async def service(
 
 
 @pytest.fixture
-async def client(settings: IdentitySettings, service: Service) -> AsyncIterator[AsyncClient]:
+async def client(
+    settings: IdentitySettings, service: Service, platform: Platform
+) -> AsyncIterator[AsyncClient]:
     app = create_api(settings)
     install(app, service)
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://identity") as opened:
+    hooks = through_gateway(platform.gateway_proof("identity"))
+    async with AsyncClient(
+        transport=ASGITransport(app), base_url="http://identity", event_hooks=hooks
+    ) as opened:
         yield opened
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from chassis.testing.gateway import Proof
 from cluster.environment import service_environment
 from cluster.members import DATABASE_SERVICES
 from cluster.testing.platform import Platform
@@ -23,10 +24,11 @@ STOP_SECONDS = 40.0
 
 @dataclass(frozen=True)
 class ApiProcess:
-    """A running API; `url` has no slash at its end."""
+    """A running API; `url` has no slash at its end, `proof` makes the token that public routes ask for."""
 
     url: str
     pid: int
+    proof: Proof
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +54,7 @@ async def api_process(
     url = f"http://127.0.0.1:{port}"
     try:
         await _until_ready(process, f"{url}/health/{ready}")
-        yield ApiProcess(url, process.pid)
+        yield ApiProcess(url, process.pid, platform.gateway_proof(service))
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, STOP_SECONDS)

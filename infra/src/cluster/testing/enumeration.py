@@ -9,7 +9,9 @@ from typing import Any
 
 import aiohttp
 
+from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from chassis.testing.timing import Pairs
+from cluster.testing.api_process import ApiProcess
 
 Body = dict[str, Any]
 WARMING_PAIRS = 5
@@ -58,32 +60,32 @@ QUESTIONS = (
 )
 
 
-async def compare(url: str, question: Question, known: Sequence[str], *, seed: int) -> Pairs:
+async def compare(api: ApiProcess, question: Question, known: Sequence[str], *, seed: int) -> Pairs:
     """Ask once about each known address and once about an unknown one, in random order, and time the answers.
 
     Raises AssertionError when the answers differ in anything but time and what names the request itself.
     """
     order, pairs = random.Random(seed), Pairs()  # noqa: S311 - an order that can be repeated, no secret
-    async with aiohttp.ClientSession(url) as http:
+    async with aiohttp.ClientSession(api.url) as http:
         for number, email in enumerate(known):
             stranger = f"{secrets.token_hex(4)}-{number}@example.com"
             asked = [(email, pairs.first), (stranger, pairs.second)]
             order.shuffle(asked)
-            seen = [await _ask(http, question, address, took) for address, took in asked]
+            seen = [await _ask(http, api.proof(), question, address, took) for address, took in asked]
             if seen[0] != seen[1]:
                 raise AssertionError(f"{question.name} tells a known address from an unknown one: {seen}")
     return Pairs(pairs.first[WARMING_PAIRS:], pairs.second[WARMING_PAIRS:])
 
 
 async def _ask(
-    http: aiohttp.ClientSession, question: Question, address: str, took: list[float]
+    http: aiohttp.ClientSession, proof: str, question: Question, address: str, took: list[float]
 ) -> tuple[int, list[str], Body]:
     body = question.body(address)
     if question.after:
         async with http.post(question.after, json=body) as earlier:
             await earlier.read()
     began = time.perf_counter()
-    async with http.post(question.path, json=body) as answer:
+    async with http.post(question.path, json=body, headers={GATEWAY_TOKEN_HEADER: proof}) as answer:
         document: Body = await answer.json(content_type=None)
     took.append((time.perf_counter() - began) * 1000)
     if answer.status != question.status:

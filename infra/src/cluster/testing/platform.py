@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from chassis.testing.gateway import Proof, gateway_proof
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
@@ -57,6 +58,10 @@ class Platform:
             timeout=60,
         )
         self._migrated.add(service)
+
+    def gateway_proof(self, service: str) -> Proof:
+        """Return a function that makes the gateway's token for a service, as its public routes ask for it."""
+        return gateway_proof(self.servers.values["GATEWAY_SERVICE_KEY"], service)
 
     async def clean(self, service: str) -> None:
         """Empty every table of a service (and of the keyring, when it is storage's)."""

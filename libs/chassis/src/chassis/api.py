@@ -18,6 +18,7 @@ from chassis.health import HealthCheck, health_router
 from chassis.ids import new_id
 from chassis.openapi import document_problems, name_operation
 from chassis.problems import Problem, install_problem_handlers, problem_response, unexpected_error_response
+from chassis.service_auth import OnlyThroughGateway
 from chassis.settings import ServiceSettings
 
 MAX_BODY_BYTES = 1_000_000
@@ -47,7 +48,7 @@ def create_app(
     lifespan: Lifespan | None = None,
     unlimited_paths: Sequence[str] = (),
 ) -> FastAPI:
-    """Return an application with problems, request ids, logs, limits and health.
+    """Return an application with problems, request ids, logs, limits and health, behind the gateway.
 
     `unlimited_paths` are regular expressions of paths whose routes limit the body themselves.
     """
@@ -65,6 +66,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     document_problems(app)
+    app.add_middleware(OnlyThroughGateway)
     app.add_middleware(Edge, unlimited=[re.compile(pattern) for pattern in unlimited_paths])
     return app
 

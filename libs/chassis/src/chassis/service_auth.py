@@ -1,13 +1,18 @@
 """Calls between services carry a short-lived token signed for one audience; no network is trusted."""
 
+import hashlib
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jwt import PyJWK
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import ALGORITHM, MALFORMED, read_claims, read_header
 from chassis.clock import Clock, SystemClock
@@ -17,6 +22,9 @@ from chassis.settings import ServiceSettings
 
 SERVICE_TOKEN_TYPE = "svc+jwt"  # noqa: S105 - a media type
 LIFETIME = timedelta(seconds=60)
+REUSE = timedelta(seconds=30)
+MOST_REMEMBERED = 256
+"""Tokens that need not be verified again until they expire; a caller uses one for half a minute."""
 
 
 class ServiceTokens:
@@ -34,6 +42,8 @@ class ServiceTokens:
         self._private_key = private_key
         self._public_keys = {name: PyJWK(jwk, algorithm=ALGORITHM) for name, jwk in public_keys.items()}
         self._clock: Clock = clock or SystemClock()
+        self._issued: dict[str, tuple[datetime, str]] = {}
+        self._verified: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     @classmethod
     def of(cls, service: str, settings: ServiceSettings) -> "ServiceTokens":
@@ -45,8 +55,16 @@ class ServiceTokens:
         )
 
     def issue(self, audience: str) -> str:
-        """Return a token that lets this service call `audience` for a minute."""
+        """Return a token that lets this service call `audience` for half a minute, or for a whole one."""
         now = self._clock.now()
+        made_at, token = self._issued.get(audience, (datetime.min.replace(tzinfo=UTC), ""))
+        # The same again, so that whoever verifies it has seen it before; a signature costs more than a call.
+        if not made_at <= now < made_at + REUSE:
+            token = self._sign(audience, now)
+            self._issued[audience] = now, token
+        return token
+
+    def _sign(self, audience: str, now: datetime) -> str:
         claims = {
             "iss": self._service,
             "aud": audience,
@@ -59,18 +77,31 @@ class ServiceTokens:
 
     def verify(self, token: str) -> str:
         """Return the name of the service that calls; raises `Unauthorized`."""
+        digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        caller, until = self._verified.get(digest, ("", 0.0))
+        if time.time() >= until:
+            caller, until = self._read(token)
+            self._verified[digest] = caller, until
+            while len(self._verified) > MOST_REMEMBERED:
+                self._verified.popitem(last=False)
+        return caller
+
+    def _read(self, token: str) -> tuple[str, float]:
         try:
             caller = str(read_header(token, token_type=SERVICE_TOKEN_TYPE)["kid"])
-            read_claims(
+            claims = read_claims(
                 token,
                 self._public_keys[caller],
                 audience=self._service,
                 issuer=caller,
                 required=("iss", "aud", "iat", "exp", "jti"),
             )
+            # Stolen, a token is of use for as long as it says; nobody is believed for longer than a minute.
+            if not 0 < claims["exp"] - claims["iat"] <= LIFETIME.total_seconds():
+                raise ValueError("lives longer than a service token")
         except MALFORMED:
             raise Unauthorized("This operation is for services of the platform.") from None
-        return caller
+        return caller, float(claims["exp"])
 
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="service", bearerFormat="JWT")
@@ -93,22 +124,47 @@ def require_service(*callers: str) -> Callable[..., Awaitable[str]]:
     return admitted
 
 
-FORWARDER_TOKEN_HEADER = "X-Service-Token"  # noqa: S105 - a header's name
+GATEWAY = "gateway"
+GATEWAY_TOKEN_HEADER = "X-Service-Token"  # noqa: S105 - a header's name
+_OPEN_PATHS = frozenset({"/health", "/openapi.json", "/.well-known/jwks.json"})
+_OPEN_FOLDERS = ("/health/", "/internal/")
+
+
+class OnlyThroughGateway:
+    """Middleware of a service: whoever is not the gateway gets no answer from a public route.
+
+    Sessions end, limits count and addresses are believed at the gateway, so its service token is asked for
+    beside the person's. Without it stay: health, what services ask each other (each of those routes names its
+    callers), public keys and the description of the API. The verifier is `app.state.service_tokens`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; raises `Unauthorized` or `Forbidden`."""
+        if scope["type"] == "http" and not _is_open(scope["path"]):
+            _require_gateway(scope)
+        await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
+
+
+def _require_gateway(scope: Scope) -> None:
+    proof = Headers(scope=scope).get(GATEWAY_TOKEN_HEADER)
+    tokens: ServiceTokens | None = getattr(scope["app"].state, "service_tokens", None)
+    if proof is None or tokens is None:
+        raise Unauthorized("This service answers through the gateway only.")
+    if tokens.verify(proof) != GATEWAY:
+        raise Forbidden
 
 
 def client_address(request: Request) -> str | None:
-    """Return the address of the person's device.
+    """Return the address of the person's device: the gateway's word, without it the peer's.
 
-    `X-Forwarded-For` is believed only from the gateway, which proves itself with a service token of its own
-    beside the person's; anybody else is taken for the client.
+    Only for public routes: nobody but the gateway reaches them.
     """
     forwarded = request.headers.get("X-Forwarded-For")
-    proof = request.headers.get(FORWARDER_TOKEN_HEADER)
-    if forwarded and proof:
-        tokens: ServiceTokens = request.app.state.service_tokens
-        try:
-            if tokens.verify(proof) == "gateway":
-                return forwarded.strip()
-        except Unauthorized:
-            return request.client.host if request.client else None
-    return request.client.host if request.client else None
+    return forwarded.strip() if forwarded else request.client.host if request.client else None

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import insert, text
 
 from chassis.api import create_app
@@ -24,7 +24,7 @@ def in_a_transaction():
 
 
 @pytest.fixture
-async def client(settings, database, an_event, in_a_transaction):
+async def client(settings, database, an_event, in_a_transaction, behind_gateway):
     router = APIRouter()
 
     @router.post("/events", status_code=201)
@@ -54,7 +54,7 @@ async def client(settings, database, an_event, in_a_transaction):
             await asyncio.Event().wait()
 
     app: FastAPI = create_app(settings, title="Writes", routers=[router], checks={"db": database.ping})
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://writes") as opened:
+    async with AsyncClient(base_url="http://writes", **behind_gateway(app)) as opened:
         yield opened
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from fastapi import APIRouter, Response
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import text
 
 from chassis import idempotency
@@ -144,7 +144,7 @@ def failing_routes_of(process):
 
 
 @pytest.fixture
-async def start(settings, key, an_event):
+async def start(settings, key, an_event, behind_gateway):
     """Return a function that starts a process on a database."""
     clients = []
 
@@ -158,7 +158,7 @@ async def start(settings, key, an_event):
         )
         app.state.idempotency = process.idempotency = Idempotency(database)
         app.state.access_tokens = AccessTokens(KeySet(keys), issuer=ISSUER, audience=AUDIENCE)
-        process.client = AsyncClient(transport=ASGITransport(app), base_url="http://things")
+        process.client = AsyncClient(base_url="http://things", **behind_gateway(app))
         clients.append(process.client)
         return process
 

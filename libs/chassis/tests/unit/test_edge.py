@@ -12,7 +12,9 @@ from fastapi.responses import StreamingResponse
 
 from chassis import context
 from chassis.api import MAX_BODY_BYTES, serve
+from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
 from chassis.testing import eventually
+from chassis.testing.gateway import gateway_proof
 
 CANARY = "canary"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -188,7 +190,7 @@ async def test_health_questions_are_not_logged(client, logged):
 
 
 @pytest.fixture
-async def real_address(app):
+async def over_the_network(app, settings, key):
     """The application behind a real server, as its process runs it."""
     server = serve(app, host="127.0.0.1", port=0)
     serving = asyncio.create_task(server.serve())
@@ -197,13 +199,17 @@ async def real_address(app):
         assert server.started
 
     await eventually(listening)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    app.state.service_tokens = ServiceTokens.of("service", settings)
+    proof = {GATEWAY_TOKEN_HEADER: gateway_proof(key.pem, "service")()}
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    async with aiohttp.ClientSession(url, headers=proof) as session:
+        yield session
     server.should_exit = True
     await serving
 
 
-async def test_answer_that_breaks_halfway_ends_the_connection_and_quotes_nothing(real_address, logged):
-    async with aiohttp.ClientSession() as session, session.get(f"{real_address}/half") as answer:
+async def test_answer_that_breaks_halfway_ends_the_connection_and_quotes_nothing(over_the_network, logged):
+    async with over_the_network.get("/half") as answer:
         assert answer.status == 200
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
@@ -215,8 +221,8 @@ async def test_answer_that_breaks_halfway_ends_the_connection_and_quotes_nothing
     assert CANARY not in json.dumps(logged())
 
 
-async def test_server_does_not_say_what_it_is(real_address):
-    async with aiohttp.ClientSession() as session, session.get(f"{real_address}/people/ada") as answer:
+async def test_server_does_not_say_what_it_is(over_the_network):
+    async with over_the_network.get("/people/ada") as answer:
         assert "server" not in answer.headers
         assert "date" in answer.headers
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from chassis.ids import new_id
+from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from chassis.testing import eventually
 from cluster.environment import VHOST
 from contracts.envelope import wrap
@@ -106,7 +107,8 @@ async def test_the_api_answers_without_a_broker_or_identity(platform, settings, 
         except aiohttp.ClientConnectionError as error:
             raise AssertionError(str(error)) from error
 
-    async with process(platform, "api"), aiohttp.ClientSession() as session:
+    proof = {GATEWAY_TOKEN_HEADER: platform.gateway_proof("consent")()}
+    async with process(platform, "api"), aiohttp.ClientSession(headers=proof) as session:
         await eventually(ready, seconds=START_SECONDS)
         async with session.get(f"{base}/api/v1/privacy/jurisdiction?country_code=DE") as answer:
             assert (await answer.json())["jurisdiction"] == "gdpr"

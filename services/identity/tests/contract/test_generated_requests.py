@@ -149,6 +149,7 @@ async def test_every_answer_to_somebody_signed_in_is_as_documented(platform, cro
             fuzz,
             api.url,
             **amount,
+            proof=api.proof,
             new_token=new_token,
             examples=examples,
             also_refused=ALSO_REFUSED,
@@ -160,7 +161,7 @@ async def test_every_answer_to_somebody_signed_in_is_as_documented(platform, cro
 
 async def test_nobody_gets_past_a_lock_without_a_token(platform, service, amount) -> None:
     async with api_process(platform, "identity") as api:
-        found = await asyncio.to_thread(fuzz, api.url, **amount, also_refused=ALSO_REFUSED)
+        found = await asyncio.to_thread(fuzz, api.url, **amount, proof=api.proof, also_refused=ALSO_REFUSED)
     assert not found.failures, found.report()
     assert found.answers.keys() > BEARER
     assert not found.succeeded & BEARER

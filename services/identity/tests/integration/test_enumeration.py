@@ -18,7 +18,7 @@ async def test_answer_does_not_tell_whether_the_address_has_an_account(platform,
     password_hash = await service.hasher.hash("seven blue irises")
     known = await create_accounts(platform, PAIRS + WARMING_PAIRS, password_hash=password_hash)
     async with api_process(platform, "identity", IDENTITY_REGISTRATION_DISCLOSURE="conceal") as api:
-        pairs = await compare(api.url, question, known, seed=SEED)
+        pairs = await compare(api, question, known, seed=SEED)
     assert pairs.auc <= MOST_AUC, pairs
 
 

@@ -26,6 +26,8 @@ from chassis.ids import new_id
 from chassis.problems import Problem
 from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
+from chassis.testing.gateway import through_gateway
+from cluster.testing.platform import Platform
 from contracts.consent import ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Event, parse_head, wrap
 from contracts.fields import ConsentType
@@ -240,8 +242,11 @@ def app(settings: StorageSettings, service: Service, issuer: Issuer) -> FastAPI:
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://storage") as opened:
+async def client(app: FastAPI, platform: Platform) -> AsyncIterator[AsyncClient]:
+    hooks = through_gateway(platform.gateway_proof("storage"))
+    async with AsyncClient(
+        transport=ASGITransport(app), base_url="http://storage", event_hooks=hooks
+    ) as opened:
         yield opened
 
 

@@ -16,6 +16,7 @@ import aiohttp
 from sqlalchemy import select
 
 from chassis.ids import new_id
+from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from chassis.testing import eventually
 from cluster.environment import VHOST
 from contracts.envelope import Event, wrap
@@ -139,7 +140,8 @@ async def test_an_upload_that_breaks_off_on_the_wire_can_be_repeated(
             raise AssertionError(str(error)) from error
 
     async def received() -> None:
-        headers = {"Content-Type": "image/jpeg"}
+        proof = platform.gateway_proof("storage")()
+        headers = {"Content-Type": "image/jpeg", GATEWAY_TOKEN_HEADER: proof}
         async with session.put(base + path, data=io.BytesIO(data), headers=headers) as answer:
             assert answer.status == 200, await answer.text()
             assert (await answer.json())["file_size"] == len(data)
@@ -147,7 +149,9 @@ async def test_an_upload_that_breaks_off_on_the_wire_can_be_repeated(
     async with process(platform, settings, "api"), aiohttp.ClientSession() as session:
         await eventually(ready, seconds=START_SECONDS)
         _, writer = await asyncio.open_connection(settings.host, settings.port)
+        proof = platform.gateway_proof("storage")()
         head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+        head += f"{GATEWAY_TOKEN_HEADER}: {proof}\r\n"
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[:100])
         await writer.drain()
         writer.close()

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,9 @@ from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.hooks import unregister
 
+from chassis.service_auth import GATEWAY_TOKEN_HEADER
+from chassis.testing.gateway import Proof
+
 LONGEST_ANSWER_SECONDS = 30
 SHOWN_FAILURES = 3
 """Examples that the report shows of each kind of failure."""
@@ -26,6 +30,8 @@ VALID_ANSWERS = ("2xx", "3xx", 401, 403, 404, 409, 429, "5xx")
 """What the library lets a valid request be answered; a server's error is another check's business."""
 INVALID_ANSWERS = (400, 401, 403, 404, 405, 406, 409, 415, 422, 428, 429, "5xx")
 """What it lets an invalid one be answered."""
+
+BeforeCall = Callable[[HookContext, Case[Any], dict[str, Any]], None]
 
 
 @dataclass
@@ -80,6 +86,7 @@ def fuzz(
     *,
     seed: int,
     cases: int,
+    proof: Proof,
     new_token: Callable[[], str] | None = None,
     examples: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     also_refused: Mapping[str, Sequence[int]] | None = None,
@@ -87,10 +94,11 @@ def fuzz(
 ) -> Findings:
     """Send generated requests, about `cases` random ones per operation and as many by rule; print the sum.
 
-    `new_token` makes an access token whenever the last one was refused; without it nobody is signed in.
-    `examples` are bodies by operation (`POST /things`) that are sent as they are. `also_refused` names the
-    statuses with which an operation may refuse what its schema allows: rules that no schema can spell.
-    `unchecked` names the checks that an operation can't pass; say why where you call this.
+    `proof` makes the gateway's token, which every request carries. `new_token` makes an access token whenever
+    the last one was refused; without it nobody is signed in. `examples` are bodies by operation (`POST
+    /things`) that are sent as they are. `also_refused` names the statuses with which an operation may refuse
+    what its schema allows: rules that no schema can spell. `unchecked` names the checks that an operation
+    can't pass; say why where you call this.
     """
     load_all_checks()
     document = requests.get(f"{url}/openapi.json", timeout=LONGEST_ANSWER_SECONDS).json()
@@ -101,11 +109,8 @@ def fuzz(
     schema = schemathesis.openapi.from_dict(document, config=config)
     if new_token is not None:
         _sign_in(schema, new_token)
-    schemathesis.hook("before_call")(_use_no_key_twice)
-    try:
+    with _before_each_call(_use_no_key_twice, _through_gateway(proof)):
         findings = _run(schema, Findings(seed))
-    finally:
-        unregister(_use_no_key_twice)
     who = "somebody signed in" if new_token is not None else "nobody signed in"
     sys.stdout.write(f"\n{document['info']['title']}, {who}: {findings.report()}\n")
     return findings
@@ -162,6 +167,24 @@ def _use_no_key_twice(_context: HookContext, case: Case[Any], _options: dict[str
     # Of two valid requests with one key the second is refused, which no schema can spell.
     if IDEMPOTENCY_KEY in case.headers and case.meta and case.meta.generation.mode.is_positive:
         case.headers[IDEMPOTENCY_KEY] = str(uuid4())
+
+
+def _through_gateway(proof: Proof) -> BeforeCall:
+    def come_through_the_gateway(_context: HookContext, case: Case[Any], _options: dict[str, Any]) -> None:
+        case.headers[GATEWAY_TOKEN_HEADER] = proof()
+
+    return come_through_the_gateway
+
+
+@contextmanager
+def _before_each_call(*hooks: BeforeCall) -> Iterator[None]:
+    for hook in hooks:
+        schemathesis.hook("before_call")(hook)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            unregister(hook)
 
 
 def _sign_in(schema: Any, new_token: Callable[[], str]) -> None:
