@@ -169,12 +169,12 @@ def mailbox(settings: IdentitySettings) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def post_office(service: Service, mailbox: Mailbox):
-    """Return a function that sends every mail that is due."""
+    """Return a function that sends every mail that is due, one after the other."""
     sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{mailbox.port}"))
-    delivery = MailDelivery(service.database, sender, outage=timedelta(minutes=5))
+    delivery = MailDelivery(service.database, sender, service.limits, outage=timedelta(minutes=5))
 
     async def _send_all() -> list[str]:
-        while await delivery.work_once():
+        while await delivery.work_once(limit=1):
             pass
         return [str(message["Subject"]) for message in mailbox.messages]
 

@@ -25,6 +25,8 @@ class Limit(StrEnum):
     RESET = "password-reset"
     MAIL = "mail"
     NOTICE = "notice"
+    RECIPIENT = "mail-recipient"
+    FIRST_CONFIRMATION = "first-confirmation"
     PASSWORD_CHECK = "password-check"  # noqa: S105 - a name
 
 
@@ -34,6 +36,8 @@ LIMITS: dict[str, RateLimitItem] = {
     Limit.RESET: parse_limit("3/hour"),
     Limit.MAIL: parse_limit("5/hour"),
     Limit.NOTICE: parse_limit("3/day"),
+    Limit.RECIPIENT: parse_limit("3/day"),
+    Limit.FIRST_CONFIRMATION: parse_limit("1/day"),
     Limit.PASSWORD_CHECK: parse_limit("10/15 minutes"),
 }
 
@@ -82,6 +86,17 @@ class AccountLimits:
     async def before_notice(self, email: str) -> bool:
         """Count a mail to an owner that a stranger causes; False when there were too many for one more."""
         return (await self._counters.take(Limit.NOTICE, email_key(email))).allowed
+
+    async def before_unasked_mail(self, recipient: str, *, confirmation: bool) -> bool:
+        """Count a mail that its recipient may not have asked for; False when it is one too many.
+
+        The first `confirmation` of a day has a number of its own, so that nobody keeps an address from
+        signing up by having it mailed to.
+        """
+        mailbox, first = email_key(recipient), Limit.FIRST_CONFIRMATION
+        if confirmation and (await self._counters.take(first, mailbox, brief=True)).allowed:
+            return True
+        return (await self._counters.take(Limit.RECIPIENT, mailbox, brief=True)).allowed
 
     async def before_mail(self, user_id: str) -> None:
         """Count a mail that a signed-in person asks for; raises `QuotaExceeded`."""

@@ -84,7 +84,10 @@ async def create_worker(settings: IdentitySettings) -> Worker:
     holdings = IdentityHoldings(service.database, farewell=farewell, revoker=service.providers.apple_grants)
     participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
     mails = MailDelivery(
-        service.database, service.mail_sender, outage=timedelta(minutes=settings.mail_outage_minutes)
+        service.database,
+        service.mail_sender,
+        service.limits,
+        outage=timedelta(minutes=settings.mail_outage_minutes),
     )
     return Worker(
         settings=settings,

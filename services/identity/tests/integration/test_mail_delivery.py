@@ -102,7 +102,7 @@ def delivery(service, server: Server):
     def _delivery(**options) -> MailDelivery:
         post = SmtpPost(f"smtp://127.0.0.1:{server.port}", **options)
         sender = replace(service.mail_sender, post=post)
-        return MailDelivery(service.database, sender, outage=timedelta(minutes=5))
+        return MailDelivery(service.database, sender, service.limits, outage=timedelta(minutes=5))
 
     return _delivery
 
@@ -286,7 +286,7 @@ async def test_health_tells_how_old_the_oldest_mail_is_and_fails_without_a_serve
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{port}"))
-    part = MailDelivery(service.database, sender, outage=timedelta(0))
+    part = MailDelivery(service.database, sender, service.limits, outage=timedelta(0))
     assert await part.check() is None
     await ask("ada@example.org")
     assert (await part.check()).startswith("1 waiting, the oldest for ")
@@ -313,3 +313,39 @@ async def test_the_last_mail_lets_the_erasure_begin(client, ada, service, server
     async with service.unit_of_work() as uow:
         due = text("SELECT next_attempt_at <= clock_timestamp() FROM identity.erasure_tasks")
         assert await uow.session.scalar(due)
+
+
+async def test_a_mailbox_gets_three_mails_a_day_that_it_did_not_ask_for(client, ada, mailbox, post_office):
+    await post_office()
+    people = [await type(ada)(client, f"person{number}@example.org").register() for number in range(5)]
+    for person in people:
+        await person.log_in()
+        answer = await client.patch(
+            "/api/v1/users/me", json={"email": "stranger@example.org"}, headers=person.bearer
+        )
+        assert answer.status_code == 200
+        await post_office()
+
+    def got() -> list[str]:
+        mine = [mail for mail in mailbox.messages if mail["To"] == "stranger@example.org"]
+        return [str(mail["Subject"]) for mail in mine]
+
+    assert got() == ["Confirm your new address"] * 3
+    stranger = await type(ada)(client, "stranger@example.org").register()
+    await stranger.log_in()
+    await post_office()
+    assert got()[3:] == ["Confirm your address"]
+    answer = await client.post(f"{AUTH}/resend-verification", headers=stranger.bearer)
+    assert answer.status_code == 202
+    await post_office()
+    assert len(got()) == 4
+
+
+async def test_a_mail_that_waits_for_the_server_is_counted_once(server, delivery, ask, state):
+    server.to_recipient = lambda _: "421 going away"
+    mail = await ask("ada@example.org")
+    part = delivery()
+    async with running(part):
+        await until(lambda: len(server.tried) > 3, within=10)
+        server.to_recipient = lambda _: "250 ok"
+        await until(lambda: all_sent(state, mail), within=10)

@@ -29,6 +29,7 @@ class Mail(Base):
     requested_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     refused: Mapped[bool] = mapped_column(server_default=text("false"))
+    admitted: Mapped[bool] = mapped_column(server_default=text("false"))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     lease_token: Mapped[UUID | None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -23,6 +23,14 @@ from identity.post import MailPostponed, MailRefused, MailServerUnavailable, Pos
 from identity.repositories import MAILS, UNSETTLED, Mails, Users
 from identity.tokens import capability_hash, new_capability
 
+UNASKED = frozenset(
+    {
+        MailKind.VERIFY_ADDRESS,
+        MailKind.CONFIRM_NEW_ADDRESS,
+        MailKind.ADDRESS_ALREADY_REGISTERED,
+    }
+)
+"""Mails that somebody can have sent to anybody's address."""
 RESETS = frozenset({MailKind.RESET_PASSWORD, MailKind.BEGIN_ANEW})
 LEASE_SECONDS = 60.0
 """Longer than a mail may take to send, so that nobody else sends it meanwhile."""
@@ -57,13 +65,23 @@ class Letter:
     recipient: str
 
 
+class RecipientLimit(Protocol):
+    """Counts what a mailbox gets that it may not have asked for."""
+
+    async def before_unasked_mail(self, recipient: str, *, confirmation: bool) -> bool:
+        """Count a mail; False when it is one too many."""
+
+
 class MailDelivery:
     """Sends mails; any number of processes may run it."""
 
-    def __init__(self, database: Database, sender: Sender, *, outage: timedelta) -> None:
+    def __init__(
+        self, database: Database, sender: Sender, limit: RecipientLimit, *, outage: timedelta
+    ) -> None:
         """After `outage` without a mail server the check of health fails."""
         self._database = database
         self._sender = sender
+        self._limit = limit
         self._outage_seconds = outage.total_seconds()
         self._unavailable_since: float | None = None
         self._mails = WorkTable(
@@ -79,9 +97,9 @@ class MailDelivery:
         """Send what is due until cancelled."""
         await self._mails.run(self._deliver, workers=WORKERS, holds=(MailServerUnavailable,))
 
-    async def work_once(self) -> int:
-        """Try to send what is due, once; return how many mails there were."""
-        return await self._mails.work_once(self._deliver)
+    async def work_once(self, *, limit: int = WORKERS) -> int:
+        """Try to send what is due, at most `limit` mails, once; return how many mails there were."""
+        return await self._mails.work_once(self._deliver, limit=limit)
 
     async def depth(self) -> Depth:
         """Return how many mails wait, and for how long the oldest has."""
@@ -105,6 +123,7 @@ class MailDelivery:
         try:
             letter = await self._prepare(claimed)
             if letter is not None:
+                await self._admit(claimed, letter)
                 await self._send(letter)
         except MailRefused as refusal:
             await self._settle(claimed, refused=str(refusal))
@@ -134,6 +153,20 @@ class MailDelivery:
                 token = _token(row, kind, capability, expires_at=now + self._sender.good_for(kind))
                 Mails(uow.session).add_token(token)
         return _written(self._sender, row, user, capability)
+
+    async def _admit(self, claimed: Claimed, letter: Letter) -> None:
+        """Raise `MailRefused` when the recipient got too many mails of strangers; an attempt counts once.
+
+        Counted here and not when the mail is asked for: no answer, and no time of one, tells of it.
+        """
+        row = claimed.row
+        if row.admitted or row.kind not in UNASKED:
+            return
+        first = row.kind == MailKind.VERIFY_ADDRESS
+        if not await self._limit.before_unasked_mail(letter.recipient, confirmation=first):
+            raise MailRefused("mail-recipient")
+        async with self._database.unit_of_work() as uow:
+            await self._mails.keep(uow.session, claimed, admitted=True)
 
     async def _send(self, letter: Letter) -> None:
         try:

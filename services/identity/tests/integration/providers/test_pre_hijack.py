@@ -32,7 +32,8 @@ def deliver_mail(service):
         async with service.unit_of_work() as uow:
             await uow.session.execute(delete(Mail).where(Mail.kind != kind))
         sender = replace(service.mail_sender, post=post)
-        assert await MailDelivery(service.database, sender, outage=timedelta(minutes=5)).work_once() == 1
+        outage = timedelta(minutes=5)
+        assert await MailDelivery(service.database, sender, service.limits, outage=outage).work_once() == 1
 
     return _deliver
 
