@@ -13,6 +13,7 @@ from chassis.service_auth import client_address, require_service
 from consent.examples import (
     ANSWER,
     BIOMETRIC_STATUS,
+    CHANGES,
     CONSENT,
     CONSENT_TEXTS,
     CONSENTS,
@@ -25,6 +26,7 @@ from consent.policy import resolve_hints, utc_day
 from consent.requests import Code, GrantRequest, KnownConsentType, canonical_json
 from consent.schemas import (
     BiometricStatus,
+    ChangePage,
     ConsentAnswer,
     ConsentList,
     ConsentRead,
@@ -44,6 +46,7 @@ from consent.use_cases.grant_consent import (
     TooManyChanges,
     grant_consent,
 )
+from consent.use_cases.list_changes import list_changes
 from consent.use_cases.list_consents import PageNotFound, list_consents
 from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
 from consent.use_cases.withdraw_consent import ConsentNotFound, withdraw_consent
@@ -51,6 +54,8 @@ from consent.wiring import Service
 
 PAGE = 100
 LARGEST_PAGE = 200
+LARGEST_CHANGE_PAGE = 1000
+LARGEST_POSITION = 2**63 - 1
 
 public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 internal = APIRouter(prefix="/internal", tags=["internal"])
@@ -206,6 +211,23 @@ async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
     day = utc_day(service.clock.now())
     regimes = sorted(service.rulebook.regimes.values(), key=lambda regime: regime.code)
     return RetentionSchedule(jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes])
+
+
+@internal.get(
+    "/consents",
+    dependencies=[Depends(require_service("storage"))],
+    summary="Whose consents have changed since a position",
+    responses=example(CHANGES) | problems(Forbidden),
+)
+async def get_changes(
+    service: CurrentService,
+    after: Annotated[int, Query(ge=0, le=LARGEST_POSITION, description="`position` of the page before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_CHANGE_PAGE)] = LARGEST_CHANGE_PAGE,
+) -> ChangePage:
+    """List every gate that changed after `after` as it stands now; never cached."""
+    return await list_changes(
+        service.database, after=after, limit=limit, rulebook=service.rulebook, now=service.clock.now()
+    )
 
 
 @internal.get(

@@ -109,6 +109,12 @@ ANSWER = {
     "withdrawn_epoch": 0,
     "jurisdiction": "gdpr",
 }
+CHANGES = {
+    "position": 7,
+    "last_position": 7,
+    "complete": True,
+    "changes": [{**ANSWER, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
+}
 
 
 def example(value: Any, *, status: int = 200) -> Responses:

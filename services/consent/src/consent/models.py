@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, LargeBinary, String, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    Sequence,
+    String,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -20,6 +31,9 @@ class Base(DeclarativeBase):
     """The tables of this service, those of the chassis among them."""
 
     metadata = service_metadata(SCHEMA)
+
+
+GATE_POSITIONS = Sequence("gate_positions", metadata=Base.metadata)
 
 
 class LedgerEntry(Base):
@@ -133,7 +147,8 @@ class Gate(Base):
 
     Who appends holds this row, so epochs rise one by one, in the order of the entries. Every question is
     answered from it and the one grant that it names; `ended_epoch` is that of the last entry that ended a
-    consent, and `open_until` the moment at which the open one lapses.
+    consent, and `open_until` the moment at which the open one lapses. `position` is that of the last
+    change in the feed of changes, once that was read.
     """
 
     __tablename__ = "gates"
@@ -147,6 +162,7 @@ class Gate(Base):
             "consent_type",
             postgresql_where=text("open_until IS NOT NULL"),
         ),
+        Index("ix_gates_changed", "user_id", "consent_type", postgresql_where=text("position IS NULL")),
         {"info": on_erase("delete")},
     )
 
@@ -156,3 +172,4 @@ class Gate(Base):
     ended_epoch: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     open_consent_id: Mapped[UUID | None] = mapped_column(Uuid)
     open_until: Mapped[datetime | None] = mapped_column(Moment)
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True)

@@ -233,3 +233,22 @@ class ConsentAnswer(BaseModel):
         description="Of the last withdrawal or expiry; what rests on it or an earlier epoch is destroyed."
     )
     jurisdiction: str | None
+
+
+class ConsentChange(ConsentAnswer):
+    """Where one consent stands, as the answer about it would say at this moment."""
+
+    user_id: UUID
+    consent_type: ConsentType
+
+
+class ChangePage(BaseModel):
+    """The consents that changed after a position, each once and as it stands now, in the order of changes."""
+
+    position: int = Field(description="Give it as `after` for what changes from here on.")
+    last_position: int = Field(
+        description="The highest position so far; lower than `after` once consent was restored from a backup:"
+        " then begin again at 0."
+    )
+    complete: bool = Field(description="Whether nothing more waits after this page.")
+    changes: list[ConsentChange]

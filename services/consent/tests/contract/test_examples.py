@@ -16,6 +16,7 @@ from consent.requests import GrantRequest
         (schemas.ConsentTextsRead, examples.CONSENT_TEXTS),
         (schemas.RetentionSchedule, examples.RETENTION_SCHEDULE),
         (schemas.ConsentAnswer, examples.ANSWER),
+        (schemas.ChangePage, examples.CHANGES),
     ],
 )
 def test_an_example_is_what_its_operation_gives(model, shown) -> None:

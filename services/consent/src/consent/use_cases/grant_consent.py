@@ -138,8 +138,10 @@ def _what_was_shown(rulebook: Rulebook, agreement: Agreement, day: date) -> tupl
 
 def _stricter(rulebook: Rulebook, agreement: Agreement, day: date) -> StricterJurisdictionHolds:
     primary = rulebook.regimes[agreement.resolution.primary]
+    unknown = agreement.resolution.source is Source.DEFAULT
+    where = "As long as nobody knows where you are" if unknown else "Where you are"
     return StricterJurisdictionHolds(
-        f"Where you are, {primary.code} holds: {primary.ruleset(day).name}. Read its text and agree to that.",
+        f"{where}, {primary.code} holds: {primary.ruleset(day).name}. Read its text and agree to that.",
         extra={
             "jurisdiction": primary.code,
             "jurisdictions": list(agreement.resolution.jurisdictions),

@@ -1,0 +1,70 @@
+"""Every query about the feed of changed gates.
+
+Whoever changes a gate takes its position away and waits for nobody. Gates get positions when the feed is
+read, by one reader at a time: so positions become visible in their order, and a reader that remembers the
+highest one has missed no change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from consent.models import GATE_POSITIONS, Gate, LedgerEntry
+from consent.repositories.gates import HOLDS_OPEN
+
+_NUMBERING_LOCK = 7_262_001
+
+
+@dataclass(frozen=True)
+class ChangedGate:
+    """A gate as it stands, and the grant that holds it open."""
+
+    gate: Gate
+    granted: LedgerEntry | None
+
+
+class Changes:
+    """The feed of changed gates: each stands in it once, at the position of its last change."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def has_news(self) -> bool:
+        """Tell whether a gate waits for its position."""
+        waiting = select(Gate.user_id).where(Gate.position.is_(None)).limit(1)
+        return await self._session.scalar(waiting) is not None
+
+    async def number(self, *, limit: int) -> None:
+        """Give positions to at most `limit` gates that have none; what somebody holds gets one later."""
+        await self._session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _NUMBERING_LOCK})
+        waiting = (
+            select(Gate.user_id, Gate.consent_type)
+            .where(Gate.position.is_(None))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("waiting")
+        )
+        await self._session.execute(
+            update(Gate)
+            .where(Gate.user_id == waiting.c.user_id, Gate.consent_type == waiting.c.consent_type)
+            .values(position=GATE_POSITIONS.next_value())
+            .execution_options(synchronize_session=False)
+        )
+
+    async def page(self, after: int, *, limit: int) -> Sequence[ChangedGate]:
+        """Return at most `limit` gates that changed after that position, in the order of their positions."""
+        query = (
+            select(Gate, LedgerEntry)
+            .outerjoin(LedgerEntry, HOLDS_OPEN)
+            .where(Gate.position > after)
+            .order_by(Gate.position)
+            .limit(limit)
+        )
+        return [ChangedGate(gate, granted) for gate, granted in await self._session.execute(query)]
+
+    async def last_position(self) -> int:
+        """Return the highest position that was ever given; 0 while there is none."""
+        given = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM consent.gate_positions")
+        return int(await self._session.scalar(given) or 0)
