@@ -77,10 +77,11 @@ advisories: ## Look the locked packages up in a database of known vulnerabilitie
 ##@ Generated files
 schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breaking change
 	$(PY) -m contracts schemas
-docs: .venv/.installed ## Write docs/events.md
+docs: .venv/.installed ## Write docs/events.md and asyncapi.json
 	$(PY) -m contracts docs
-openapi: .venv/.installed ## Write each service's openapi.json
+openapi: .venv/.installed ## Write each service's openapi.json, and from them the gateway's
 	$(PYTEST) -m contract -k test_the_api_is_the_committed_one --update-openapi
+	$(PYTEST) -m contract -k test_the_whole_api_is_the_committed_one --update-openapi
 env: .venv/.installed ## Create .env with random secrets, or add what a newer version needs
 	@$(CLUSTER) env
 settings: .venv/.installed ## Write .env.example, settings.json and compose.yaml's environments from the Settings classes

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from contracts import documentation, frozen, history
+from contracts import asyncapi, documentation, frozen, history
 from contracts.catalogue import EVENTS
 
 _NEW_VERSION = (
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None, library: Path = frozen.LIBRARY) -> 
         return _report(frozen.write(library), _NEW_VERSION)
     if options.command == "docs":
         documentation.page_path(library).write_text(documentation.page())
+        asyncapi.path(library).write_text(asyncapi.text())
         return 0
     try:
         return _check(library, options.against)
@@ -34,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m contracts")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("schemas", help="freeze the schemas of all events; refuses a breaking change")
-    commands.add_parser("docs", help=f"write {documentation.PAGE}")
+    commands.add_parser("docs", help=f"write {documentation.PAGE} and asyncapi.json")
     check = commands.add_parser("check", help="fail when the schemas or the page differ from the models")
     check.add_argument(
         "--against", metavar="REVISION", help="also compare with the schemas of a git revision"
@@ -53,9 +54,13 @@ def _check(library: Path, revision: str | None) -> int:
     }
     if broken:
         return _report(list(broken), _NEW_VERSION)
-    page = documentation.page_path(library)
-    current = page.is_file() and page.read_text() == documentation.page()
-    stale = [] if current else [f"{documentation.PAGE} is not what the models say"]
+    page, events = documentation.page_path(library), asyncapi.path(library)
+    written = ((page, documentation.PAGE, documentation.page()), (events, asyncapi.FILE, asyncapi.text()))
+    stale = [
+        f"{name} is not what the models say"
+        for file, name, text in written
+        if not (file.is_file() and file.read_text() == text)
+    ]
     return _report([*frozen.drift(library), *stale], _FREEZE)
 
 

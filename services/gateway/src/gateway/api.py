@@ -1,9 +1,12 @@
 """The endpoints that the gateway answers itself: health and documentation."""
 
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
+from gateway.documents import served_documents
 from gateway.wiring import Service
 
 
@@ -13,35 +16,40 @@ def health_routes(service: Service, version: str) -> APIRouter:
 
     @router.get("/health", summary="Whether the gateway serves")
     async def health() -> dict[str, str]:
+        """Answer without asking anybody, with the version that runs."""
         return {"status": "healthy", "version": version}
 
     @router.get("/health/liveness", summary="Whether the gateway runs; asks nobody else")
     async def liveness() -> dict[str, str]:
+        """Answer while the process runs."""
         return {"status": "alive"}
 
     @router.get("/health/readiness", summary="How every part and every service is")
     async def readiness() -> dict[str, Any]:
+        """Tell of each part how it is; 503 when the gateway can't do its own work."""
         return await service.vitals.readiness()
 
     @router.get("/health/{part}", summary="Whether one part answers: db, redis, broker or storage")
     async def part_health(part: str) -> dict[str, str]:
+        """Ask one part through every service that needs it."""
         return await service.vitals.part(part)
 
     return router
 
 
-def own_routes(service: Service, app: FastAPI) -> APIRouter:
-    """Return the documentation of the whole public API, as JSON and as a page."""
+def document_routes(service: Service) -> APIRouter:
+    """Return the documentation of the public API and of the events, for programs and for people."""
     router = APIRouter(include_in_schema=False)
+    documents = served_documents(service.public_url)
 
-    @router.get("/openapi.json")
-    async def openapi(request: Request) -> Response:
+    @router.get("/")
+    async def home() -> Response:
+        return RedirectResponse("/docs", status_code=HTTPStatus.TEMPORARY_REDIRECT)
+
+    async def document(request: Request) -> Response:
         await service.count_public(request.scope)
-        return (await service.description.documents(app.openapi())).openapi.answer(request)
+        return documents[request.scope["path"]].answer(request)
 
-    @router.get("/docs")
-    async def docs(request: Request) -> Response:
-        await service.count_public(request.scope)
-        return (await service.description.documents(app.openapi())).page.answer(request)
-
+    for path in documents:
+        router.add_api_route(path, document, methods=["GET", "HEAD"])
     return router

@@ -6,8 +6,10 @@ from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 MAX_AGE_SECONDS = 60
+_PIECE_BYTES = 64 * 1024
 _NOT_MODIFIED = 304
 
 
@@ -32,4 +34,17 @@ class KeptDocument:
         ]
         if self.etag in named or "*" in named:
             return Response(status_code=_NOT_MODIFIED, headers=headers)
-        return Response(self._body, headers=headers, media_type=self._media_type)
+        return _PiecewiseResponse(self._body, headers=headers, media_type=self._media_type)
+
+
+class _PiecewiseResponse(Response):
+    """Sends the kept bytes piece by piece, so that a slow reader costs a piece and not a copy of all."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = memoryview(self.body) if scope["method"] != "HEAD" else memoryview(b"")
+        for begin in range(0, len(body), _PIECE_BYTES):
+            piece = bytes(body[begin : begin + _PIECE_BYTES])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

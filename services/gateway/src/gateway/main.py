@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.api import Edge
+from chassis.openapi import name_operation
 from chassis.problems import install_problem_handlers
-from gateway.api import health_routes, own_routes
+from gateway.api import document_routes, health_routes
 from gateway.cors import Cors
 from gateway.doorway import Doorway
 from gateway.settings import GatewaySettings
@@ -17,12 +18,19 @@ from gateway.wiring import Service
 
 # Every route has its own limit, which the proxy keeps.
 _EVERY_PATH = re.compile("")
-_OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/docs|/openapi\.json")
+_OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?")
 
 
 def create_api(settings: GatewaySettings, service: Service | None = None) -> ASGIApp:
     """Return the gateway: its own endpoints, and behind them everything that it forwards."""
     service = service or Service(settings)
+    own = own_endpoints(settings, service)
+    edge = Edge(Cors(_Fork(own, service.proxy), settings.cors_origins), unlimited=[_EVERY_PATH])
+    return Doorway(edge, https_only=settings.environment == "production")
+
+
+def own_endpoints(settings: GatewaySettings, service: Service) -> FastAPI:
+    """Return what the gateway answers itself."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -37,14 +45,14 @@ def create_api(settings: GatewaySettings, service: Service | None = None) -> ASG
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=name_operation,
     )
     install_problem_handlers(app)
     health = health_routes(service, settings.version)
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
-    app.include_router(own_routes(service, app))
-    edge = Edge(Cors(_Fork(app, service.proxy), settings.cors_origins), unlimited=[_EVERY_PATH])
-    return Doorway(edge, https_only=settings.environment == "production")
+    app.include_router(document_routes(service))
+    return app
 
 
 class _Fork:

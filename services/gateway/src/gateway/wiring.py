@@ -15,7 +15,6 @@ from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from gateway.consumers import Ears
 from gateway.denylist import DenyList
-from gateway.documents import Description
 from gateway.feed import RevocationFeed
 from gateway.gate import Gate
 from gateway.headers import client_address
@@ -68,7 +67,7 @@ class Service:
         self.vitals = Vitals(
             self.upstreams, redis=self._ping_redis, broker=self.ears.check, revocations=self.feed.check
         )
-        self.description = Description(self.upstreams, ROUTES, public_url=settings.public_url)
+        self.public_url = settings.public_url
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.documents import merge
 from gateway.routes import ROUTES, Access, Upstream
 
 SERVICES = Path(__file__).parents[3]
@@ -33,21 +32,3 @@ def test_table_forwards_exactly_the_public_operations_of_the_service(upstream: U
         if route.upstream is upstream
     }
     assert forwarded == offered
-
-
-def test_merged_description_is_complete_and_resolves() -> None:
-    own: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "IrisVue", "version": "0"}, "paths": {}}
-    merged = merge(
-        own, {upstream: snapshot(upstream) for upstream in Upstream}, ROUTES, public_url="http://x"
-    )
-    described = {(method.upper(), path) for path, item in merged["paths"].items() for method in item}
-    assert described == {(route.method, route.path) for route in ROUTES}
-    text = json.dumps(merged)
-    for kind, entries in merged["components"].items():
-        for name in entries:
-            assert kind == "securitySchemes" or f"#/components/{kind}/{name}" in text
-    references = {part.split('"')[0] for part in text.split("#/components/")[1:]}
-    for reference in references:
-        kind, name = reference.split("/")
-        assert name in merged["components"][kind]
-    assert "/internal" not in text

@@ -1,6 +1,7 @@
 """What the gateway says about itself and about the services."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -9,6 +10,8 @@ from aiohttp import web
 
 from chassis.testing import eventually
 from cluster.testing import RunningServers
+from contracts.catalogue import EVENTS
+from gateway.routes import ROUTES
 
 
 async def test_health_and_liveness_ask_nobody(open_stage: Any) -> None:
@@ -110,95 +113,72 @@ async def test_a_hundred_questions_ask_the_services_once(stage: Any) -> None:
     assert asked == 1
 
 
-def description(path: str, method: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "part", "version": "0.1.0"},
-        "paths": {
-            path: {
-                method: {
-                    "tags": ["part"],
-                    "summary": "Does <b>it</b>",
-                    "requestBody": {
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}
-                    },
-                    "responses": {"200": {"description": "Done"}},
-                }
-            },
-            "/internal/secret": {"get": {"responses": {"200": {"description": "x"}}}},
-        },
-        "components": {"schemas": {"Thing": schema, "Unused": {"type": "object"}}},
-    }
-
-
-async def test_description_shows_the_public_routes_of_all_services(stage: Any) -> None:
-    one = {"type": "object", "properties": {"a": {"type": "string"}}}
-    other = {"type": "object", "properties": {"b": {"type": "integer"}}}
-    stage.identity.answers("GET", "/openapi.json", description("/api/v1/auth/login/json", "post", one))
-    stage.consent.answers("GET", "/openapi.json", description("/api/v1/privacy/consent", "post", other))
-    stage.storage.answers("GET", "/openapi.json", description("/api/v1/photos/{id}", "delete", one))
-    async with stage.client.get("/openapi.json") as answer:
-        document = await answer.json()
-    assert set(document["paths"]) == {
-        "/health",
-        "/health/liveness",
-        "/health/readiness",
-        "/health/{part}",
-        "/api/v1/auth/login/json",
-        "/api/v1/privacy/consent",
-        "/api/v1/photos/{id}",
-    }
+async def test_description_is_whole_while_every_service_is_down(open_stage: Any) -> None:
+    async with open_stage(blind=True) as stage:
+        await stage.consent.stop()
+        await stage.storage.stop()
+        async with stage.client.get("/openapi.json") as answer:
+            assert answer.status == 200
+            document = await answer.json()
+    assert {route.path for route in ROUTES} <= document["paths"].keys()
     assert document["servers"] == [{"url": "http://localhost:8000"}]
-    assert document["paths"]["/api/v1/privacy/consent"]["post"]["security"] == [{"bearer": []}]
-    assert "security" not in document["paths"]["/api/v1/auth/login/json"]["post"]
-    schemas = document["components"]["schemas"]
-    assert schemas["Thing"] == one
-    assert schemas["ConsentThing"] == other
-    assert "Unused" not in schemas
+
+
+async def test_root_leads_to_the_documentation(stage: Any) -> None:
+    async with stage.client.get("/", allow_redirects=False) as answer:
+        assert answer.status == 307
+        assert answer.headers["Location"] == "/docs"
+
+
+async def test_viewer_loads_nothing_from_elsewhere(stage: Any) -> None:
     async with stage.client.get("/docs") as answer:
-        page = await answer.text()
         assert answer.content_type == "text/html"
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "Does &lt;b&gt;it&lt;/b&gt;" in page
+        page = await answer.text()
+        policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 4
+    for path in loaded:
+        if path != "data:,":
+            async with stage.client.get(path) as answer:
+                assert answer.status == 200
+                assert answer.content_type in ("text/javascript", "text/css")
+    assert "<script>" not in page
+    async with stage.client.get("/docs/secret") as answer:
+        assert answer.status == 404
+
+
+async def test_events_are_described_for_programs_and_for_people(stage: Any) -> None:
+    async with stage.client.get("/asyncapi.json") as answer:
+        document = await answer.json()
+    assert document["asyncapi"] == "3.0.0"
+    assert set(document["channels"]) == {event.type for event in EVENTS}
+    async with stage.client.get("/asyncapi") as answer:
+        page = await answer.text()
+    assert all(f"<h2>{event.type}</h2>" in page for event in EVENTS)
     assert "<script" not in page
-    assert "src=" not in page
 
 
-async def test_description_without_a_service_is_shorter_and_not_remembered(stage: Any) -> None:
-    await stage.consent.stop()
-    stage.identity.answers("GET", "/openapi.json", description("/api/v1/users/me", "get", {}))
-    stage.storage.answers("GET", "/openapi.json", description("/api/v1/photos", "get", {}))
-    async with stage.client.get("/openapi.json") as answer:
-        assert "/api/v1/privacy/consent" not in (await answer.json())["paths"]
-    stage.consent.answers("GET", "/openapi.json", description("/api/v1/privacy/consent", "get", {}))
-    await stage.consent.start()
-    async with stage.client.get("/openapi.json") as answer:
-        assert "/api/v1/privacy/consent" in (await answer.json())["paths"]
-
-
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
-async def test_documents_are_kept_as_bytes_and_counted(
-    open_stage: Any, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/asyncapi", "/docs/swagger-ui-bundle.js"])
+async def test_documents_are_kept_as_bytes_and_counted(open_stage: Any, path: str) -> None:
     async with open_stage(limits='{"public": "20/minute"}') as stage:
-        for neighbour in (stage.identity, stage.consent, stage.storage):
-            neighbour.answers("GET", "/openapi.json", {"openapi": "3.1.0", "paths": {}})
         async with stage.client.get(path) as answer:
             assert answer.status == 200
             assert answer.headers["RateLimit-Policy"].startswith('"public"')
             body, tag = await answer.read(), answer.headers["ETag"]
-        # Whatever would make them anew is not needed any more.
-        monkeypatch.setattr("gateway.documents.merge", None)
-        monkeypatch.setattr("gateway.documents.render", None)
-        async with stage.client.get(path) as answer:
-            assert await answer.read() == body
-            assert answer.headers["ETag"] == tag
+            assert int(answer.headers["Content-Length"]) == len(body)
+        async with stage.client.head(path) as answer:
+            assert answer.status == 200
+            assert int(answer.headers["Content-Length"]) == len(body)
         async with stage.client.get(path, headers={"If-None-Match": f'"x", W/{tag}'}) as answer:
             assert answer.status == 304
             assert answer.headers["ETag"] == tag
             assert await answer.read() == b""
         async with stage.client.get(path, headers={"If-None-Match": '"x"'}) as answer:
             assert answer.status == 200
+            assert await answer.read() == body
         found = []
         for _ in range(10):
             async with stage.client.get(path) as answer:
