@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
+from chassis.networks import normalised
 from chassis.openapi import problems
 from chassis.problems import Forbidden, NotFound
 from chassis.service_auth import client_address, require_service
@@ -69,6 +70,12 @@ async def _service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(_service)]
 
 
+def _address(request: Request) -> str | None:
+    """Return the one spelling of the client's address; None when it spells none."""
+    found = normalised(client_address(request) or "")
+    return None if found is None else str(found)
+
+
 @public.get(
     "/jurisdiction",
     summary="Which laws hold for the caller, and what they ask for",
@@ -85,7 +92,7 @@ async def get_jurisdiction(
         service.rulebook,
         country=country_code,
         region=state_code,
-        network=service.geography.locate(client_address(request)),
+        network=service.geography.locate(_address(request)),
         now=service.clock.now(),
     )
     return JurisdictionRead.resolved(resolution, needed)
@@ -129,7 +136,7 @@ async def post_consent(
     body: GrantRequest, request: Request, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
     """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
-    address = client_address(request)
+    address = _address(request)
     resolution = resolve_hints(
         service.rulebook,
         country=body.country_code,

@@ -81,3 +81,23 @@ async def test_the_network_says_which_law_a_grant_must_meet(with_atlas, person, 
     [entry] = await admin.fetch("SELECT * FROM consent.entries")
     assert (entry["country"], entry["source"], entry["ip_address"]) == ("DE", "device", ILLINOIS)
     assert entry["resolved_jurisdictions"] == ["bipa", "gdpr"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "kept"),
+    [
+        ("::ffff:192.0.2.7", ILLINOIS),
+        ("192.0.2.7:4711", ILLINOIS),
+        ("[2001:DB8:0::1]:443", "2001:db8::1"),
+        ("fe80::1%" + "eth0" * 20, "fe80::1"),
+        ("unknown", None),
+    ],
+)
+async def test_an_address_is_kept_in_its_one_spelling_and_located_by_it(
+    with_atlas, person, admin, spelled, kept
+) -> None:
+    ann = person()
+    ann.headers.update({"X-Forwarded-For": spelled})
+    assert (await ann.agree(jurisdiction="bipa")).status_code == 201
+    [entry] = await admin.fetch("SELECT ip_address, source FROM consent.entries")
+    assert tuple(entry) == (kept, "ip" if kept == ILLINOIS else "default")
