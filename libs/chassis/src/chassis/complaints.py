@@ -16,6 +16,7 @@ UNKNOWN = "*"
 # Reading a declaration costs more than answering, and whoever sends rubbish sends a lot of it.
 _DECLARED: WeakKeyDictionary[Callable[..., Any], frozenset[str]] = WeakKeyDictionary()
 
+_CONCEALED = "Value"
 _FIXED_MESSAGES = {
     "json_invalid": "The body is not valid JSON.",
     "extra_forbidden": "There is a field that this operation does not take.",
@@ -71,6 +72,11 @@ def _message(found: Mapping[str, Any]) -> str:
         return _FIXED_MESSAGES[found["type"]]
     message = str(found["msg"]).removeprefix("Value error, ")
     context = found.get("ctx", {})
+    if context.get("field_type") == _CONCEALED:
+        # The library counts the letters of a concealed text as items.
+        least = found["type"] == "too_short"
+        bound = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
+        return f"This needs {bound} characters."
     if isinstance(context.get("error"), str) or "reason" in context:
         # A parser says after the first mark which letter of the input it stumbled over.
         return re.split("[,:]", message)[0]

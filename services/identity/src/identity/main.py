@@ -1,17 +1,20 @@
 """Composition root: builds the API and the worker of identity; nothing runs at import."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 
 from chassis.api import create_app
 from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.idempotency import Idempotency
+from chassis.problems import describe
 from chassis.worker import Periodic, Worker
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from identity.api import ROUTERS
@@ -32,6 +35,8 @@ from identity.use_cases.send_mail import MailDelivery
 from identity.wiring import Service, open_service
 
 RECONCILE_LIMIT = 500
+
+log = structlog.get_logger(__name__)
 FORGET_SECONDS = 300.0
 KEEP_ENDED_SESSIONS = timedelta(hours=72)
 
@@ -41,11 +46,16 @@ def create_api(settings: IdentitySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_service(settings) as service, asyncio.TaskGroup() as tasks:
+        async with open_service(settings) as service:
             install(app, service)
-            following = tasks.create_task(service.follow_key_rotation(), name="follow-key-rotation")
-            yield
-            following.cancel()
+            following = asyncio.create_task(service.follow_key_rotation(), name="follow-key-rotation")
+            following.add_done_callback(_end_with)
+            try:
+                yield
+            finally:
+                following.remove_done_callback(_end_with)
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
     async def check_database() -> None:
         await app.state.service.database.ping()
@@ -58,6 +68,14 @@ def create_api(settings: IdentitySettings) -> FastAPI:
         lifespan=lifespan,
     )
     return app
+
+
+def _end_with(part: "asyncio.Task[None]") -> None:
+    """End the process with a part that ended: an API that knows no new keys would only look alive."""
+    error = None if part.cancelled() else part.exception()
+    log.error("api_part_ended", part=part.get_name(), error=describe(error) if error else "ended")
+    # Running requests are finished, and whoever started the process sees that no stop was asked for.
+    signal.raise_signal(signal.SIGTERM)
 
 
 def install(app: FastAPI, service: Service) -> None:

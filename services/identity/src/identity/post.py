@@ -13,6 +13,7 @@ from chassis.transactions import outside_transactions
 SECONDS = 30.0
 """How long one mail may take from the first byte to the last answer, however many steps the server makes."""
 CONNECT_SECONDS = 8.0
+PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 587}
 _CLOSING = 421
 _FINAL = 500
 
@@ -37,15 +38,20 @@ class Post(Protocol):
 
 
 class SmtpPost:
-    """SMTP (RFC 5321), by an address such as `smtp://user:password@host:587` or `smtps://host:465`."""
+    """SMTP (RFC 5321), by an address such as `smtps://user:password@host:465`.
+
+    `smtps` speaks TLS from the first byte (RFC 8314 §3.3), `smtp+starttls` goes no further without STARTTLS,
+    and `smtp` takes it where it is offered.
+    """
 
     def __init__(self, url: str, *, seconds: float = SECONDS) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise ValueError("IDENTITY_SMTP_URL must look like smtp://host:port")
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise ValueError("IDENTITY_SMTP_URL must look like smtps://user:password@host:465")
         self._host = parts.hostname
-        self._port = parts.port or (465 if parts.scheme == "smtps" else 587)
+        self._port = parts.port or PORTS[parts.scheme]
         self._tls = parts.scheme == "smtps"
+        self._start_tls = True if parts.scheme == "smtp+starttls" else None
         self._username = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._seconds = seconds
@@ -57,6 +63,7 @@ class SmtpPost:
             hostname=self._host,
             port=self._port,
             use_tls=self._tls,
+            start_tls=self._start_tls,
             username=self._username,
             password=self._password,
             timeout=self._seconds,

@@ -4,11 +4,13 @@ import os
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from chassis.secret_checks import in_production
 from chassis.settings import HexKey, PemKey, ServerUrl
 from identity.passkey_settings import PasskeySettings
+from identity.post import PORTS
 from identity.provider_settings import ProviderSettings
 
 MOST_HASHING_THREADS = 3
@@ -70,7 +72,9 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 
     redis_url: ServerUrl = Field(description="Where tries per account are counted.")
-    smtp_url: ServerUrl = Field(description="Mail server: smtp://user:password@host:port or smtps://…")
+    smtp_url: ServerUrl = Field(
+        description="Mail server: smtps://user:password@host:port, smtp+starttls://… or smtp://…"
+    )
     smtp_utf8: bool = Field(
         default=False,
         description="true: the mail server offers SMTPUTF8, so that addresses may have any letters.",
@@ -108,6 +112,17 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     reminder_seconds: float = Field(
         default=60.0, gt=0, description="Pause before a silent participant is asked again."
     )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        scheme = url.get_secret_value().partition("://")[0]
+        if scheme not in PORTS:
+            raise ValueError(f"begins with one of {', '.join(f'{known}://' for known in PORTS)}")
+        if in_production(info) and scheme == "smtp":
+            # STARTTLS that may be left out is left out by whoever listens in.
+            raise ValueError("needs smtps:// or smtp+starttls:// in production: passwords travel in it")
+        return url
 
     @property
     def access_token_lifetime(self) -> timedelta:

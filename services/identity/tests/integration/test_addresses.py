@@ -49,6 +49,8 @@ async def test_letters_before_the_at_sign_need_a_mail_server_that_takes_them(cli
     settings = service.settings.model_copy(update={"smtp_utf8": True})
     app = create_api(settings)
     install(app, replace(service, settings=settings))
-    async with type(client)(transport=type(client._transport)(app), base_url="http://identity") as able:
+    async with type(client)(
+        transport=type(client._transport)(app), base_url="http://identity", event_hooks=client.event_hooks
+    ) as able:
         assert (await register(able, "jose\u0301@example.org")).json()["email"] == "josé@example.org"
         assert (await register(able, "JOSé@example.org")).status_code == 409

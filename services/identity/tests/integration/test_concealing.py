@@ -17,7 +17,9 @@ async def concealing(service, ada):
     app = create_api(settings)
     install(app, replace(service, settings=settings))
     transport = type(ada.client._transport)(app)
-    async with type(ada.client)(transport=transport, base_url="http://identity") as client:
+    async with type(ada.client)(
+        transport=transport, base_url="http://identity", event_hooks=ada.client.event_hooks
+    ) as client:
         yield client
 
 

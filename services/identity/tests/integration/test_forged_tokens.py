@@ -80,7 +80,9 @@ async def test_a_retired_key_signs_nobody_in(settings, service, ada, forge, cloc
     app = create_api(settings)
     install(app, service)
     transport = type(ada.client._transport)(app)
-    async with type(ada.client)(transport=transport, base_url="http://identity") as client:
+    async with type(ada.client)(
+        transport=transport, base_url="http://identity", event_hooks=ada.client.event_hooks
+    ) as client:
         assert await status(client, forge.good()) == 401, row
 
 

@@ -58,7 +58,9 @@ async def test_without_redis_the_limits_are_stricter_and_nothing_fails(service, 
     app = create_api(settings)
     install(app, replace(service, limits=AccountLimits(away, secret=b"test")))
     async with type(ada.client)(
-        transport=type(ada.client._transport)(app), base_url="http://identity"
+        transport=type(ada.client._transport)(app),
+        base_url="http://identity",
+        event_hooks=ada.client.event_hooks,
     ) as client:
         answers = [await guess(client) for _ in range(7)]
     await away.aclose()

@@ -177,7 +177,11 @@ async def test_concealed_registration_says_nothing_and_mails_the_owner(
     settings = service.settings.model_copy(update={"registration_disclosure": "conceal"})
     app = create_api(settings)
     install(app, replace(service, settings=settings))
-    concealed = type(ada.client)(transport=type(ada.client._transport)(app), base_url="http://identity")
+    concealed = type(ada.client)(
+        transport=type(ada.client._transport)(app),
+        base_url="http://identity",
+        event_hooks=ada.client.event_hooks,
+    )
     async with concealed:
         taken = await ask(concealed, "register", {"email": ada.email, "password": PASSWORD})
         fresh = await ask(concealed, "register", {"email": "eve@example.org", "password": PASSWORD})
@@ -234,3 +238,23 @@ async def test_somebody_elses_session_is_not_found(client, ada):
     session = (await client.get("/api/v1/auth/sessions", headers=ada.bearer)).json()["sessions"][0]
     answer = await client.delete(f"/api/v1/auth/sessions/{session['id']}", headers=eve.bearer)
     assert answer.status_code == 404
+
+
+async def test_a_reset_link_that_is_opened_twice_still_sets_the_password(client, ada, mailbox, post_office):
+    await ask(client, "request-password-reset", {"email": ada.email})
+    await post_office()
+    for _ in range(2):
+        assert (await client.get("/api/v1/auth/reset-password")).status_code == 200
+    body = {"token": mailbox.token(), "new_password": NEW_PASSWORD}
+    assert (await ask(client, "reset-password", body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [("short", "This needs at least 8 characters."), ("long" * 33, "This needs at most 128 characters.")],
+)
+async def test_a_password_of_the_wrong_length_is_told_in_characters(client, password, sentence):
+    answer = await ask(client, "register", {"email": "ada@example.org", "password": password})
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    assert "items" not in answer.text

@@ -105,3 +105,22 @@ def test_an_empty_variable_is_as_good_as_none(made, name):
     field, default, text, value = CHOICES[name]
     assert getattr(made(**{name: ""}), field) == default
     assert getattr(made(**{name: text}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("environment", "scheme", "starts"),
+    [
+        ("development", "smtp", True),
+        ("development", "http", False),
+        ("production", "smtp", False),
+        ("production", "smtps", True),
+        ("production", "smtp+starttls", True),
+    ],
+)
+def test_mail_leaves_production_over_tls_only(made, environment, scheme, starts):
+    try:
+        made(ENVIRONMENT=environment, SMTP_URL=f"{scheme}://irisvue:Wobbly-teapots-42-sky@mail.example:25")
+        complaints = []
+    except ValidationError as error:
+        complaints = [found["loc"] for found in error.errors()]
+    assert (("smtp_url",) not in complaints) is starts

@@ -16,7 +16,9 @@ async def concealing(service, phone):
     app = create_api(settings)
     install(app, replace(service, settings=settings))
     transport = type(phone.client._transport)(app)
-    async with type(phone.client)(transport=transport, base_url="http://identity") as client:
+    async with type(phone.client)(
+        transport=transport, base_url="http://identity", event_hooks=phone.client.event_hooks
+    ) as client:
         yield type(phone)(client, phone.fakes["apple"], phone.fakes["google"])
 
 

@@ -83,7 +83,9 @@ async def test_a_deletion_asks_for_a_recent_sign_in_where_it_is_set(service, sta
     app = create_api(settings)
     install(app, replace(service, settings=settings))
     transport = type(stale.client._transport)(app)
-    async with type(stale.client)(transport=transport, base_url="http://identity") as client:
+    async with type(stale.client)(
+        transport=transport, base_url="http://identity", event_hooks=stale.client.event_hooks
+    ) as client:
         answer = await client.request("DELETE", ME, json={"confirm": True}, headers=stale.bearer)
         assert answer.status_code == status
         assert await me(client, stale.bearer) == (401 if status == 200 else 200)
