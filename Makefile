@@ -13,7 +13,7 @@ mode ?= $(MODE)
 DATABASES := identity consent storage
 
 .PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
-	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings secrets advisories pin
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories pin
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -22,6 +22,8 @@ help: ## Print this list
 ##@ Cluster
 up: .venv/.installed ## Start everything and wait until it is ready (mode=native or mode=compose forces a mode)
 	@$(CLUSTER) up $(if $(mode),--mode $(mode))
+dev: .venv/.installed ## As up, but each API and worker starts anew when its source or a library's changes
+	@$(CLUSTER) up --watch $(if $(mode),--mode $(mode))
 servers: .venv/.installed ## Start and prepare the servers only, for work on one service
 	@$(CLUSTER) up --only servers $(if $(mode),--mode $(mode))
 down: .venv/.installed ## Stop everything; data is kept
@@ -34,6 +36,11 @@ pin: .venv/.installed ## Write into .env which images the tags of compose.yaml m
 	@$(CLUSTER) pin
 reset: .venv/.installed ## Stop everything and delete all data (CONFIRM=yes: without asking)
 	@$(CLUSTER) reset
+mail: .venv/.installed ## Show the last mails of the development mailbox (n=1: print the newest)
+	@$(CLUSTER) mail $(n)
+geoip: .venv/.installed ## Have consent look addresses up in a MaxMind database: FILE=GeoLite2-Country.mmdb
+	@test -n "$(FILE)" || { echo 'error: make geoip FILE=/path/to/GeoLite2-Country.mmdb' >&2; exit 1; }
+	@$(CLUSTER) geoip "$(FILE)"
 demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
 	@$(CLUSTER).demo
 
@@ -91,6 +98,11 @@ migrate: .venv/.installed ## Run the migrations on the running servers (s=consen
 revision: .venv/.installed ## Write a migration from the models: s=consent m="add a column"
 	@test -n "$(s)" && test -n "$(m)" || { echo 'error: make revision s=consent m="add a column"' >&2; exit 1; }
 	@$(CLUSTER) revision $(s) "$(m)"
+migrate-status: .venv/.installed ## Show the version of each schema and its migrations (s=consent: only that one, or keyring)
+	@$(CLUSTER) migrations $(s)
+downgrade: .venv/.installed ## Take migrations back on the running servers: s=consent to=0003, to=-1 or to=base
+	@test -n "$(s)" && test -n "$(to)" || { echo 'error: make downgrade s=consent to=-1' >&2; exit 1; }
+	@$(CLUSTER) downgrade $(s) -- $(to)
 lock: .venv/.installed ## Write requirements.txt and requirements-dev.txt from the members' dependencies
 	infra/bin/lock
 lock-upgrade: .venv/.installed ## Lock the newest versions that the members allow

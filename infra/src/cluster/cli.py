@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster import revision
+from cluster import migrations
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.members import SCHEMAS
 from cluster.native import launch
 
 INTERRUPTED = 130
@@ -42,14 +43,25 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
     if options.command == "run":
         launch.become(layout, options.service, options.arguments)
     if options.command == "revision":
-        revision.write(layout, options.schema, options.message)
+        migrations.write(layout, options.schema, options.message)
+        return 0
+    if options.command == "migrations":
+        for schema in options.schemas or SCHEMAS:
+            migrations.show(layout, schema)
+        return 0
+    if options.command == "downgrade":
+        migrations.downgrade(layout, options.schema, options.to)
         return 0
     from cluster.commands import Commands  # noqa: PLC0415
 
     commands = Commands(layout, port_offset=getattr(options, "port_offset", 0))
     confirmed = getattr(options, "yes", False) or os.environ.get("CONFIRM") == "yes"
     run: dict[str, Callable[[], int]] = {
-        "up": lambda: commands.up(mode=options.mode, only_servers=options.only == "servers"),
+        "up": lambda: commands.up(
+            mode=options.mode, only_servers=options.only == "servers", watch=options.watch
+        ),
+        "mail": lambda: commands.mail(options.number),
+        "geoip": lambda: commands.geoip(options.file),
         "down": commands.down,
         "status": commands.status,
         "logs": lambda: commands.logs(options.name, follow=not options.no_follow),
@@ -71,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start everything and wait until it is ready")
     up.add_argument("--mode", default=os.environ.get("MODE") or None, help="native or compose")
     up.add_argument("--only", choices=["servers"], help="start the servers without our services")
+    up.add_argument("--watch", action="store_true", help="start our processes anew when their sources change")
     up.add_argument("--port-offset", type=int, default=0, help="added to every default port in a new .env")
     commands.add_parser("down", help="stop everything, keep the data")
     commands.add_parser("status", help="what runs and whether it is ready")
@@ -82,11 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     bootstrap = commands.add_parser("bootstrap", help="prepare PostgreSQL, RabbitMQ and S3")
     bootstrap.add_argument("--inside-compose", action="store_true")
     commands.add_parser("env", help="create or complete .env")
+    mail = commands.add_parser("mail", help="show what the development mailbox has received")
+    mail.add_argument("number", nargs="?", type=int, help="1 is the newest mail")
+    places = commands.add_parser("geoip", help="have consent look addresses up in a MaxMind database")
+    places.add_argument("file", type=Path)
     commands.add_parser("pin", help="write the digests of the images into .env")
     commands.add_parser("settings", help="write what follows from the services' Settings classes")
     revise = commands.add_parser("revision", help="write a migration from a service's models")
     revise.add_argument("schema")
     revise.add_argument("message")
+    shown = commands.add_parser("migrations", help="print the version of each schema and its history")
+    shown.add_argument("schemas", nargs="*")
+    back = commands.add_parser("downgrade", help="take migrations of a schema back")
+    back.add_argument("schema")
+    back.add_argument("to", help="a revision, `base`, or `-1` for one step back")
     execute = commands.add_parser("exec", help="become one process of a service")
     execute.add_argument("service")
     execute.add_argument("process", choices=["api", "worker", "migrate"])

@@ -4,9 +4,20 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster import catalogue, compose_environment, engine, env_file, images, state, table
+from cluster import (
+    catalogue,
+    compose_environment,
+    engine,
+    env_file,
+    geoip,
+    images,
+    mailbox_view,
+    state,
+    table,
+)
 from cluster.bootstrap import Bootstrap
 from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
@@ -58,14 +69,14 @@ class Commands:
             self._progress.say(f"{name} in the environment is ignored, because {path} decides")
         return 0
 
-    def up(self, *, mode: str | None, only_servers: bool) -> int:
-        """Start everything and wait until it is ready."""
+    def up(self, *, mode: str | None, only_servers: bool, watch: bool = False) -> int:
+        """Start everything and wait until it is ready; with `watch` our processes follow their sources."""
         with state.only_one(self._layout):
             self.env()
             chosen = self._choose(mode)
             values = env_file.load(self._layout.env_file)
             state.remember(self._layout, chosen)
-            cluster = self._cluster(chosen)
+            cluster = self._cluster(chosen, watch=watch)
             asyncio.run(cluster.up(only_servers=only_servers))
         self._progress.say("ready")
         print("\n" + _addresses(values, chosen, only_servers=only_servers))
@@ -119,6 +130,23 @@ class Commands:
         self._progress.say("all data is deleted; .env is kept")
         return 0
 
+    def mail(self, number: int | None) -> int:
+        """List the last mails of the development mailbox, or print one of them."""
+        if state.mode_that_is_up(self._layout) == "compose":
+            port = env_file.load(self._layout.env_file)["MAIL_UI_PORT"]
+            print(f"The mailbox has pages: http://127.0.0.1:{port}")
+            return 0
+        maildir = self._layout.var / "mail" / "Maildir"
+        print(mailbox_view.listing(maildir) if number is None else mailbox_view.text_of(maildir, number))
+        return 0
+
+    def geoip(self, file: Path) -> int:
+        """Have consent look addresses up in this database from the next start on."""
+        self.env()
+        geoip.use(self._layout, file)
+        self._progress.say("`make up` starts consent with it")
+        return 0
+
     def bootstrap(self, *, inside_compose: bool) -> int:
         """Prepare the servers only; inside a container the variables come from the process environment."""
         if inside_compose:
@@ -150,16 +178,16 @@ class Commands:
         self._progress.say(f"{chosen} mode: {because}")
         return chosen
 
-    def _cluster(self, mode: str) -> "NativeCluster | ComposeCluster":
+    def _cluster(self, mode: str, *, watch: bool = False) -> "NativeCluster | ComposeCluster":
         # Each mode needs packages that the bootstrap job's image lacks.
         values = env_file.load(self._layout.env_file)
         if mode == "compose":
             from cluster.compose import ComposeCluster  # noqa: PLC0415
 
-            return ComposeCluster(self._layout, values, self._progress)
+            return ComposeCluster(self._layout, values, self._progress, watch=watch)
         from cluster.native.cluster import NativeCluster  # noqa: PLC0415
 
-        return NativeCluster(self._layout, values, self._progress)
+        return NativeCluster(self._layout, values, self._progress, watch=watch)
 
 
 def _interruptible(command: list[str]) -> int:
@@ -182,12 +210,12 @@ def _addresses(values: dict[str, str], mode: str, *, only_servers: bool) -> str:
     def local(name: str, path: str = "") -> str:
         return f"http://127.0.0.1:{values[name]}{path}"
 
-    mail = local("MAIL_UI_PORT") if mode == "compose" else "files in var/mail/Maildir"
+    mail = local("MAIL_UI_PORT") if mode == "compose" else "`make mail` shows the last mails"
     rows = [
         (
             "RabbitMQ",
             local("RABBITMQ_MANAGEMENT_PORT"),
-            "user irisvue_admin, RABBITMQ_ADMIN_PASSWORD in .env",
+            "management pages; user irisvue_admin, RABBITMQ_ADMIN_PASSWORD in .env",
         ),
         ("PostgreSQL", f"127.0.0.1:{values['POSTGRES_PORT']}", "databases irisvue and keyring"),
         ("Redis", f"127.0.0.1:{values['REDIS_PORT']}", ""),

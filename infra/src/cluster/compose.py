@@ -29,12 +29,15 @@ LABEL = "com.docker.compose.project"
 class ComposeCluster:
     """One cluster of containers."""
 
-    def __init__(self, layout: Layout, values: Mapping[str, str], progress: Progress) -> None:
+    def __init__(
+        self, layout: Layout, values: Mapping[str, str], progress: Progress, *, watch: bool = False
+    ) -> None:
         self._layout = layout
         self._values = values
         self._progress = progress
         self._project = values["COMPOSE_PROJECT_NAME"]
         self._file = layout.checkout / "compose.yaml"
+        self._overlays = [layout.checkout / "infra" / "docker" / "dev.yaml"] if watch else []
 
     async def up(self, *, only_servers: bool) -> None:
         """Build what changed, start everything, wait until all is healthy."""
@@ -108,6 +111,7 @@ class ComposeCluster:
         return [
             *("docker", "compose", "--project-name", self._project),
             *("--project-directory", str(self._layout.checkout), "--file", str(self._file)),
+            *(word for overlay in self._overlays for word in ("--file", str(overlay))),
             *("--env-file", str(self._layout.env_file)),
         ]
 

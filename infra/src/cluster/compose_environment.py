@@ -11,6 +11,8 @@ from cluster.native import s3
 from cluster.redis_users import access_list
 
 S3_PEM = Path("/run/irisvue/grpc.pem")
+# A file of this machine, and where its container has it.
+MOUNTED = {"CONSENT_GEOIP_DB_PATH": "/srv/geoip.mmdb"}
 BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
 END = "# --- End of what `make settings` writes ---"
 
@@ -82,6 +84,8 @@ def _environment(service: str, *, migrates: bool) -> dict[str, str]:
 
 
 def _overridable(name: str, wired: str) -> str:
+    if name in MOUNTED:
+        return f"${{{name}:+{MOUNTED[name]}}}"
     if wired == f"${{{name}:?run make env}}":
         return wired
     return f"${{{name}:-{wired}}}" if wired else f"${{{name}-}}"

@@ -9,8 +9,9 @@ import yaml
 
 from cluster.errors import ClusterError
 
-# `$$`, or the beginning of `${NAME}`, `${NAME:?message}`, `${NAME-default}` or `${NAME:-default}`.
-OPENING = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<kind>:\?|:-|-|(?=\})))")
+# `$$`, or the beginning of `${NAME}`, `${NAME:?message}`, `${NAME-default}`, `${NAME:-default}` or
+# `${NAME:+instead}`.
+OPENING = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<kind>:\?|:\+|:-|-|(?=\})))")
 BRACE = re.compile(r"\$\{|\}")
 
 
@@ -60,6 +61,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     value = values.get(opening["name"], "")
     if opening["kind"] == ":?" and not value:
         raise ClusterError(f"compose.yaml needs {opening['name']}: {alternative}")
+    if opening["kind"] == ":+":
+        value, alternative = (alternative if value else ""), ""
     # Our variables are never set and empty on purpose: `-` and `:-` say the same.
     return before + (value or fill(alternative, values)) + fill(rest, values)
 

@@ -22,7 +22,7 @@ MIGRATIONS = {f"{service}-migrate" for service in members.DATABASE_SERVICES}
 @pytest.fixture
 def values(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / ".env"
-    env_file.ensure(path, given={"CONSENT_GEOIP_DB_PATH": "/geo.mmdb"})
+    env_file.ensure(path)
     return env_file.load(path)
 
 
@@ -173,6 +173,15 @@ def test_every_image_can_be_pinned(values: dict[str, str]) -> None:
     builds = [service["build"]["args"] for service in services.values() if "build" in service]
     used = {service["image"] for service in services.values() if "build" not in service}
     assert used | {build["PYTHON_IMAGE"] for build in builds} == set(pinned.values())
+
+
+def test_file_with_places_is_mounted_where_consent_looks_for_it(values: dict[str, str]) -> None:
+    without = compose_file.services(COMPOSE, values)["consent-api"]
+    given = compose_file.services(COMPOSE, values | {"CONSENT_GEOIP_DB_PATH": "/geo.mmdb"})["consent-api"]
+
+    assert without["environment"]["CONSENT_GEOIP_DB_PATH"] == ""
+    assert given["environment"]["CONSENT_GEOIP_DB_PATH"] == "/srv/geoip.mmdb"
+    assert given["volumes"] == ["/geo.mmdb:/srv/geoip.mmdb:ro"]
 
 
 def test_missing_variable_stops_compose_with_its_name(values: dict[str, str]) -> None:

@@ -32,14 +32,16 @@ SHOWN_LINES = 15
 class NativeCluster:
     """One cluster of native processes."""
 
-    def __init__(self, layout: Layout, values: Mapping[str, str], progress: Progress) -> None:
+    def __init__(
+        self, layout: Layout, values: Mapping[str, str], progress: Progress, *, watch: bool = False
+    ) -> None:
         self._layout = layout
         self._values = values
         self._progress = progress
         self._mark = str(layout.var)
         self._supervisor = Supervisor(layout)
         self._servers = servers_of(values, layout.var, layout.sockets, tag=layout.tag)
-        self._services = services.programs(layout, values)
+        self._services = services.programs(layout, values, watch=watch)
         self._checks = server_checks(values) | service_checks(values)
 
     async def up(self, *, only_servers: bool) -> None:

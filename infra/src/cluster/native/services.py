@@ -1,5 +1,6 @@
 """Our own services as native processes."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ from cluster.programs import MARKER, Program
 
 # A worker finishes the message in hand, for 20 s at most, and then has to close its connections.
 STOP_SECONDS = 25
+# Whoever edits waits for the new process, not for the end of the old one's work.
+WATCH_STOP_SECONDS = "1"
 
 
 def command_of(layout: Layout, service: str, process: str) -> tuple[str, ...]:
@@ -20,23 +23,36 @@ def command_of(layout: Layout, service: str, process: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "cluster", *directory, "exec", service, process)
 
 
-def programs(layout: Layout, values: Mapping[str, str]) -> tuple[Program, ...]:
-    """Return an API and a worker for each service with a database, and the gateway."""
+def watching(layout: Layout, service: str, command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command that runs `command` anew when a source of its own or a library's changes."""
+    places = [layout.checkout / "libs", layout.checkout / "services" / service / "src"]
+    options = ("--filter", "python", "--sigint-timeout", WATCH_STOP_SECONDS, "--target-type", "command")
+    return (sys.executable, "-m", "watchfiles", *options, shlex.join(command), *map(str, places))
+
+
+def programs(layout: Layout, values: Mapping[str, str], *, watch: bool = False) -> tuple[Program, ...]:
+    """Return an API and a worker for each service with a database, and the gateway.
+
+    With `watch` each follows its sources.
+    """
     found = []
     for service in DATABASE_SERVICES:
         for process, variable in (("api", "PORT"), ("worker", "WORKER_PORT")):
             name = f"{service.upper()}_{variable}"
-            found.append(
-                _program(layout, service, process, f"{service}-{process}", {name: int(values[name])})
-            )
-    found.append(_program(layout, "gateway", "api", "gateway", {"GATEWAY_PORT": int(values["GATEWAY_PORT"])}))
+            ports = {name: int(values[name])}
+            found.append(_program(layout, (service, process), f"{service}-{process}", ports, watch=watch))
+    ports = {"GATEWAY_PORT": int(values["GATEWAY_PORT"])}
+    found.append(_program(layout, ("gateway", "api"), "gateway", ports, watch=watch))
     return tuple(found)
 
 
-def _program(layout: Layout, service: str, process: str, name: str, ports: Mapping[str, int]) -> Program:
+def _program(
+    layout: Layout, process: tuple[str, str], name: str, ports: Mapping[str, int], *, watch: bool
+) -> Program:
+    command = command_of(layout, *process)
     return Program(
         name=name,
-        command=command_of(layout, service, process),
+        command=watching(layout, process[0], command) if watch else command,
         directory=layout.checkout,
         environment={MARKER: str(layout.var)},
         stop_seconds=STOP_SECONDS,

@@ -1,0 +1,70 @@
+"""What Alembic does for a developer: write, list and take back the migrations of a schema."""
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from cluster import env_file
+from cluster.environment import DATABASE, KEYRING_DATABASE, database_url, native_network
+from cluster.errors import ClusterError
+from cluster.layout import Layout
+from cluster.members import SCHEMAS
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+def write(layout: Layout, schema: str, message: str) -> None:
+    """Add `NNNN_<message>.py` to the migrations of `schema`, with what its database lacks of its models."""
+    # Alembic takes a while to import, and no other command needs it.
+    from alembic import command  # noqa: PLC0415
+
+    config = _config(layout, schema)
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    number = len(list(Path(config.get_main_option("script_location") or ".").glob("versions/*.py"))) + 1
+    command.revision(config, message, autogenerate=True, rev_id=f"{number:04d}")
+
+
+def show(layout: Layout, schema: str) -> None:
+    """Print the version that the running database has, and the history of the migrations."""
+    from alembic import command  # noqa: PLC0415
+
+    config = _config(layout, schema)
+    print(f"{schema}:")
+    command.current(config)
+    command.history(config, indicate_current=True)
+
+
+def downgrade(layout: Layout, schema: str, to: str) -> None:
+    """Take migrations back until the database is at `to`, a revision, `base`, or `-1` for one step.
+
+    A migration on the way that can't be taken back is a ClusterError before anything is changed.
+    """
+    from alembic import command  # noqa: PLC0415
+
+    try:
+        command.downgrade(_config(layout, schema), to)
+    except AttributeError as error:
+        # Alembic asks every migration on the way for its function before it runs the first.
+        if error.name != "downgrade" or not isinstance(error.obj, ModuleType):
+            raise
+        migration = Path(error.obj.__file__ or "").stem
+        raise ClusterError(f"{migration} of {schema} can't be taken back; restore a backup.") from error
+
+
+def _config(layout: Layout, schema: str) -> "Config":
+    if schema not in SCHEMAS:
+        raise ClusterError(f"There is no schema {schema}. There are: {', '.join(SCHEMAS)}.")
+    from alembic.config import Config  # noqa: PLC0415
+
+    values = env_file.load(layout.env_file)
+    is_keyring = schema == "keyring"
+    database = KEYRING_DATABASE if is_keyring else DATABASE
+    # The paths in alembic.ini are relative to the service.
+    os.chdir(layout.checkout / "services" / ("storage" if is_keyring else schema))
+    section = "keyring" if is_keyring else "alembic"
+    config = Config("alembic.ini", ini_section=section, stdout=sys.stdout)
+    config.attributes["url"] = database_url(values, f"{schema}_owner", database, native_network(values))
+    return config
