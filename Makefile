@@ -13,7 +13,7 @@ mode ?= $(MODE)
 DATABASES := identity consent storage
 
 .PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
-	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories pin
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories lint-api pin
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -78,6 +78,8 @@ imports: .venv/.installed ## Check who may import whom
 
 secrets: .venv/.installed ## Search the repository for secrets
 	infra/bin/secrets
+lint-api: ## Hold the gateway's OpenAPI document against linters and client generators (needs Node.js)
+	infra/bin/lint-api
 advisories: ## Look the locked packages up in a database of known vulnerabilities, where it can be asked
 	infra/bin/advisories
 

@@ -60,6 +60,7 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "up": lambda: commands.up(
             mode=options.mode, only_servers=options.only == "servers", watch=options.watch
         ),
+        "stop": lambda: commands.stop(options.name),
         "mail": lambda: commands.mail(options.number),
         "geoip": lambda: commands.geoip(options.file),
         "down": commands.down,
@@ -94,7 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true")
     bootstrap = commands.add_parser("bootstrap", help="prepare PostgreSQL, RabbitMQ and S3")
     bootstrap.add_argument("--inside-compose", action="store_true")
+    _add_tools(commands)
+    return parser
+
+
+def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what a developer needs beside starting and stopping."""
     commands.add_parser("env", help="create or complete .env")
+    stop = commands.add_parser("stop", help="stop one process; `up` starts it again")
+    stop.add_argument("name")
     mail = commands.add_parser("mail", help="show what the development mailbox has received")
     mail.add_argument("number", nargs="?", type=int, help="1 is the newest mail")
     places = commands.add_parser("geoip", help="have consent look addresses up in a MaxMind database")
@@ -115,4 +124,3 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a command with the variables of a service")
     run.add_argument("service")
     run.add_argument("arguments", nargs=argparse.REMAINDER)
-    return parser

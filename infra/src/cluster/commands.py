@@ -94,6 +94,17 @@ class Commands:
         self._progress.say("down; the data is kept, `make reset` deletes it")
         return 0
 
+    def stop(self, name: str) -> int:
+        """Stop one process, so that a debugger can run it instead; `make up` starts it again."""
+        mode = state.mode_that_is_up(self._layout)
+        if mode is None:
+            raise ClusterError("The cluster is down. `make up` starts it.")
+        cluster = self._cluster(mode)
+        if name not in cluster.programs():
+            raise ClusterError(f"Nothing is called {name}. There are: {', '.join(cluster.programs())}.")
+        cluster.stop(name)
+        return 0
+
     def status(self) -> int:
         """Print what runs; 0 when all of it is ready."""
         mode = state.mode_that_is_up(self._layout)

@@ -1,8 +1,12 @@
 """Finds out who holds a port."""
 
+import contextlib
 import errno
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,8 +14,9 @@ from cluster.errors import ClusterError
 
 LISTENING = "0A"
 # Below the ports that systems hand out for outgoing connections, and so that SeaweedFS's second port
-# (ten thousand above the first) stays there as well.
-POOL = range(20000, 22700)
+# (ten thousand above the first) stays there as well; beside the ports of a cluster's defaults.
+POOL = (*range(11000, 18000), *range(19000, 22700))
+RESERVATIONS = "irisvue-ports"
 SECOND = 10000
 
 
@@ -101,8 +106,30 @@ def _target(entry: Path) -> str:
 
 
 def pick_free(names: Iterable[str]) -> dict[str, int]:
-    """Pick a different free port for each name, for clusters that live beside others."""
+    """Pick a different free port for each name, for clusters that live beside others.
+
+    They are this process's until it ends: no other is given them, though nobody listens there yet.
+    """
     wanted = list(names)
     candidates = random.SystemRandom().sample(POOL, len(POOL))
-    free = (port for port in candidates if is_free(port) and is_free(port + SECOND))
+    free = (
+        port
+        for port in candidates
+        if is_free(port) and is_free(port + SECOND) and _reserve(port) and _reserve(port + SECOND)
+    )
     return dict(zip(wanted, free, strict=False))
+
+
+def _reserve(port: int) -> bool:
+    """Whether nobody else has this port for later; the lock ends with this process, however it ends."""
+    place = Path(tempfile.gettempdir()) / RESERVATIONS
+    with contextlib.suppress(FileExistsError):
+        place.mkdir()
+        place.chmod(0o1777)
+    descriptor = os.open(place / str(port), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
