@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from chassis.api import serve
+from chassis.hardening import forbid_inspection
 from chassis.migrations import upgrade
 from chassis.settings import StatefulSettings
 from chassis.telemetry import configure_logging
@@ -35,6 +36,7 @@ def run_service(
     `migrate` replaces the usual migration of one schema from the service's `migrations/` folder;
     `add_commands` and `run_command` add commands of the service's own.
     """
+    forbid_inspection()
     parser = argparse.ArgumentParser(prog=f"python -m {service}")
     commands = parser.add_subparsers(dest="process", required=True)
     commands.add_parser("api", help="serve HTTP")

@@ -5,6 +5,7 @@ import sys
 
 from pydantic import ValidationError
 
+from chassis.hardening import forbid_inspection
 from chassis.telemetry import configure_logging
 from gateway.main import create_api
 from gateway.server import serve
@@ -17,6 +18,7 @@ _CONFIGURATION_ERROR = 2
 
 def main() -> None:
     """Run the process that the command line names."""
+    forbid_inspection()
     parser = argparse.ArgumentParser(prog="python -m gateway", description="The only door of the platform.")
     parser.add_argument("process", choices=["api"], help="what to run; the gateway is one process")
     parser.parse_args()
