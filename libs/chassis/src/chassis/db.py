@@ -2,8 +2,6 @@
 
 import hashlib
 import hmac
-import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -12,65 +10,17 @@ from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import insert, select, text
-from sqlalchemy.event import listen
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from chassis.clock import Clock, SystemClock
 from chassis.context import traceparent
+from chassis.engine import TAKES_NO_WRITES, ReadOnlyServer, make_engine
 from chassis.ids import new_id
 from chassis.notifications import Notifications
 from chassis.problems import PersonErased
 from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
-
-TRUSTED_SECONDS = 1.0
-"""How long after its last use a database connection is taken for alive without asking."""
-_USED_AT = "used_at"
-
-
-def make_engine(
-    url: SecretStr, *, application_name: str, pool_size: int = 10, overflow: int = 5
-) -> AsyncEngine:
-    """Return an engine whose errors show no row values and whose waits all end."""
-    engine = create_async_engine(
-        url.get_secret_value(),
-        pool_size=pool_size,
-        max_overflow=overflow,
-        pool_timeout=2,
-        pool_recycle=1800,
-        hide_parameters=True,
-        json_serializer=lambda value: json.dumps(value, sort_keys=True, separators=(",", ":")),
-        connect_args={
-            "timeout": 5,
-            "command_timeout": 10,
-            "server_settings": {"application_name": application_name},
-        },
-    )
-    listen(engine.sync_engine, "checkin", _note_use)
-    listen(engine.sync_engine, "checkout", _ask_when_rested)
-    return engine
-
-
-def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
-    record.info[_USED_AT] = time.monotonic()
-
-
-def _ask_when_rested(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Replace a connection that the server has closed.
-
-    The library's own question costs three round trips per transaction, which is half of a short one. Here it
-    is asked only of a connection that has rested: the loss of the others is seen on the socket.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
-    if time.monotonic() - record.info.get(_USED_AT, float("inf")) > TRUSTED_SECONDS:
-        try:
-            connection.ping()
-        except Exception as error:
-            raise DisconnectionError from error
 
 
 class UnitOfWork:
@@ -273,9 +223,12 @@ class Database:
         return hmac.new(self._tombstone_key, f"irisvue/{purpose}".encode(), hashlib.sha256).digest()
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life; raises what the driver raises."""
+        """Ask the database whether it takes writes; raises `ReadOnlyServer`, or what the driver raises."""
         async with self.engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+            if await connection.scalar(TAKES_NO_WRITES):
+                # Whoever asks again is led to the server that does, if there is one.
+                await connection.invalidate()
+                raise ReadOnlyServer
 
     async def close(self) -> None:
         """Close every connection."""

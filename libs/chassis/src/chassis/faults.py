@@ -11,6 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 # PostgreSQL (appendix A of its manual).
 _TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57", "40", "58")
 _LOCK_NOT_AVAILABLE = "55P03"
+READ_ONLY_TRANSACTION = "25006"
+"""The server takes no writes, for example as a standby; connecting anew leads to one that does."""
 
 
 class TransientFault(Exception):
@@ -36,7 +38,8 @@ def is_transient(error: BaseException) -> bool:
 def _is_transient_database_error(error: DBAPIError) -> bool:
     sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
     if sqlstate:
-        return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate == _LOCK_NOT_AVAILABLE
+        passing = (_LOCK_NOT_AVAILABLE, READ_ONLY_TRANSACTION)
+        return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate in passing
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 

@@ -6,6 +6,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
 from chassis import context
+from chassis.engine import ReadOnlyServer
+from chassis.faults import is_transient
 from chassis.ids import new_id
 from chassis.problems import PersonErased
 from chassis.testing import eventually
@@ -246,3 +248,29 @@ async def test_reading_takes_each_query_for_a_transaction_of_its_own(sender):
         assert await session.scalar(begun) < await session.scalar(begun)
     async with sender.unit_of_work() as uow:
         assert await uow.session.scalar(begun) == await uow.session.scalar(begun)
+
+
+async def test_server_that_became_read_only_is_left_and_readiness_says_so(sender, scratch, rows):
+    await sender.ping()
+    await scratch.execute("ALTER ROLE chassis_app SET default_transaction_read_only = on")
+    await scratch.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chassis_app'"
+    )
+    try:
+
+        async def takes_no_writes():
+            with pytest.raises(ReadOnlyServer):
+                await sender.ping()
+
+        await eventually(takes_no_writes)
+        with pytest.raises(DBAPIError) as refused:
+            async with sender.unit_of_work() as uow:
+                await write_effect(uow)
+        assert is_transient(refused.value)
+    finally:
+        await scratch.execute("ALTER ROLE chassis_app RESET default_transaction_read_only")
+    # The connections that led to it are gone, though nobody closed them.
+    await sender.ping()
+    async with sender.unit_of_work() as uow:
+        await write_effect(uow)
+    assert len(await rows("identity.effects")) == 1
