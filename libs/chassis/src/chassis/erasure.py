@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Database, UnitOfWork
 from chassis.faults import TransientFault
 from chassis.work_table import Claimed, WorkTable
+from contracts.envelope import subject_of
 from contracts.participation import ErasureReported
 
 BACKOFF_SECONDS = (0.5, 60.0)
@@ -126,8 +127,17 @@ class ErasureParticipation:
 
     async def _verify(self, user_id: UUID) -> None:
         left = {kind: number for kind, number in (await self._participant.count(user_id)).items() if number}
+        # What was announced about the person names them until the broker has taken it.
+        if waiting := await self._announced(user_id):
+            left["outbox"] = waiting
         if left:
             raise ResidueLeft(f"still there: {', '.join(sorted(left))}")
+
+    async def _announced(self, user_id: UUID) -> int:
+        outbox = self._database.tables.outbox
+        statement = select(func.count()).where(outbox.c.subject == subject_of(user_id))
+        async with self._database.reading() as session:
+            return int(await session.scalar(statement) or 0)
 
     async def _report(self, claimed: Claimed, erased: dict[str, int]) -> None:
         completed_at = self._database.clock.now()

@@ -1,6 +1,7 @@
 """Taking part in erasures, with holdings that break halfway, resist and hide."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -338,6 +339,57 @@ async def test_accepted_erasure_wakes_the_worker_and_a_running_one_survives_fail
     assert not running.done()
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_erasure_is_not_reported_while_the_outbox_names_the_person(
+    hearer, participate, opened, ask, reports, rows, scratch, an_event
+):
+    participation, erasure, somebody_else = participate(Holdings(photos=3)), opened(), opened()
+    async with hearer.unit_of_work() as uow:
+        # The broker is away, so what was announced about them stays.
+        for _ in range(3):
+            uow.publish(an_event(erasure.user_id))
+        uow.publish(an_event(somebody_else.user_id))
+    await ask(participation, erasure)
+    for _ in range(2):
+        await participation.work_once()
+        (task,) = await rows("consent.erasure_tasks")
+        assert task["completed_at"] is None
+        assert "ResidueLeft" in task["last_error"]
+    await scratch.execute(f"DELETE FROM consent.outbox WHERE subject = 'users/{erasure.user_id}'")
+    await participation.work_once()
+
+    left = [row for row in await rows("consent.outbox") if row["type"] != ConsentErasureReported.type]
+    assert [row["subject"] for row in left] == [f"users/{somebody_else.user_id}"]
+    (task,) = await rows("consent.erasure_tasks")
+    assert json.loads(task["erased"]) == {"photos": 3}
+    assert task["completed_at"] is not None
+
+
+async def test_reconciling_waits_for_nothing_while_the_broker_is_away(
+    hearer, participate, opened, rows, scratch, an_event
+):
+    participation, erasure = participate(Holdings(photos=1)), opened()
+    async with hearer.unit_of_work() as uow:
+        uow.publish(an_event(erasure.user_id))
+
+    async def still_waiting():
+        return [erasure]
+
+    running = asyncio.create_task(participation.run())
+    try:
+        for _ in range(3):
+            assert await asyncio.wait_for(participation.reconcile(still_waiting), timeout=5) == 1
+        await scratch.execute(f"DELETE FROM consent.outbox WHERE subject = 'users/{erasure.user_id}'")
+
+        async def reported():
+            (task,) = await rows("consent.erasure_tasks")
+            assert task["completed_at"] is not None
+
+        await eventually(reported)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_erasure_that_failed_1030_times_is_tried_once_more_and_holds_nobody(

@@ -28,6 +28,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
+def subject_of(user_id: UUID | str) -> str:
+    """Return the subject of every event that is about a person."""
+    return f"users/{user_id}"
+
+
 class Event(Payload):
     """Base of the payloads. A subclass names its type once: `class X(Event, type="identity.x.done.v1")`.
 
@@ -58,7 +63,7 @@ class Event(Payload):
     @property
     def subject(self) -> str:
         """What the event is about, `<plural>/<id>`."""
-        return f"users/{vars(self)['user_id']}"
+        return subject_of(vars(self)["user_id"])
 
 
 def schema_urn(event_type: str) -> str:

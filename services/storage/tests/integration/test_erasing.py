@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis.testing import FrozenClock
+from chassis.testing.erasures import work_on_erasures
 from cluster.environment import KEYRING_DATABASE
 from contracts.fields import AuthProvider
 from contracts.identity import UserDeleted, UserRegistered
@@ -50,7 +51,7 @@ def work(participation, service):
         async with service.unit_of_work() as uow:
             tasks = uow.tables.erasure_tasks
             await uow.session.execute(tasks.update().values(next_attempt_at=func.clock_timestamp()))
-        await participation.work_once()
+        await work_on_erasures(participation, service.database)
 
     return _work
 

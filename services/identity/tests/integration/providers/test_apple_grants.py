@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.faults import TransientFault
 from chassis.settings import key_bytes
+from chassis.testing.erasures import work_on_erasures
 from contracts.identity import IdentityErasureReported
 from identity.models import AppleGrant, User
 from identity.providers.seal import SealBroken, TokenSeal
@@ -183,14 +184,14 @@ async def test_an_outage_of_apple_delays_the_report_and_the_report_tells_the_cou
         await participation.accept(uow, erasure)
     tasks = service.database.tables.erasure_tasks
     apple.trouble["revoke"] = 503
-    assert await participation.work_once() == 1
+    assert await work_on_erasures(participation, service.database) == 1
     async with service.unit_of_work() as uow:
         (task,) = (await uow.session.execute(select(tasks))).all()
         assert task.completed_at is None
         assert task.last_error.startswith("ProviderUnavailable")
         await uow.session.execute(text("UPDATE identity.erasure_tasks SET next_attempt_at = now()"))
     apple.trouble.clear()
-    assert await participation.work_once() == 1
+    assert await work_on_erasures(participation, service.database) == 1
     async with service.unit_of_work() as uow:
         (task,) = (await uow.session.execute(select(tasks))).all()
     assert task.completed_at is not None
