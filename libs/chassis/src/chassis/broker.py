@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from aio_pika import DeliveryMode, Message, RobustConnection
-from aio_pika.abc import HeadersType
+from aio_pika.abc import AbstractQueue, HeadersType
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
@@ -118,20 +118,28 @@ class BrokerConnection:
 
     async def has_consumer(self, queue: str) -> bool:
         """Tell whether `queue` exists and anyone consumes it; raises `BrokerUnavailable`."""
+        found = await self._inspect(queue)
+        return found is not None and bool(found.declaration_result.consumer_count)
+
+    async def messages_in(self, queue: str) -> int:
+        """Return how many messages wait in `queue`, none if there is no such queue; raises likewise."""
+        found = await self._inspect(queue)
+        return 0 if found is None else int(found.declaration_result.message_count or 0)
+
+    async def _inspect(self, queue: str) -> AbstractQueue | None:
         if not await self.is_connected() or self.broker.tried is None:
             raise BrokerUnavailable
         try:
             async with asyncio.timeout(QUESTION_SECONDS), self.broker.tried.channel() as channel:
-                found = await channel.declare_queue(queue, passive=True)
+                return await channel.declare_queue(queue, passive=True)
         except ChannelNotFoundEntity:
-            return False
+            return None
         except (AMQPError, OSError) as error:
             raise BrokerUnavailable from error
         except asyncio.CancelledError:
             if asked_to_stop():
                 raise
             raise BrokerUnavailable from None
-        return bool(found.declaration_result.consumer_count)
 
     async def close(self) -> None:
         """Stop consuming, let running handlers finish, disconnect; never fails because the broker is away."""

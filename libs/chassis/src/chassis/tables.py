@@ -60,9 +60,13 @@ def tables_of(schema: str) -> ChassisTables:
     return _define(MetaData(schema=schema, naming_convention=NAMING_CONVENTION))
 
 
-def on_erase(rule: str) -> dict[str, Any]:
-    """Return the `info` that declares what an erasure does to a column or a table."""
-    return {"on_erase": rule}
+def on_erase(rule: str, *, pruned_by: str | None = None) -> dict[str, Any]:
+    """Return the `info` that declares what an erasure does to a column or a table.
+
+    A table also says who keeps it from growing for ever: the name of periodic work, "erasure", "empties
+    itself", or "kept: <why>".
+    """
+    return {"on_erase": rule} if pruned_by is None else {"on_erase": rule, "pruned_by": pruned_by}
 
 
 def _define(metadata: MetaData) -> ChassisTables:
@@ -106,7 +110,9 @@ def _outbox(metadata: MetaData) -> Table:
         Column("last_error", String(200)),
         lease_check(),
         Index(None, "subject", "position"),
-        info=on_erase("empties itself: a row leaves when the broker has confirmed it"),
+        info=on_erase(
+            "empties itself: a row leaves when the broker has confirmed it", pruned_by="empties itself"
+        ),
     )
 
 
@@ -117,7 +123,7 @@ def _inbox(metadata: MetaData) -> Table:
         Column("consumer", String(100), primary_key=True),
         Column("event_id", Uuid, primary_key=True),
         Column("received_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
-        info=on_erase("retain: ids of events, not of people; purged after 30 days"),
+        info=on_erase("retain: ids of events, not of people; purged after 30 days", pruned_by="purge-inbox"),
     )
 
 
@@ -129,7 +135,7 @@ def _failed_attempts(metadata: MetaData) -> Table:
         Column("event_id", Uuid, primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("last_failed_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        info=on_erase("retain: ids of events, not of people; purged after 30 days"),
+        info=on_erase("retain: ids of events, not of people; purged after 30 days", pruned_by="purge-inbox"),
     )
 
 
@@ -144,7 +150,7 @@ def _dead_letters(metadata: MetaData) -> Table:
         Column("body_digest", String(64), nullable=False),
         Column("error_class", String(200), nullable=False),
         Column("parked_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        info=on_erase("retain: ids of events and a digest, no payload"),
+        info=on_erase("retain: ids of events and a digest, no payload", pruned_by="purge-dead-letters"),
     )
 
 
@@ -154,7 +160,10 @@ def _tombstones(metadata: MetaData) -> Table:
         metadata,
         Column("subject_hash", String(64), primary_key=True),
         Column("erased_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        info=on_erase("retain: a keyed hash that keeps the person from coming back"),
+        info=on_erase(
+            "retain: a keyed hash that keeps the person from coming back",
+            pruned_by="kept: whoever was erased must not come back from a late event or an old copy",
+        ),
     )
 
 
@@ -177,7 +186,10 @@ def _erasure_tasks(metadata: MetaData) -> Table:
             "next_attempt_at",
             postgresql_where=text("completed_at IS NULL"),
         ),
-        info=on_erase("null: the person's id is emptied when the erasure is reported"),
+        info=on_erase(
+            "null: the person's id is emptied when the erasure is reported",
+            pruned_by="kept: counts and times of what was erased, the proof behind the certificate",
+        ),
     )
 
 
@@ -188,5 +200,8 @@ def _idempotency_keys(metadata: MetaData) -> Table:
         Column("key_hash", String(64), primary_key=True),
         Column("sealed", LargeBinary, nullable=False),
         Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
-        info=on_erase("retain: names nobody, opens only with the client's own key, purged after 24 hours"),
+        info=on_erase(
+            "retain: names nobody, opens only with the client's own key, purged after 24 hours",
+            pruned_by="purge-answers",
+        ),
     )

@@ -18,6 +18,7 @@ from chassis.api import create_app, serve
 from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
 from chassis.consumer import Consumer, Inbound
 from chassis.db import Database
+from chassis.dead_letters import DeadLetters, purge_dead_letters
 from chassis.faults import TransientFault, is_transient
 from chassis.health import HealthCheck
 from chassis.inbox import purge_old_records
@@ -91,27 +92,32 @@ class Worker:
     def _jobs(
         self, relay: Relay, publisher: EventPublisher, inbound: BrokerConnection, stop: asyncio.Event
     ) -> dict[str, Awaitable[None]]:
+        dead_letters = DeadLetters(self.database, inbound, [consumer.queue for consumer in self.consumers])
         checks = {
             "db": self.database.ping,
             "broker": lambda: self._check_broker(publisher, inbound),
+            "outbox": lambda: _tell_depth(relay),
+            "dead_letters": dead_letters.tell,
             **self.checks,
         }
         jobs: dict[str, Awaitable[None]] = {
             "relay": relay.run(),
+            "dead-letters": dead_letters.watch(),
             "wake-ups": self.database.notifications.listen(),
             "health": self._serve_health(checks, stop),
             "announce": self._announce(),
             "watch-consumers": self._watch_consumers(inbound),
-            "purge-inbox": _repeat(
-                Periodic("purge-inbox", PURGE_SECONDS, lambda: purge_old_records(self.database))
-            ),
-            "purge-answers": _repeat(
-                Periodic("purge-answers", PURGE_SECONDS, lambda: purge_answers(self.database))
-            ),
         }
         jobs |= {name: loop() for name, loop in self.loops.items()}
-        jobs |= {periodic.name: _repeat(periodic) for periodic in self.periodic}
+        jobs |= {periodic.name: _repeat(periodic) for periodic in (*self._purges(), *self.periodic)}
         return jobs
+
+    def _purges(self) -> list[Periodic]:
+        return [
+            Periodic("purge-inbox", PURGE_SECONDS, lambda: purge_old_records(self.database)),
+            Periodic("purge-answers", PURGE_SECONDS, lambda: purge_answers(self.database)),
+            Periodic("purge-dead-letters", PURGE_SECONDS, lambda: purge_dead_letters(self.database)),
+        ]
 
     async def announce_once(self) -> None:
         """Write the announcement of this service, if it has one, into its outbox."""
@@ -196,6 +202,13 @@ async def missing_consumers(inbound: BrokerConnection, consumers: Sequence[Consu
     if not await inbound.is_connected():
         raise BrokerUnavailable
     return [consumer.queue for consumer in consumers if not await inbound.has_consumer(consumer.queue)]
+
+
+async def _tell_depth(relay: Relay) -> str | None:
+    depth = await relay.depth()
+    if not depth.waiting:
+        return None
+    return f"{depth.waiting} wait, {depth.failing} failing, the oldest for {depth.oldest_seconds:.0f} s"
 
 
 def _stop_signal() -> asyncio.Event:

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from chassis.dead_letters import purge_dead_letters
 from chassis.ids import new_id
 from chassis.testing import eventually
 from contracts.consent import ConsentErasureReported
@@ -183,6 +184,57 @@ async def test_lost_database_makes_it_unready_and_is_survived(start, database_pr
     status, _ = await worker.end(signal.SIGTERM, 5)
     assert status == 0
     assert await broker.drain(f"{QUEUE}.dead") == []
+
+
+async def test_dead_letters_are_told_by_readiness_and_log_and_make_nobody_unready(
+    start, broker, body_of, an_event
+):
+    await broker.send(f"{QUEUE}.dead", body_of(an_event()), body_of(an_event()))
+    await broker.send(QUEUE, b"not an event")
+    worker = await start()
+
+    async def they_are_told():
+        status, document = await worker.health("readiness")
+        assert status == 200
+        assert document["dead_letters"] in {
+            "ok: 0 records and 2 messages wait",
+            "ok: 1 records and 3 messages wait",
+        }
+
+    await eventually(they_are_told, seconds=START_SECONDS)
+    _, lines = await worker.end(signal.SIGTERM, 5)
+    told = [line for line in lines if line["event"] == "dead_letters_wait"]
+    assert told
+    assert told[0]["level"] == "error"
+    assert QUEUE in told[0]["messages"]
+
+
+async def test_records_of_dead_letters_are_forgotten_after_ninety_days(hearer, rows, scratch):
+    for age in (0, 89, 91, 400):
+        await scratch.execute(
+            "INSERT INTO consent.dead_letters (consumer, body_digest, error_class, parked_at) "
+            f"VALUES ('q', '{age}', 'E', now() - interval '{age} days')"
+        )
+    assert await purge_dead_letters(hearer) == 2
+    assert [row["body_digest"] for row in await rows("consent.dead_letters")] == ["0", "89"]
+
+
+async def test_backlog_of_the_outbox_is_told_by_readiness(start, hearer, scratch):
+    async with hearer.unit_of_work() as uow:
+        uow.publish(ConsentErasureReported.of(new_id(), completed_at=hearer.clock.now(), erased={}))
+    await scratch.execute(
+        "UPDATE consent.outbox SET next_attempt_at = now() + interval '1 hour', attempts = 3, "
+        "created_at = now() - interval '90 seconds'"
+    )
+    worker = await start()
+
+    async def it_is_told():
+        status, document = await worker.health("readiness")
+        assert status == 200
+        assert document["outbox"].startswith("ok: 1 wait, 1 failing, the oldest for ")
+
+    await eventually(it_is_told, seconds=START_SECONDS)
+    await scratch.execute("DELETE FROM consent.outbox")
 
 
 async def test_part_that_dies_takes_the_process_down_and_is_named(start):

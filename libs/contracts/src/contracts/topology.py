@@ -17,6 +17,9 @@ _NOTHING = "^$"
 _DELIVERY_LIMIT = 50
 _NEVER = 1_000_000
 _MAX_QUEUE_BYTES = 256 * 1024 * 1024
+_MAX_DEAD_BYTES = 64 * 1024 * 1024
+_DEAD_LETTER_DAYS = 30
+_DAY_MILLISECONDS = 86_400_000
 _USER_DELETED = "identity.user.deleted.v1"
 
 
@@ -166,8 +169,18 @@ def bindings() -> tuple[Binding, ...]:
 def policies() -> tuple[Policy, ...]:
     """List one policy per queue (each names its dead-letter routing key) and one for all dead letters."""
     # RabbitMQ 4 gives every quorum queue a delivery limit of 20; a dead letter that an operator looks at
-    # twenty times would be dropped. Older brokers refuse -1, so the limit is one that is never reached.
-    dead = Policy("dead-letters", r"^[a-z]+\.[a-z-]+\.dead$", {"delivery-limit": _NEVER})
+    # twenty times would be dropped. Older brokers refuse -1, so the limit is one that is never reached. A
+    # message may name somebody by id, so nothing stays for ever; of too many the oldest go first.
+    dead = Policy(
+        "dead-letters",
+        r"^[a-z]+\.[a-z-]+\.dead$",
+        {
+            "delivery-limit": _NEVER,
+            "message-ttl": _DEAD_LETTER_DAYS * _DAY_MILLISECONDS,
+            "max-length-bytes": _MAX_DEAD_BYTES,
+            "overflow": "drop-head",
+        },
+    )
     return (*(_policy_of(entry.queue) for entry in SUBSCRIPTIONS), dead)
 
 

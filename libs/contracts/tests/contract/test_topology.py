@@ -62,10 +62,15 @@ def test_a_queue_has_exactly_one_policy_which_loses_nothing(entry):
 
 
 @every_queue
-def test_dead_letters_are_never_dropped(entry):
+def test_dead_letters_stay_for_thirty_days_and_within_bounds(entry):
     dead = topology.dead_letter_queue(entry.queue)
     (policy,) = (it for it in topology.policies() if re.search(it.pattern, dead))
-    assert policy.definition == {"delivery-limit": 1_000_000}
+    assert policy.definition == {
+        "delivery-limit": 1_000_000,
+        "message-ttl": 2_592_000_000,
+        "max-length-bytes": 67_108_864,
+        "overflow": "drop-head",
+    }
 
 
 def test_every_service_that_must_erase_is_told():

@@ -72,7 +72,12 @@ class LedgerEntry(Base):
             postgresql_where=text("kind = 'withdrawal'"),
         ),
         Index("ix_entries_grants", "user_id", "position", postgresql_where=text("kind = 'grant'")),
-        {"info": on_erase("retain: what names nobody; the personal columns are blanked")},
+        {
+            "info": on_erase(
+                "retain: what names nobody; the personal columns are blanked",
+                pruned_by="kept: the ledger stands as it is, its personal columns blanked by erasure",
+            )
+        },
     )
 
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -163,7 +168,7 @@ class Gate(Base):
             postgresql_where=text("open_until IS NOT NULL"),
         ),
         Index("ix_gates_changed", "user_id", "consent_type", postgresql_where=text("position IS NULL")),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="erasure")},
     )
 
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

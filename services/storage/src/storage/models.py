@@ -45,7 +45,7 @@ class Photo(Base):
         CheckConstraint("confirmed_at IS NULL OR received_at IS NOT NULL", name="confirmed_was_received"),
         Index("ix_photos_user_id_created_at", "user_id", "created_at", "id"),
         Index("ix_photos_unconfirmed", "upload_expires_at", postgresql_where=text("confirmed_at IS NULL")),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="erasure")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -87,7 +87,7 @@ class ConsentGate(Base):
     __table_args__ = (
         CheckConstraint("granted = (consent_id IS NOT NULL)", name="granted_has_consent"),
         Index("ix_consent_gates_checked_at", "checked_at", postgresql_where=text("granted")),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="erasure")},
     )
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -111,7 +111,8 @@ class Destruction(Base):
         CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name="lease_is_whole"),
         {
             "info": on_erase(
-                "delete where it names the person; a bare folder name is a keyed hash and ends itself"
+                "delete where it names the person; a bare folder name is a keyed hash and ends itself",
+                pruned_by="empties itself",
             )
         },
     )
@@ -139,7 +140,7 @@ class DataKey(KeyringBase):
     """A person's data key, wrapped; without this row nothing of theirs can be read, wherever a copy lies."""
 
     __tablename__ = "keys"
-    __table_args__ = ({"info": on_erase("delete")},)
+    __table_args__ = ({"info": on_erase("delete", pruned_by="erasure")},)
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(String(64))

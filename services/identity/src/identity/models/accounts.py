@@ -21,7 +21,7 @@ class User(Base):
         Index(
             "uq_users_email_key_live", "email_key", unique=True, postgresql_where=text("erasure_id IS NULL")
         ),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="erasure")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -50,7 +50,7 @@ class Session(Base):
         CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
         Index("ix_sessions_created_at", "created_at", postgresql_using="brin"),
         Index("ix_sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="forget-what-expired")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -75,7 +75,12 @@ class SessionRevocation(Base):
 
     __tablename__ = "session_revocations"
     __table_args__ = (
-        {"info": on_erase("retain: a session id, no person's, until its access tokens have expired")},
+        {
+            "info": on_erase(
+                "retain: a session id, no person's, until its access tokens have expired",
+                pruned_by="forget-what-expired",
+            )
+        },
     )
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -16,7 +16,7 @@ class Participant(Base):
     """A service that has announced that it takes part in erasures or exports."""
 
     __tablename__ = "participants"
-    __table_args__ = ({"info": on_erase("retain: names of services")},)
+    __table_args__ = ({"info": on_erase("retain: names of services", pruned_by="kept: one row per service")},)
 
     service: Mapped[str] = mapped_column(String(32), primary_key=True)
     handles: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
@@ -31,7 +31,12 @@ class Erasure(Base):
     __table_args__ = (
         CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
         Index("ix_erasures_open", "requested_at", postgresql_where=text("completed_at IS NULL")),
-        {"info": on_erase("null: the person's id is emptied on completion; counts and times stay as proof")},
+        {
+            "info": on_erase(
+                "null: the person's id is emptied on completion; counts and times stay as proof",
+                pruned_by="kept: counts and times, the proof of the erasure",
+            )
+        },
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -49,7 +54,14 @@ class ErasureParticipant(Base):
     """What one participant has said about one erasure."""
 
     __tablename__ = "erasure_participants"
-    __table_args__ = ({"info": on_erase("retain: counts and times, the proof of the erasure")},)
+    __table_args__ = (
+        {
+            "info": on_erase(
+                "retain: counts and times, the proof of the erasure",
+                pruned_by="kept: counts and times, the proof of the erasure",
+            )
+        },
+    )
 
     erasure_id: Mapped[UUID] = mapped_column(ForeignKey("identity.erasures.id"), primary_key=True)
     service: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -15,7 +15,9 @@ class SigningKey(Base):
     """A key made by rotation: published at once, used from `active_from` on, sealed at rest."""
 
     __tablename__ = "signing_keys"
-    __table_args__ = ({"info": on_erase("retain: keys of the platform, not of people")},)
+    __table_args__ = (
+        {"info": on_erase("retain: keys of the platform, not of people", pruned_by="forget-what-expired")},
+    )
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     public_jwk: Mapped[dict[str, Any]] = mapped_column(JSONB)

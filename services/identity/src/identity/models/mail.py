@@ -17,7 +17,7 @@ class Mail(Base):
     __table_args__ = (
         Index("ix_mails_unsent", "next_attempt_at", postgresql_where=text("settled_at IS NULL")),
         lease_check(),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="forget-what-expired")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -41,7 +41,7 @@ class MailToken(Base):
     """The right that a link in a mail carries; only its hash is kept (OWASP Forgot Password)."""
 
     __tablename__ = "mail_tokens"
-    __table_args__ = ({"info": on_erase("delete")},)
+    __table_args__ = ({"info": on_erase("delete", pruned_by="forget-what-expired")},)
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)

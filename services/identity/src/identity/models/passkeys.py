@@ -15,7 +15,7 @@ class Passkey(Base):
     """A credential that signs its owner in; only its public half is here."""
 
     __tablename__ = "passkeys"
-    __table_args__ = ({"info": on_erase("delete")},)
+    __table_args__ = ({"info": on_erase("delete", pruned_by="erasure")},)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)
@@ -34,7 +34,7 @@ class PasskeyChallenge(Base):
     """A challenge that waits for its answer; taking it deletes the row, so it serves once."""
 
     __tablename__ = "passkey_challenges"
-    __table_args__ = ({"info": on_erase("delete")},)
+    __table_args__ = ({"info": on_erase("delete", pruned_by="forget-what-expired")},)
 
     challenge_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[UUID | None] = mapped_column(

@@ -17,7 +17,7 @@ class ProviderIdentity(Base):
     __table_args__ = (
         # The provider's number is the key, never an address: addresses change hands (OIDC Core §5.7).
         UniqueConstraint("issuer", "subject"),
-        {"info": on_erase("delete")},
+        {"info": on_erase("delete", pruned_by="erasure")},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -38,7 +38,7 @@ class AppleGrant(Base):
     """
 
     __tablename__ = "apple_grants"
-    __table_args__ = ({"info": on_erase("delete, after it was revoked at Apple")},)
+    __table_args__ = ({"info": on_erase("delete, after it was revoked at Apple", pruned_by="erasure")},)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id"), primary_key=True)
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -50,7 +50,14 @@ class SpentToken(Base):
     """Something of a provider's token that may act only once: the nonce of a sign-in, the id of a notice."""
 
     __tablename__ = "spent_tokens"
-    __table_args__ = ({"info": on_erase("retain: a digest of a random value, until its token has expired")},)
+    __table_args__ = (
+        {
+            "info": on_erase(
+                "retain: a digest of a random value, until its token has expired",
+                pruned_by="forget-what-expired",
+            )
+        },
+    )
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
