@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -31,6 +31,7 @@ RETRY_PAUSE_SECONDS = 0.1
 LONGEST_TYPE = 100
 
 Handler = Callable[[UnitOfWork, Envelope[Any]], Awaitable[None]]
+Preparation = Callable[[Envelope[Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +46,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Consumer:
-    """A queue of this service and what it does with each event that arrives there."""
+    """A queue of this service and what it does with each event that arrives there.
+
+    What has to be done outside the transaction of an event's effect stands in `before`: it is done first, and
+    again whenever the event is tried again, so it must be harmless when repeated.
+    """
 
     queue: str
     handlers: Mapping[type[Event], Handler]
+    before: Mapping[type[Event], Preparation] = field(default_factory=dict)
 
 
 class UnknownEventType(InvalidEvent):
@@ -66,6 +72,7 @@ class Inbound:
         self._database = database
         self._consumer = consumer
         self._by_type = {event.type: (event, handler) for event, handler in consumer.handlers.items()}
+        self._before = {event.type: prepare for event, prepare in consumer.before.items()}
 
     async def receive(self, message: RabbitMessage) -> None:
         """Process a delivery and acknowledge it according to the outcome."""
@@ -124,6 +131,13 @@ class Inbound:
                 return Outcome.DONE
 
     async def _act(self, envelope: Envelope[Any], handler: Handler) -> None:
+        prepare = self._before.get(envelope.type)
+        if prepare is not None:
+            try:
+                await prepare(envelope)
+            except PersonErased:
+                log.info("event_dropped_after_erasure", consumer=self._consumer.queue)
+                return
         async with self._database.unit_of_work() as uow:
             if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
                 log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))

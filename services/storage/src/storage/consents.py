@@ -16,7 +16,7 @@ class _Answer(BaseModel):
     granted: bool
     consent_id: UUID | None = None
     epoch: int
-    withdrawn_epoch: int = 0
+    withdrawn_epoch: int
 
 
 class Consents:

@@ -21,12 +21,19 @@ def consumers(service: Service, participation: ErasureParticipation) -> list[Con
         erasure = OpenErasure(event.erasure_id, event.user_id, event.requested_at, event.deadline)
         await participation.accept(uow, erasure)
 
+    async def before_user_registered(envelope: Envelope[UserRegistered]) -> None:
+        await open_key(service.vault, user_id=envelope.data.user_id)
+
     async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]) -> None:
-        await open_key(uow, service.vault, user_id=envelope.data.user_id)
+        await uow.about(envelope.data.user_id)
 
     return [
         Consumer("storage.erase-user", {UserDeleted: on_user_deleted}),
-        Consumer("storage.open-keys", {UserRegistered: on_user_registered}),
+        Consumer(
+            "storage.open-keys",
+            {UserRegistered: on_user_registered},
+            before={UserRegistered: before_user_registered},
+        ),
         Consumer("storage.follow-consent", _followers_of_consent(service.clock)),
     ]
 

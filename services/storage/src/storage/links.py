@@ -20,15 +20,10 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class UploadToken:
-    """A secret of 256 bits, good together with its session only; just their hash is kept."""
+    """A secret of 256 bits with our signature, good for one photo and session; just its hash is kept."""
 
     text: str
     session_id: UUID
-
-    @classmethod
-    def fresh(cls, session_id: UUID) -> "UploadToken":
-        """Return a token that nobody else has."""
-        return cls(secrets.token_urlsafe(TOKEN_BYTES), session_id)
 
     def digest(self) -> str:
         """Return what is stored: SHA-256 in hex, enough for a value that can't be guessed."""
@@ -42,6 +37,22 @@ class Links:
         self._key = key
         self._base = f"{public_url.rstrip('/')}/api/v1/photos"
         self._read_for = read_for
+
+    def upload_token(self, photo_id: UUID, session_id: UUID) -> UploadToken:
+        """Return a token that nobody else has."""
+        secret = secrets.token_urlsafe(TOKEN_BYTES)
+        signature = self._sign_upload(photo_id, session_id, secret)
+        return UploadToken(f"{secret}.{signature}", session_id)
+
+    def check_upload(self, photo_id: UUID, token: UploadToken) -> None:
+        """Accept a token that was issued for this photo, whether or not there still is one.
+
+        Raises `LinkRefused`. Decided by the signature alone: nobody learns by guessing which photos exist.
+        """
+        secret, _, signature = token.text.rpartition(".")
+        right = self._sign_upload(photo_id, token.session_id, secret)
+        if not hmac.compare_digest(right.encode(), signature.encode()):
+            raise LinkRefused
 
     def upload_url(self, photo_id: UUID, token: UploadToken) -> str:
         """Return the address that takes the photo's bytes, once."""
@@ -71,6 +82,10 @@ class Links:
             raise LinkRefused
         if now >= datetime.fromtimestamp(expires, UTC):
             raise LinkGone
+
+    def _sign_upload(self, photo_id: UUID, session_id: UUID, secret: str) -> str:
+        text = f"irisvue/upload-link/1|PUT|{photo_id}|{session_id}|{secret}"
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
     def _sign(self, photo_id: UUID, rendition: Rendition, session_id: UUID, expires: int) -> str:
         # The method is part of what is signed: a link that reads can never write.

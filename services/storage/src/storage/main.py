@@ -17,7 +17,6 @@ from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from storage.api import ROUTERS, UNLIMITED_PATHS
 from storage.consumers import consumers
 from storage.settings import StorageSettings
-from storage.use_cases.destroy_due import destroy_due
 from storage.use_cases.erase_person import StorageHoldings
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
@@ -75,7 +74,7 @@ async def create_worker(settings: StorageSettings) -> Worker:
         settings=settings,
         database=service.database,
         consumers=consumers(service, participation),
-        loops={"erasures": participation.run},
+        loops={"erasures": participation.run, "destructions": service.destroyer.run},
         periodic=_periodic_work(service, participation),
         checks={"keyring": service.keyring.ping, "storage": service.vault.check},
         announce=StorageParticipantJoined.of(handles=("erasure",), version=settings.version),
@@ -94,13 +93,12 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
     open_erasures = OpenErasures(service.identity)
 
     async def expire() -> None:
-        async with service.unit_of_work() as uow:
-            await expire_uploads(
-                uow,
-                now=service.clock.now(),
-                upload_takes=service.upload_takes,
-                confirm_within=timedelta(hours=settings.confirm_hours),
-            )
+        await expire_uploads(
+            service.database,
+            now=service.clock.now(),
+            upload_takes=service.upload_takes,
+            confirm_within=timedelta(hours=settings.confirm_hours),
+        )
 
     async def compare_gates() -> None:
         now = service.clock.now()
@@ -112,10 +110,5 @@ def _periodic_work(service: Service, participation: ErasureParticipation) -> lis
             "reconcile-erasures", settings.reconcile_seconds, lambda: participation.reconcile(open_erasures)
         ),
         Periodic("reconcile-consents", settings.reconcile_seconds, compare_gates),
-        Periodic(
-            "destroy-photos",
-            settings.destroy_poll_seconds,
-            lambda: destroy_due(service.database, service.vault),
-        ),
         Periodic("expire-uploads", settings.expire_poll_seconds, expire),
     ]

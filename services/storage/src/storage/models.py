@@ -33,7 +33,10 @@ class Photo(Base):
     """A photo, from the request for an upload link on; its bytes are sealed objects in the bucket.
 
     `sealed_version` is the upload attempt whose objects are valid: one of another attempt does not open.
+    `sealed_folder` is where that attempt put them; without one they lie in the photo's folder itself.
     `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under.
+    `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
+    `lost_at` is when the bytes were found missing or changed; nobody is given a link to them any more.
     """
 
     __tablename__ = "photos"
@@ -45,6 +48,9 @@ class Photo(Base):
         CheckConstraint("confirmed_at IS NULL OR received_at IS NOT NULL", name="confirmed_was_received"),
         Index("ix_photos_user_id_created_at", "user_id", "created_at", "id"),
         Index("ix_photos_unconfirmed", "upload_expires_at", postgresql_where=text("confirmed_at IS NULL")),
+        Index(
+            "ix_photos_upload_digest", "upload_expires_at", postgresql_where=text("upload_digest IS NOT NULL")
+        ),
         {"info": on_erase("delete", pruned_by="erasure")},
     )
 
@@ -58,6 +64,8 @@ class Photo(Base):
     upload_expires_at: Mapped[datetime]
     upload_attempts: Mapped[int] = mapped_column(server_default=text("0"))
     upload_lease_until: Mapped[datetime | None]
+    upload_digest: Mapped[str | None] = mapped_column(String(64))
+    address_proved: Mapped[bool] = mapped_column(server_default=text("false"))
     closed_at: Mapped[datetime | None]
     received_at: Mapped[datetime | None]
     received_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -65,7 +73,9 @@ class Photo(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     sealed_version: Mapped[int | None]
+    sealed_folder: Mapped[str | None] = mapped_column(String(200))
     confirmed_at: Mapped[datetime | None]
+    lost_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -118,7 +128,7 @@ class Destruction(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    prefix: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(200), index=True)
     user_id: Mapped[UUID | None] = mapped_column(index=True)
     photo_id: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(String(20))

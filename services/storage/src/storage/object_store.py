@@ -4,7 +4,7 @@ A prefix counts as empty only when no version, no delete marker and no unfinishe
 under it; DeleteObjects answers 200 even when it deleted nothing, so its `Errors` are failures here.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chassis.faults import TransientFault
+from chassis.transactions import outside_transactions
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -36,6 +37,9 @@ _TRANSIENT_CODES: Final = frozenset(
 )
 _MISSING_CODES: Final = frozenset(["NoSuchKey", "404", "NotFound"])
 _MISSING_BUCKET_CODES: Final = frozenset(["NoSuchBucket"])
+
+
+Admit = Callable[[int], Awaitable[None]]
 
 
 class ObjectStoreError(Exception):
@@ -156,13 +160,18 @@ class ObjectStore:
                 "The store did not confirm server-side encryption; the object was removed."
             )
 
-    async def download(self, key: str, *, most_bytes: int) -> bytes:
-        """Read one object; one that is larger than `most_bytes` is refused before it is read."""
+    async def download(self, key: str, *, most_bytes: int, admit: Admit | None = None) -> bytes:
+        """Read one object; one that is larger than `most_bytes` is refused before it is read.
+
+        `admit` is told the size first, and may wait until there is room for it, or refuse.
+        """
         with _translated():
             answer = await self._client.get_object(Bucket=self._bucket, Key=key)
             async with answer["Body"] as body:
                 if answer["ContentLength"] > most_bytes:
                     raise ObjectStoreRefused("The object is larger than anything this service writes.")
+                if admit is not None:
+                    await admit(answer["ContentLength"])
                 return bytes(await body.read())
 
     async def presigned_url(self, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
@@ -247,6 +256,7 @@ class ObjectStore:
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn the client library's errors into this module's, without its messages, which name keys."""
+    outside_transactions("the object store")
     try:
         yield
     except ClientError as error:

@@ -1,7 +1,6 @@
 """Storage's rules and refusals, without database or network."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +17,16 @@ class ConsentRequired(Problem):
     status = 403
     slug = "consent-required"
     title = "Biometric consent is needed"
-    detail = "Agree to biometric capture first: POST /api/v1/privacy/consent."
+    detail = "Agree to the capture of biometric data first."
+
+
+class ProveAddressFirst(Problem):
+    """This installation takes biometric data only from people who have proved their address."""
+
+    status = 403
+    slug = "prove-address-first"
+    title = "The address is not confirmed yet"
+    detail = "Confirm your address with the link in the mail that we sent you, then try again."
 
 
 class LinkRefused(Problem):
@@ -36,26 +44,50 @@ class LinkGone(Problem):
     status = 410
     slug = "link-gone"
     title = "This link is over"
-    detail = "The link has expired or the photo is gone. GET /api/v1/photos/{id} gives a new link."
+    detail = "The link has expired or the photo is gone. The photo itself gives a new link."
+
+
+class PhotoUnavailable(ServiceUnavailable):
+    """The photo's key or the store can't be used now; an operator has been told."""
+
+    slug = "photo-unavailable"
+    title = "The photo can't be shown now"
+    detail = "The photo is safe but can't be opened at the moment. Try again later."
+
+
+class PhotoLost(Problem):
+    """The photo's row is there and its bytes are not, or are not what was written."""
+
+    status = 410
+    slug = "photo-unavailable"
+    title = "The photo can't be shown any more"
+    detail = "What was stored of this photo is lost. Delete it and upload it again."
 
 
 class UploadGone(Problem):
-    """An upload link works once and for a short time."""
+    """An upload link takes one picture and is good for a short time."""
 
     status = 410
     slug = "upload-gone"
     title = "This upload link is over"
-    detail = "The upload link was used or has expired. POST /api/v1/photos/upload gives a new one."
+    detail = "The upload link has expired. Ask for a new one."
 
 
-class UploadRunning(Problem):
-    """Another request is sending bytes over the same link."""
+class UploadOvertaken(UploadGone):
+    """A newer attempt over the same link has begun, or has stored its bytes."""
+
+    slug = "upload-overtaken"
+    title = "A newer upload took over"
+    detail = "A newer upload over the same link has taken over from this one."
+
+
+class UploadDiffers(Problem):
+    """The link has taken other bytes than these."""
 
     status = 409
-    slug = "upload-running"
-    title = "This upload is running"
-    detail = "Bytes are already arriving over this link. Wait for that upload to end."
-    headers: Mapping[str, str] = {"Retry-After": "5"}
+    slug = "upload-differs"
+    title = "Another picture was uploaded"
+    detail = "This link has taken another picture already. Ask for a new link for this one."
 
 
 class UploadInterrupted(Problem):
@@ -64,7 +96,7 @@ class UploadInterrupted(Problem):
     status = 400
     slug = "upload-interrupted"
     title = "The upload did not arrive whole"
-    detail = "The upload was cut off or took too long. Send it again over the same link while that is valid."
+    detail = "The upload was cut off or was too slow. Send it again over the same link while that is valid."
 
 
 class PhotoTooLarge(Problem):
@@ -91,7 +123,7 @@ class NotUploadedYet(Problem):
     status = 409
     slug = "photo-not-uploaded"
     title = "No bytes have arrived"
-    detail = "PUT the photo to its upload_url first, then confirm it."
+    detail = "Upload the photo first, then confirm it."
 
 
 class SizeMismatch(Problem):
@@ -100,7 +132,7 @@ class SizeMismatch(Problem):
     status = 409
     slug = "size-mismatch"
     title = "Another number of bytes arrived"
-    detail = "file_size is not the number of bytes received. DELETE the photo and upload it again."
+    detail = "What arrived has another size than what was sent. Delete the photo and upload it again."
 
 
 class RangeNotSatisfiable(Problem):
@@ -109,7 +141,7 @@ class RangeNotSatisfiable(Problem):
     status = 416
     slug = "range-not-satisfiable"
     title = "No such range"
-    detail = "The range lies outside the photo. The Content-Range header tells its length."
+    detail = "The range lies outside the photo."
 
 
 class TooBusy(ServiceUnavailable):
@@ -158,9 +190,11 @@ class ByteRange:
 
 
 def upload_status(
-    *, confirmed: bool, received: bool, link_expires_at: datetime, now: datetime
+    *, confirmed: bool, received: bool, lost: bool, link_expires_at: datetime, now: datetime
 ) -> UploadStatus:
-    """Name how far a photo is; without bytes it has failed once its link is over."""
+    """Name how far a photo is; it has failed when its bytes are lost, or when none came over its link."""
+    if lost:
+        return UploadStatus.FAILED
     if confirmed:
         return UploadStatus.UPLOADED
     return UploadStatus.PENDING if received or now < link_expires_at else UploadStatus.FAILED

@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.ids import new_id
+from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate, DataKey, Destruction, Photo
 from storage.sealing import WrappedKey
 
 BATCH = 100
-CLAIMED = 20
-LEASE_SECONDS = 60
-BACKOFF_SECONDS = (1.0, 300.0)
+DESTRUCTIONS = cast("Table", Destruction.__table__)
 
 
 class Photos:
@@ -44,27 +44,57 @@ class Photos:
         """Return the photo, whoever's it is, locked until the transaction ends."""
         return await self._session.get(Photo, photo_id, with_for_update=True)
 
-    async def page(self, user_id: UUID, *, skip: int, limit: int) -> tuple[Sequence[Photo], int]:
-        """Return one page of a person's photos, newest first, and how many there are in all."""
-        newest_first = self._theirs(user_id).order_by(Photo.created_at.desc(), Photo.id.desc())
+    async def page(
+        self, user_id: UUID, *, pending: bool, skip: int, limit: int
+    ) -> tuple[Sequence[Photo], int]:
+        """Return one page of a person's photos, newest first, and how many there are in all.
+
+        Those without bytes are among them when `pending` ones are asked for.
+        """
+        theirs = self._theirs(user_id)
+        if not pending:
+            theirs = theirs.where(Photo.received_at.is_not(None))
+        newest_first = theirs.order_by(Photo.created_at.desc(), Photo.id.desc())
         rows = (await self._session.scalars(newest_first.offset(skip).limit(limit))).all()
-        total = select(func.count()).where(Photo.user_id == user_id, Photo.closed_at.is_(None))
+        total = select(func.count()).select_from(theirs.subquery())
         return rows, int(await self._session.scalar(total) or 0)
 
-    async def lock_resting_on(self, user_id: UUID, *, epoch: int) -> Sequence[Photo]:
-        """Return the photos that rest on consents up to that epoch, locked until the transaction ends."""
-        statement = (
-            select(Photo)
-            .where(Photo.user_id == user_id, Photo.consent_epoch <= epoch)
-            .order_by(Photo.id)
-            .with_for_update()
+    async def take_resting_on(self, user_id: UUID, *, epoch: int, now: datetime) -> Sequence[Photo]:
+        """Remove and return the photos that rest on consents up to that epoch, and close those without bytes.
+
+        Of those nothing biometric is there yet. Their rows stay until their links are over, so that a link
+        can still say why it is refused.
+        """
+        resting = (Photo.user_id == user_id, Photo.consent_epoch <= epoch)
+        await self._session.execute(
+            update(Photo).where(*resting, Photo.received_at.is_(None)).values(closed_at=now)
         )
+        statement = delete(Photo).where(*resting, Photo.received_at.is_not(None)).returning(Photo)
         return (await self._session.scalars(statement)).all()
 
-    async def lock_all_of(self, user_id: UUID) -> Sequence[Photo]:
-        """Return everything that a person has or had begun, locked until the transaction ends."""
-        statement = select(Photo).where(Photo.user_id == user_id).order_by(Photo.id).with_for_update()
-        return (await self._session.scalars(statement)).all()
+    async def remove_all_of(self, user_id: UUID) -> None:
+        """Remove everything that a person has or had begun."""
+        await self._session.execute(delete(Photo).where(Photo.user_id == user_id))
+
+    async def end_attempt(self, photo_id: UUID, *, version: int) -> None:
+        """Note that this upload attempt writes no more, unless a newer one has begun."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.id == photo_id, Photo.upload_attempts == version)
+            .values(upload_lease_until=None)
+        )
+
+    async def mark_lost(self, photo_id: UUID, *, now: datetime) -> None:
+        """Note that the bytes of a photo are not what was written."""
+        await self._session.execute(update(Photo).where(Photo.id == photo_id).values(lost_at=now))
+
+    async def forget_digests(self, *, link_over_by: datetime) -> None:
+        """Forget the digests of uploads whose links were over by then."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.upload_digest.is_not(None), Photo.upload_expires_at <= link_over_by)
+            .values(upload_digest=None)
+        )
 
     async def lock_abandoned(self, *, link_over_by: datetime, received_by: datetime) -> Sequence[Photo]:
         """Return unconfirmed photos whose link was over by then, or whose bytes came too long ago."""
@@ -75,6 +105,7 @@ class Photos:
                 Photo.upload_expires_at <= link_over_by,
                 or_(Photo.received_at.is_(None), Photo.received_at <= received_by),
             )
+            .order_by(Photo.upload_expires_at)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
@@ -145,22 +176,21 @@ class Gates:
 
 
 class Destructions:
-    """Folders of the bucket that must be emptied; claimed with a lease, by the database's clock."""
+    """Folders of the bucket that must be emptied: the rows of a work table."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    def add(
-        self,
-        prefix: str,
-        *,
-        user_id: UUID | None = None,
-        photo_id: UUID | None = None,
-        reason: str | None = None,
-    ) -> Destruction:
-        """Ask for a folder to be emptied, and for the announcement when it is a photo's."""
-        row = Destruction(id=new_id(), prefix=prefix, user_id=user_id, photo_id=photo_id, reason=reason)
+    def add(self, prefix: str) -> Destruction:
+        """Ask for a folder to be emptied."""
+        row = Destruction(id=new_id(), prefix=prefix)
         self._session.add(row)
+        return row
+
+    def add_photo(self, photo: Photo, *, reason: PhotoDeletionReason) -> Destruction:
+        """Ask for a photo's folder to be emptied, and for the announcement when it is."""
+        row = self.add(photo.folder)
+        row.user_id, row.photo_id, row.reason = photo.user_id, photo.id, reason.value
         return row
 
     async def sweep_later(self, prefix: str, *, after: Sequence[timedelta]) -> None:
@@ -174,61 +204,14 @@ class Destructions:
                 insert(Destruction).values(id=new_id(), prefix=prefix, next_attempt_at=now + pause)
             )
 
-    async def claim(self, token: UUID, *, only: UUID | None = None) -> Sequence[Destruction]:
-        """Take the work that is due under a lease of 60 seconds, or one row of it."""
-        now = func.clock_timestamp()
-        due = (
-            select(Destruction.id)
-            .where(
-                Destruction.next_attempt_at <= now,
-                or_(Destruction.lease_until.is_(None), Destruction.lease_until < now),
-            )
-            .order_by(Destruction.next_attempt_at)
-            .limit(CLAIMED)
-            .with_for_update(skip_locked=True)
-        )
-        if only is not None:
-            due = due.where(Destruction.id == only)
-        statement = (
-            update(Destruction)
-            .where(Destruction.id.in_(due))
-            .values(
-                lease_token=token,
-                lease_until=now + timedelta(seconds=LEASE_SECONDS),
-                attempts=Destruction.attempts + 1,
-            )
-            .returning(Destruction)
-        )
-        return (await self._session.scalars(statement)).all()
+    @staticmethod
+    def is_order(order_id: UUID) -> ColumnElement[bool]:
+        """Return what tells one row from the others, for claiming it."""
+        return DESTRUCTIONS.c.id == order_id
 
-    async def finish(self, work: Destruction, token: UUID) -> bool:
-        """Remove the row; False when the lease was lost and somebody else finishes it."""
-        statement = (
-            delete(Destruction)
-            .where(Destruction.id == work.id, Destruction.lease_token == token)
-            .returning(Destruction.id)
-        )
-        return await self._session.scalar(statement) is not None
-
-    async def postpone(self, work: Destruction, token: UUID, *, error: str) -> None:
-        """Give the row back for a later attempt, each later than the one before."""
-        shortest, longest = BACKOFF_SECONDS
-        pause = timedelta(seconds=min(shortest * 2 ** min(work.attempts - 1, 20), longest))
-        await self._session.execute(
-            update(Destruction)
-            .where(Destruction.id == work.id, Destruction.lease_token == token)
-            .values(
-                lease_token=None,
-                lease_until=None,
-                next_attempt_at=func.clock_timestamp() + pause,
-                last_error=error[:200],
-            )
-        )
-
-    async def take_all_of(self, user_id: UUID) -> Sequence[Destruction]:
-        """Remove and return the rows that name a person."""
-        statement = delete(Destruction).where(Destruction.user_id == user_id).returning(Destruction)
-        return (await self._session.scalars(statement)).all()
+    async def remove_all_of(self, user_id: UUID) -> None:
+        """Remove the rows that name a person; their whole folder is emptied by then."""
+        await self._session.execute(delete(Destruction).where(Destruction.user_id == user_id))
 
     async def count(self, user_id: UUID) -> int:
         """Return how many rows name a person."""

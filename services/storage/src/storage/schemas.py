@@ -18,6 +18,12 @@ class AcceptedType(StrEnum):
     WEBP = "image/webp"
 
 
+class Listed(StrEnum):
+    """What a list of photos can include beside those whose bytes have arrived."""
+
+    PENDING = "pending"
+
+
 class RequestBody(BaseModel):
     """Base of what comes in: unknown fields are ignored, values never shown in errors."""
 
@@ -31,7 +37,7 @@ class UploadRequest(RequestBody):
 
 
 class UploadTicket(BaseModel):
-    """Where to PUT the bytes: once, with the declared Content-Type, before the link expires."""
+    """Where to PUT the bytes: one picture, with the declared Content-Type, before the link expires."""
 
     upload_url: str
     photo_id: UUID

@@ -13,6 +13,9 @@ from storage.stripping import Frame
 
 MEBIBYTE: Final = 1 << 20
 
+PROCESS_BYTES = 256 * MEBIBYTE
+"""What the API takes that holds no picture."""
+
 
 def _check_keyring(value: SecretStr, info: ValidationInfo) -> SecretStr:
     text = value.get_secret_value()
@@ -54,16 +57,28 @@ class StorageSettings(StatefulSettings):
     )
     link_key: HexKey = Field(description="Signs the links that read a photo.")
 
-    upload_limit_bytes: int = Field(default=8 * 1024 * 1024, ge=1, description="Largest accepted upload.")
+    upload_limit_bytes: int = Field(default=25_000_000, ge=1, description="Largest accepted upload.")
     upload_link_seconds: int = Field(
         default=300, ge=1, le=300, description="How long an upload link is good."
     )
-    upload_seconds: int = Field(default=120, ge=1, le=600, description="How long one upload may take.")
-    uploads_at_once: int = Field(default=16, ge=1, description="Uploads held in memory, per process.")
+    upload_memory_bytes: int = Field(
+        default=128 * 1024 * 1024, ge=1024 * 1024, description="Uploads held in memory, per process."
+    )
+    uploads_per_person: int = Field(
+        default=2, ge=1, description="Uploads of one person at once; further ones wait."
+    )
     confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
     link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
-    reads_at_once: int = Field(default=8, ge=1, description="Photos opened in memory, per process.")
     pixel_limit: int = Field(default=52_000_000, ge=1, description="Most pixels of an accepted photo.")
+    read_memory_bytes: int = Field(
+        default=96 * 1024 * 1024, ge=1024 * 1024, description="Photos opened in memory, per process."
+    )
+    reads_per_person: int = Field(
+        default=4, ge=1, description="Photos of one person that are read at once; further ones wait."
+    )
+    proved_address_for_biometrics: bool = Field(
+        default=False, description="Whether only people who have proved their address may upload."
+    )
     sandbox_processes: int = Field(
         default=2, ge=1, le=8, description="Pictures decoded at once, per process."
     )
@@ -77,7 +92,6 @@ class StorageSettings(StatefulSettings):
         default=2816 * MEBIBYTE, description="The memory of the API's container, sandbox included."
     )
 
-    destroy_poll_seconds: float = Field(default=1.0, gt=0, description="Pause between looks for work.")
     expire_poll_seconds: float = Field(default=30.0, gt=0, description="Pause between sweeps of old uploads.")
     final_sweep_hours: int = Field(
         default=24, ge=1, description="When an erased person's folder is looked at for the last time."
@@ -85,6 +99,12 @@ class StorageSettings(StatefulSettings):
 
     @model_validator(mode="after")
     def _memory_adds_up(self) -> Self:
+        pictures = self.upload_memory_bytes + self.read_memory_bytes
+        if pictures + PROCESS_BYTES > self.api_memory_bytes:
+            raise ValueError(
+                f"UPLOAD_MEMORY_BYTES and READ_MEMORY_BYTES, with {PROCESS_BYTES} more for the process, "
+                f"are more than API_MEMORY_BYTES ({self.api_memory_bytes})"
+            )
         taken = self.api_memory_bytes + self.sandbox_processes * (
             self.sandbox_memory_bytes + SANDBOX_OVERHEAD_BYTES
         )

@@ -10,10 +10,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.db import Database
-from storage.object_store import Inventory, ObjectStore
+from chassis.problems import PersonErased
+from chassis.transactions import outside_transactions
+from storage.models import Photo
+from storage.object_store import Admit, Inventory, ObjectStore
 from storage.policy import Rendition
 from storage.repositories import DataKeys
-from storage.sealing import SEAL_OVERHEAD, KeyEncryption, ObjectLabel, new_data_key, seal, unseal
+from storage.sealing import (
+    SEAL_OVERHEAD,
+    KeyEncryption,
+    ObjectLabel,
+    WrappedKey,
+    new_data_key,
+    seal,
+    unseal,
+)
 
 LARGEST_OBJECT = 32 * 1024 * 1024 + SEAL_OVERHEAD
 
@@ -24,11 +35,26 @@ class KeyMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PhotoLocation:
-    """What is needed to find and open the objects of one photo; `version` is the upload attempt."""
+    """What is needed to find and open the objects of one photo.
+
+    `version` is the upload attempt, and `folder` is that attempt's own: what an abandoned attempt still
+    writes can't meet what another one has written.
+    """
 
     owner: UUID
     photo_id: UUID
     version: int
+    folder: str
+
+    @classmethod
+    def of(cls, photo: Photo) -> "PhotoLocation":
+        """Return where the bytes of a photo are that has received them."""
+        folder = photo.sealed_folder or photo.folder
+        return cls(photo.user_id, photo.id, photo.sealed_version or 0, folder)
+
+    def key(self, rendition: Rendition) -> str:
+        """Return the object key of one rendition."""
+        return f"{self.folder}{rendition}"
 
     def label(self, rendition: Rendition) -> ObjectLabel:
         """Return what one rendition is sealed as."""
@@ -54,22 +80,35 @@ class Vault:
         """Return the prefix of everything of one photo."""
         return f"{self.folder_of_person(user_id)}{photo_id}/"
 
-    def key_of(self, photo: PhotoLocation, rendition: Rendition) -> str:
-        """Return the object key of one rendition."""
-        return f"{self.folder_of_photo(photo.owner, photo.photo_id)}{rendition}"
+    def locate(self, user_id: UUID, photo_id: UUID, *, version: int) -> PhotoLocation:
+        """Return where an upload attempt writes."""
+        return PhotoLocation(
+            user_id, photo_id, version, f"{self.folder_of_photo(user_id, photo_id)}{version}/"
+        )
 
     async def open_key(self, user_id: UUID) -> bytes:
         """Return the person's data key, made now if there is none; raises `PersonErased`."""
+        wrapped = await self._find_key(user_id)
+        if wrapped is None:
+            outside_transactions("wrapping a data key")
+            fresh = await self._encryption.wrap(new_data_key(), owner=user_id)
+            async with self._keyring.unit_of_work() as uow:
+                await uow.about(user_id)
+                await DataKeys(uow.session).add(self._keyring.person_hash(user_id), fresh)
+            # Somebody else may have been faster; theirs is then the key of this person.
+            wrapped = await self._find_key(user_id)
+        return await self._unwrapped(wrapped, user_id)
+
+    async def _find_key(self, user_id: UUID) -> WrappedKey | None:
         async with self._keyring.unit_of_work() as uow:
-            await uow.about(user_id)
-            keys, owner = DataKeys(uow.session), self._keyring.person_hash(user_id)
-            wrapped = await keys.find(owner)
-            if wrapped is None:
-                await keys.add(owner, await self._encryption.wrap(new_data_key(), owner=user_id))
-                # Somebody else may have been faster; theirs is then the key of this person.
-                wrapped = await keys.find(owner)
+            if await uow.is_erased(user_id):
+                raise PersonErased
+            return await DataKeys(uow.session).find(self._keyring.person_hash(user_id))
+
+    async def _unwrapped(self, wrapped: WrappedKey | None, user_id: UUID) -> bytes:
         if wrapped is None:
             raise KeyMissing
+        outside_transactions("unwrapping a data key")
         return await self._encryption.unwrap(wrapped, owner=user_id)
 
     async def destroy_key(self, user_id: UUID) -> None:
@@ -88,16 +127,15 @@ class Vault:
         data_key = await self.open_key(photo.owner)
         for rendition, plain in renditions.items():
             sealed = seal(plain, data_key=data_key, label=photo.label(rendition))
-            await self._objects.upload(self.key_of(photo, rendition), sealed)
+            await self._objects.upload(photo.key(rendition), sealed)
 
-    async def get(self, photo: PhotoLocation, rendition: Rendition) -> bytes:
-        """Read and open one rendition; raises `KeyMissing`, `SealBroken` or what the object store raises."""
-        async with self._keyring.unit_of_work() as uow:
-            wrapped = await DataKeys(uow.session).find(self._keyring.person_hash(photo.owner))
-        if wrapped is None:
-            raise KeyMissing
-        data_key = await self._encryption.unwrap(wrapped, owner=photo.owner)
-        sealed = await self._objects.download(self.key_of(photo, rendition), most_bytes=LARGEST_OBJECT)
+    async def get(self, photo: PhotoLocation, rendition: Rendition, *, admit: Admit | None = None) -> bytes:
+        """Read and open one rendition; `admit` is told its size before any of it is in memory.
+
+        Raises `PersonErased`, `KeyMissing`, a `SealingError`, and what `admit` and the object store raise.
+        """
+        data_key = await self._unwrapped(await self._find_key(photo.owner), photo.owner)
+        sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
         return unseal(sealed, data_key=data_key, label=photo.label(rendition))
 
     async def empty(self, folder: str) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
 from chassis.http import ServiceClient
+from chassis.pace import LONGEST_TRANSFER_SECONDS
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from storage.consents import Consents
@@ -19,8 +20,10 @@ from storage.models import KEYRING_SCHEMA, SCHEMA
 from storage.object_store import ObjectStore, ObjectStoreSettings, open_object_store
 from storage.sealing import LocalKeyring
 from storage.settings import StorageSettings
-from storage.slots import Slots
+from storage.transfers import Transfers
+from storage.use_cases.destroy_due import Destroyer
 from storage.use_cases.receive_bytes import Reception
+from storage.use_cases.serve_photo import PhotoReader
 from storage.vault import Vault
 
 UPLOAD_MARGIN_SECONDS = 90
@@ -42,7 +45,9 @@ class Service:
     consents: Consents
     links: Links
     reception: Reception
-    reads: Slots
+    destroyer: Destroyer
+    reader: PhotoReader
+    reads: Transfers
     service_tokens: ServiceTokens
     identity: ServiceClient
 
@@ -87,9 +92,12 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             vault=vault,
             sandbox=await stack.enter_async_context(sandbox),
             consents=consents,
-            slots=Slots(settings.uploads_at_once),
+            uploads=Transfers(
+                memory_bytes=settings.upload_memory_bytes, per_person=settings.uploads_per_person
+            ),
             clock=clock,
-            lease=timedelta(seconds=settings.upload_seconds + UPLOAD_MARGIN_SECONDS),
+            lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
+            proved_address_only=settings.proved_address_for_biometrics,
         )
         yield Service(
             settings=settings,
@@ -100,7 +108,9 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             consents=consents,
             links=_links(settings),
             reception=reception,
-            reads=Slots(settings.reads_at_once),
+            destroyer=Destroyer(database, vault),
+            reader=PhotoReader(database, vault, consents, clock),
+            reads=Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person),
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),
         )

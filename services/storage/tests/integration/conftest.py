@@ -153,11 +153,11 @@ class Issuer:
     async def _keys(self) -> dict[str, Any]:
         return {"keys": [self._jwk]}
 
-    def headers(self, user_id: UUID) -> dict[str, str]:
+    def headers(self, user_id: UUID, *, email_verified: bool = False) -> dict[str, str]:
         now = int(time.time())
         personal = {"sub": str(user_id), "sid": str(uuid4()), "jti": str(uuid4())}
         times = {"iat": now, "auth_time": now, "exp": now + 600}
-        claims = {**self._claims, **personal, **times}
+        claims = {**self._claims, **personal, **times, "email_verified": email_verified, "gen": 1}
         token = jwt.encode(claims, self._pem, "ES256", {"typ": "at+jwt", "kid": "test"})
         return {"Authorization": f"Bearer {token}"}
 
@@ -165,10 +165,10 @@ class Issuer:
 class Person:
     """Somebody with the app in hand."""
 
-    def __init__(self, client: AsyncClient, issuer: Issuer) -> None:
+    def __init__(self, client: AsyncClient, issuer: Issuer, *, email_verified: bool = False) -> None:
         self.id = new_id()
         self._client = client
-        self._headers = issuer.headers(self.id)
+        self._headers = issuer.headers(self.id, email_verified=email_verified)
 
     async def call(self, method: str, path: str = "", **content: Any) -> Any:
         return await self._client.request(method, f"/api/v1/photos{path}", headers=self._headers, **content)
@@ -259,6 +259,14 @@ def stranger(client: AsyncClient, issuer: Issuer) -> Person:
 @pytest.fixture
 def ada(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Person:
     """Somebody whose biometric consent is live, and of whom storage has not heard yet."""
+    person = Person(client, issuer)
+    consent.grant(person.id)
+    return person
+
+
+@pytest.fixture
+def grace(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Person:
+    """Somebody else whose biometric consent is live."""
     person = Person(client, issuer)
     consent.grant(person.id)
     return person

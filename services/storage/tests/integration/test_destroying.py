@@ -12,7 +12,6 @@ from contracts.consent import ConsentGranted, ConsentWithdrawn
 from contracts.fields import ConsentType
 from storage.models import Destruction
 from storage.repositories import Gates
-from storage.use_cases.destroy_due import destroy_due
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
 
@@ -27,7 +26,7 @@ def destroyed(service):
 
     async def _destroyed() -> None:
         async def nothing_is_left_to_do() -> None:
-            await destroy_due(service.database, service.vault)
+            await service.destroyer.work_once()
             async with service.unit_of_work() as uow:
                 assert await due(uow) == 0
 
@@ -100,7 +99,7 @@ async def test_a_withdrawal_is_carried_out_when_the_store_returns(
     road.cut()
     await deliver(consent.withdraw(ada.id))
     assert (await ada.call("GET")).json()["total"] == 0
-    assert await destroy_due(service.database, service.vault) == 0
+    assert await service.destroyer.work_once() == 1
     assert deletions(await announced()) == []
     road.mend()
     await destroyed()
@@ -163,13 +162,12 @@ async def test_uploads_that_nobody_finished_are_swept(
     kept = await ada.upload(pictures.jpeg())
 
     async def expire() -> int:
-        async with service.unit_of_work() as uow:
-            return await expire_uploads(
-                uow,
-                now=clock.now(),
-                upload_takes=service.upload_takes,
-                confirm_within=timedelta(hours=24),
-            )
+        return await expire_uploads(
+            service.database,
+            now=clock.now(),
+            upload_takes=service.upload_takes,
+            confirm_within=timedelta(hours=24),
+        )
 
     assert await expire() == 0
     clock.advance(timedelta(minutes=5) + service.upload_takes)

@@ -56,12 +56,31 @@ def test_every_part_of_a_link_is_signed() -> None:
 
 
 def test_upload_tokens_are_long_and_different_and_kept_as_hashes() -> None:
-    tokens = {UploadToken.fresh(SESSION).text for _ in range(100)}
+    photo = uuid4()
+    tokens = {LINKS.upload_token(photo, SESSION).text for _ in range(100)}
     assert len(tokens) == 100
     assert min(len(token) for token in tokens) >= 43
+    for text in tokens:
+        LINKS.check_upload(photo, UploadToken(text, SESSION))
     token = UploadToken("secret", SESSION)
     assert len(token.digest()) == 64
     assert token.text not in token.digest()
     assert UploadToken("secret", uuid4()).digest() != token.digest()
     query = parse_qs(urlsplit(LINKS.upload_url(uuid4(), token)).query)
     assert query == {"session": [str(SESSION)], "token": ["secret"]}
+
+
+def test_upload_token_is_good_for_its_photo_and_session_only() -> None:
+    photo = uuid4()
+    token = LINKS.upload_token(photo, SESSION)
+    others = (
+        (uuid4(), token),
+        (photo, UploadToken(token.text, uuid4())),
+        (photo, UploadToken(token.text[:-1] + "x", SESSION)),
+        (photo, UploadToken("x" + token.text[1:], SESSION)),
+        (photo, UploadToken("", SESSION)),
+        (photo, UploadToken("secret.é", SESSION)),
+    )
+    for other, changed in others:
+        with pytest.raises(LinkRefused):
+            LINKS.check_upload(other, changed)

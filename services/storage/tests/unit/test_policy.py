@@ -51,20 +51,25 @@ def test_a_range_outside_is_not_satisfiable_and_says_the_length(header: str, len
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "received", "link_for", "expected"),
+    ("confirmed", "received", "lost", "link_for", "expected"),
     [
-        (True, True, -1, UploadStatus.UPLOADED),
-        (False, True, -1, UploadStatus.PENDING),
-        (False, False, 1, UploadStatus.PENDING),
-        (False, False, 0, UploadStatus.FAILED),
-        (False, False, -1, UploadStatus.FAILED),
+        (True, True, False, -1, UploadStatus.UPLOADED),
+        (True, True, True, -1, UploadStatus.FAILED),
+        (False, True, False, -1, UploadStatus.PENDING),
+        (False, False, False, 1, UploadStatus.PENDING),
+        (False, False, False, 0, UploadStatus.FAILED),
+        (False, False, False, -1, UploadStatus.FAILED),
     ],
 )
 def test_the_state_of_an_upload_is_told(
-    confirmed: bool, received: bool, link_for: int, expected: UploadStatus
+    confirmed: bool, received: bool, lost: bool, link_for: int, expected: UploadStatus
 ) -> None:
     state = upload_status(
-        confirmed=confirmed, received=received, link_expires_at=NOW + timedelta(seconds=link_for), now=NOW
+        confirmed=confirmed,
+        received=received,
+        lost=lost,
+        link_expires_at=NOW + timedelta(seconds=link_for),
+        now=NOW,
     )
     assert state is expected
 

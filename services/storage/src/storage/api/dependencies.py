@@ -25,7 +25,7 @@ def photo_read(photo: Photo, service: Service, principal: Principal) -> schemas.
     now = service.clock.now()
 
     def link(rendition: Rendition) -> str | None:
-        if photo.confirmed_at is None:
+        if photo.confirmed_at is None or photo.lost_at is not None:
             return None
         return service.links.read_url(photo.id, rendition, session_id=principal.session_id, now=now)
 
@@ -42,6 +42,7 @@ def photo_read(photo: Photo, service: Service, principal: Principal) -> schemas.
         upload_status=upload_status(
             confirmed=photo.confirmed_at is not None,
             received=photo.received_at is not None,
+            lost=photo.lost_at is not None,
             link_expires_at=photo.upload_expires_at,
             now=now,
         ),

@@ -1,32 +1,49 @@
 """Reading a photo or its thumbnail over a signed link, whole or in part."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Response
+from starlette.types import Receive, Scope, Send
 
 from chassis.openapi import problems
+from chassis.pace import Pace, TooSlow
 from storage.api.dependencies import CurrentService
 from storage.policy import (
     ConsentRequired,
     LinkGone,
     LinkRefused,
+    PhotoLost,
+    PhotoUnavailable,
     RangeNotSatisfiable,
     Rendition,
     TooBusy,
     parse_range,
 )
-from storage.use_cases.serve_photo import OpenedPhoto, serve_photo
+from storage.use_cases.serve_photo import OpenedPhoto
 from storage.wiring import Service
 
+PIECE_BYTES = 64 * 1024
+
 router = APIRouter(prefix="/api/v1/photos", tags=["storage"])
+log = structlog.get_logger(__name__)
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole picture", "content": {"image/*": _BYTES}},
     206: {"description": "The range that was asked for", "content": {"image/*": _BYTES}},
-    **problems(LinkRefused, ConsentRequired, LinkGone, RangeNotSatisfiable, TooBusy),
+    **problems(
+        LinkRefused,
+        ConsentRequired,
+        LinkGone,
+        PhotoLost,
+        RangeNotSatisfiable,
+        TooBusy,
+        PhotoUnavailable,
+    ),
 }
 
 
@@ -85,25 +102,50 @@ async def _read(service: Service, photo_id: UUID, link: SignedLink, rendition: R
         signature=link.signature,
         now=service.clock.now(),
     )
-    async with service.reads.taken():
-        opened = await serve_photo(
-            service.database,
-            service.vault,
-            service.consents,
-            service.clock,
-            photo_id=photo_id,
-            rendition=rendition,
-        )
-        return _answer(opened, link.wanted)
+    photo = await service.reader.find(photo_id)
+    async with AsyncExitStack() as resources:
+        memory = await resources.enter_async_context(service.reads.of(photo.user_id))
+        # The object is in memory twice for a moment, sealed and open.
+        opened = await service.reader.open(photo, rendition, admit=lambda size: memory.grow(2 * size))
+        answer = _answer(opened, link.wanted)
+        # From here on the bytes are held until the last of them has left.
+        answer.holds = resources.pop_all()
+        return answer
 
 
-def _answer(opened: OpenedPhoto, wanted: str | None) -> Response:
+class PictureResponse(Response):
+    """A picture that is sent as fast as its reader takes it, and never slower than the least speed."""
+
+    holds: AsyncExitStack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head and then the bytes, piece by piece; cut a reader who does not read."""
+        del scope, receive
+        async with self.holds:
+            pace = Pace()
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            for start in range(0, len(self.body), PIECE_BYTES):
+                piece = bytes(self.body[start : start + PIECE_BYTES])
+                try:
+                    async with pace.waiting():
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                except TooSlow:
+                    # The server closes the connection of an answer that does not end.
+                    log.info("slow_reader_cut")
+                    return
+                pace.count(moved=len(piece))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _answer(opened: OpenedPhoto, wanted: str | None) -> PictureResponse:
     length = len(opened.content)
     part = parse_range(wanted, length)
     # The tag names the photo and never its content: equal pictures must not be recognisable by it.
     headers = {"Accept-Ranges": "bytes", "ETag": opened.tag, "Cache-Control": "no-store"}
     if part is None:
-        return Response(opened.content, media_type=opened.content_type, headers=headers)
+        return PictureResponse(opened.content, media_type=opened.content_type, headers=headers)
     headers["Content-Range"] = f"bytes {part.first}-{part.last}/{length}"
     content = opened.content[part.first : part.last + 1]
-    return Response(content, status_code=206, media_type=opened.content_type, headers=headers)
+    return PictureResponse(content, status_code=206, media_type=opened.content_type, headers=headers)

@@ -1,6 +1,8 @@
 """Asking for an upload link, and sending bytes over it."""
 
 import asyncio
+import hashlib
+import hmac
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
+from chassis.pace import LONGEST_TRANSFER_SECONDS, Pace, TooSlow
 from chassis.problems import PersonErased, Unauthorized
 from storage import schemas
 from storage.api.dependencies import CurrentService
@@ -19,18 +22,22 @@ from storage.policy import (
     ConsentRequired,
     LinkRefused,
     PhotoTooLarge,
+    ProveAddressFirst,
     TooBusy,
+    UploadDiffers,
     UploadGone,
     UploadInterrupted,
-    UploadRunning,
+    UploadOvertaken,
     WrongImageType,
 )
+from storage.transfers import MemoryShare
 from storage.use_cases.ask_consent import ask_consent
+from storage.use_cases.receive_bytes import Body as Received
 from storage.use_cases.request_upload import request_upload
 
 router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
-# Bytes take long to arrive, to examine and to store, and no transaction may be open meanwhile. An upload link
-# works only once, so this route needs no Idempotency-Key.
+# Bytes take long to arrive, to examine and to store, and no transaction may be open meanwhile. The same bytes
+# over the same link get the same answer again, so this route needs no Idempotency-Key.
 links = APIRouter(prefix="/api/v1/photos", tags=["storage"])
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -44,7 +51,7 @@ _PHOTO_BODY: dict[str, Any] = {
     name="request_upload",
     status_code=201,
     summary="Ask for a link to upload one photo",
-    responses=problems(Unauthorized, PersonErased, ConsentRequired),
+    responses=problems(Unauthorized, PersonErased, ConsentRequired, ProveAddressFirst),
 )
 async def post_upload(
     service: CurrentService,
@@ -53,6 +60,8 @@ async def post_upload(
     content_type: Annotated[schemas.AcceptedType | None, Query()] = None,
 ) -> schemas.UploadTicket:
     """Begin a photo; needs a live biometric consent. The type may stand in the body or in the query."""
+    if service.settings.proved_address_for_biometrics and not principal.email_verified:
+        raise ProveAddressFirst
     declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
     now = service.clock.now()
     answer = await ask_consent(service.database, service.consents, user_id=principal.user_id, now=now)
@@ -63,7 +72,9 @@ async def post_upload(
             session_id=principal.session_id,
             content_type=declared.value,
             answer=answer,
+            address_proved=principal.email_verified,
             vault=service.vault,
+            links=service.links,
             now=now,
             link_over_at=now + timedelta(seconds=service.settings.upload_link_seconds),
         )
@@ -84,8 +95,10 @@ async def post_upload(
         UploadInterrupted,
         LinkRefused,
         ConsentRequired,
-        UploadRunning,
+        ProveAddressFirst,
+        UploadDiffers,
         UploadGone,
+        UploadOvertaken,
         PhotoTooLarge,
         WrongImageType,
         TooBusy,
@@ -99,14 +112,20 @@ async def put_content(
     token: Annotated[str, Query(max_length=128)],
     content_type: Annotated[str, Header(max_length=128, include_in_schema=False)] = "",
 ) -> schemas.UploadReceipt:
-    """Take the bytes; the link is the permission, works once, and only while the consent lives."""
+    """Take the bytes; the link is the permission, for one picture, and only while the consent lives.
+
+    The same bytes again get the same answer, others 409. The newest attempt takes over from an older one.
+    """
     limit = service.settings.upload_limit_bytes
+    capability = UploadToken(token, session)
+    service.links.check_upload(photo_id, capability)
     _refuse_announced_excess(request, limit)
+    digest_key = service.database.subkey("upload-digest")
     photo = await service.reception.receive(
         photo_id,
-        token=UploadToken(token, session),
+        token=capability,
         content_type=content_type.partition(";")[0].strip().lower(),
-        read_body=lambda: _read_body(request, limit, seconds=service.settings.upload_seconds),
+        read_body=lambda memory: _read_body(request, limit, memory, digest_key=digest_key),
     )
     return schemas.UploadReceipt(
         photo_id=photo.id,
@@ -123,19 +142,30 @@ def _refuse_announced_excess(request: Request, limit: int) -> None:
         raise _too_many_bytes(limit)
 
 
-async def _read_body(request: Request, limit: int, *, seconds: float) -> bytes:
+async def _read_body(request: Request, limit: int, memory: MemoryShare, *, digest_key: bytes) -> Received:
+    """Read the body; its deadline follows its progress, so that a slow line only takes longer.
+
+    Raises `PhotoTooLarge`, `TooBusy`, and `UploadInterrupted` for a body that stalls or breaks off.
+    """
     parts: list[bytes] = []
-    received = 0
+    received, pace, digest = 0, Pace(), hmac.new(digest_key, digestmod=hashlib.sha256)
+    stream = request.stream()
     try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
+        async with asyncio.timeout(LONGEST_TRANSFER_SECONDS):
+            while True:
+                async with pace.waiting():
+                    part = await anext(stream, None)
+                if part is None:
+                    return Received(b"".join(parts), digest.hexdigest())
                 received += len(part)
                 if received > limit:
                     raise _too_many_bytes(limit)
+                await memory.grow(len(part))
+                pace.count(moved=len(part))
+                digest.update(part)
                 parts.append(part)
-    except (ClientDisconnect, TimeoutError):
+    except (ClientDisconnect, TooSlow, TimeoutError):
         raise UploadInterrupted from None
-    return b"".join(parts)
 
 
 def _too_many_bytes(limit: int) -> PhotoTooLarge:

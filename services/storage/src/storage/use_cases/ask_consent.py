@@ -9,16 +9,24 @@ from storage.policy import ConsentAnswer, ConsentRequired
 from storage.use_cases.follow_consent import absorb_answer
 
 
-async def ask_consent(
+async def bring_gate_up_to_date(
     database: Database, consents: Consents, *, user_id: UUID, now: datetime
 ) -> ConsentAnswer:
-    """Return a yes with its epoch.
+    """Ask consent and move the person's gate to what it says.
 
-    Raises `ConsentRequired` for a no, `NeighbourUnavailable` when nothing can be known, `PersonErased`.
+    Raises `NeighbourUnavailable` when nothing can be known, `PersonErased`.
     """
     answer = await consents.ask(user_id)
     async with database.unit_of_work() as uow:
         await absorb_answer(uow, user_id=user_id, answer=answer, now=now)
+    return answer
+
+
+async def ask_consent(
+    database: Database, consents: Consents, *, user_id: UUID, now: datetime
+) -> ConsentAnswer:
+    """Return a yes with its epoch; raises `ConsentRequired` for a no, and like `bring_gate_up_to_date`."""
+    answer = await bring_gate_up_to_date(database, consents, user_id=user_id, now=now)
     if not answer.granted:
         raise ConsentRequired
     return answer

@@ -8,8 +8,8 @@ from chassis.problems import NotFound
 from contracts.fields import PhotoContentType
 from contracts.storage import PhotoUploaded
 from storage.models import Photo
-from storage.policy import NotUploadedYet, SizeMismatch
-from storage.repositories import Photos
+from storage.policy import ConsentRequired, NotUploadedYet, SizeMismatch
+from storage.repositories import Gates, Photos
 
 
 async def confirm_photo(
@@ -17,9 +17,11 @@ async def confirm_photo(
 ) -> Photo:
     """Complete the upload and announce the photo, once; repeating it changes nothing.
 
-    Raises `NotFound`, `NotUploadedYet`, `SizeMismatch` or `PersonErased`.
+    The caller has just asked consent. Raises `NotFound`, `NotUploadedYet`, `SizeMismatch`, `ConsentRequired`
+    or `PersonErased`.
     """
     await uow.about(user_id)
+    gate = await Gates(uow.session).share(user_id)
     photo = await Photos(uow.session).lock_of_person(user_id, photo_id)
     if photo is None:
         raise NotFound
@@ -27,6 +29,9 @@ async def confirm_photo(
         raise NotUploadedYet
     if photo.received_bytes != file_size:
         raise SizeMismatch
+    if gate is None or not gate.granted or photo.consent_epoch <= gate.withdrawn_epoch:
+        # A service that processes photos would take the announcement for a yes.
+        raise ConsentRequired
     if photo.confirmed_at is None:
         photo.confirmed_at = photo.updated_at = now
         uow.publish(

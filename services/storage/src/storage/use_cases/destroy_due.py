@@ -1,57 +1,66 @@
 """Empty the folders whose destruction was ordered, however often the store has to be asked."""
 
 import asyncio
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
 from chassis.db import Database
 from chassis.faults import is_transient
 from chassis.problems import describe
+from chassis.work_table import Claimed, WorkTable
 from contracts.fields import PhotoDeletionReason
 from contracts.storage import PhotoDeleted
-from storage.models import Destruction
-from storage.repositories import Destructions
+from storage.repositories import DESTRUCTIONS, Destructions
 from storage.vault import Vault
 
-AT_ONCE = 4
-# A batch of 20, four at once, ends within the lease of a minute even when every folder takes this long.
-FOLDER_SECONDS = 10.0
+LEASE_SECONDS = 60.0
+FOLDER_SECONDS = 45.0
+BACKOFF_SECONDS = (1.0, 300.0)
 
 log = structlog.get_logger(__name__)
 
 
-async def destroy_due(
-    database: Database, vault: Vault, *, only: UUID | None = None, folder_seconds: float = FOLDER_SECONDS
-) -> int:
-    """Do the destructions that are due, or only one, and announce each photo; return how many succeeded."""
-    token = uuid4()
-    async with database.unit_of_work() as uow:
-        claimed = await Destructions(uow.session).claim(token, only=only)
-    places = asyncio.Semaphore(AT_ONCE)
+class Destroyer:
+    """Works on the destructions that are due."""
 
-    async def attempt(work: Destruction) -> bool:
-        async with places:
-            return await _attempt(database, vault, work, token, folder_seconds)
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+        self._orders = WorkTable(
+            database,
+            DESTRUCTIONS,
+            since=DESTRUCTIONS.c.next_attempt_at,
+            lease_seconds=LEASE_SECONDS,
+            backoff_seconds=BACKOFF_SECONDS,
+        )
 
-    return sum(await asyncio.gather(*(attempt(work) for work in claimed)))
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._orders.run(self._destroy)
 
+    async def work_once(self) -> int:
+        """Do what is due, as much as is done at a time; return how many folders were claimed."""
+        return await self._orders.work_once(self._destroy)
 
-async def _attempt(
-    database: Database, vault: Vault, work: Destruction, token: UUID, folder_seconds: float
-) -> bool:
-    try:
-        async with asyncio.timeout(folder_seconds):
-            await vault.empty(work.prefix)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the folder is tried again
-        report = log.warning if is_transient(error) else log.error
-        report("destruction_postponed", attempts=work.attempts, error=describe(error))
-        async with database.unit_of_work() as uow:
-            await Destructions(uow.session).postpone(work, token, error=describe(error))
-        return False
-    async with database.unit_of_work() as uow:
-        finished = await Destructions(uow.session).finish(work, token)
-        if finished and work.user_id and work.photo_id and work.reason:
-            reason = PhotoDeletionReason(work.reason)
-            uow.publish(PhotoDeleted(user_id=work.user_id, photo_id=work.photo_id, reason=reason))
-    return True
+    async def destroy_now(self, order_id: UUID, *, seconds: float) -> None:
+        """Do one order in so many seconds, or leave it to the worker."""
+        for claimed in await self._orders.claim(1, only=Destructions.is_order(order_id)):
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._destroy(claimed)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("destruction_left_to_the_worker", error=describe(error))
+                await self._orders.postpone(claimed, error)
+
+    async def _destroy(self, claimed: Claimed) -> None:
+        order = claimed.row
+        async with asyncio.timeout(FOLDER_SECONDS):
+            await self._vault.empty(order.prefix)
+        async with self._database.unit_of_work() as uow:
+            await self._orders.settle(uow.session, claimed)
+            if order.user_id and order.photo_id and order.reason:
+                reason = PhotoDeletionReason(order.reason)
+                uow.publish(PhotoDeleted(user_id=order.user_id, photo_id=order.photo_id, reason=reason))

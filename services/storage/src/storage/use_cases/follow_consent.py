@@ -11,8 +11,7 @@ from chassis.db import UnitOfWork
 from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate
 from storage.policy import ConsentAnswer
-from storage.repositories import Gates, Photos
-from storage.use_cases.release_photo import release_photo
+from storage.repositories import DESTRUCTIONS, Destructions, Gates, Photos
 
 
 async def follow_grant(
@@ -61,10 +60,7 @@ async def _release_up_to(uow: UnitOfWork, gate: ConsentGate, *, epoch: int, now:
     if epoch <= gate.withdrawn_epoch:
         return
     gate.withdrawn_epoch = epoch
-    for photo in await Photos(uow.session).lock_resting_on(gate.user_id, epoch=epoch):
-        if photo.received_at is None:
-            # Nothing biometric is there yet. The row stays until its link is over, so that the link can
-            # still say why it is refused.
-            photo.closed_at = now
-        else:
-            await release_photo(uow, photo, reason=PhotoDeletionReason.WITHDRAWAL, now=now)
+    destructions = Destructions(uow.session)
+    for photo in await Photos(uow.session).take_resting_on(gate.user_id, epoch=epoch, now=now):
+        destructions.add_photo(photo, reason=PhotoDeletionReason.WITHDRAWAL)
+    await uow.wake(DESTRUCTIONS.name)

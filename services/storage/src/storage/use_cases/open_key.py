@@ -2,11 +2,9 @@
 
 from uuid import UUID
 
-from chassis.db import UnitOfWork
 from storage.vault import Vault
 
 
-async def open_key(uow: UnitOfWork, vault: Vault, *, user_id: UUID) -> None:
+async def open_key(vault: Vault, *, user_id: UUID) -> None:
     """Make the data key unless there is one; raises `PersonErased` for somebody who is gone."""
-    await uow.about(user_id)
     await vault.open_key(user_id)

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +12,8 @@ import structlog
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
-from chassis.problems import PersonErased, Problem, describe
+from chassis.problems import PersonErased, describe
+from storage.attempts import Attempts
 from storage.consents import Consents
 from storage.imaging import DecodingSandbox, ImageTooLarge, Picture, UnsupportedImage
 from storage.links import UploadToken
@@ -22,47 +23,57 @@ from storage.policy import (
     ConsentRequired,
     LinkRefused,
     PhotoTooLarge,
+    ProveAddressFirst,
     Rendition,
+    UploadDiffers,
     UploadGone,
-    UploadRunning,
+    UploadOvertaken,
     WrongImageType,
 )
 from storage.repositories import Gates, Photos
-from storage.slots import Slots
+from storage.transfers import MemoryShare, Transfers
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import PhotoLocation, Vault
 
 MARGIN_SECONDS = 5
 
-ReadBody = Callable[[], Awaitable[bytes]]
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What arrived, and a keyed digest of it that knows the same bytes again."""
+
+    content: bytes
+    digest: str
+
+
+ReadBody = Callable[[MemoryShare], Awaitable[Body]]
 
 log = structlog.get_logger(__name__)
 
 
-class UploadOvertaken(UploadGone):
-    """Another attempt over the same link has stored its bytes, or is about to."""
-
-
 @dataclass(frozen=True)
 class Reception:
-    """What receiving needs; `lease` is how long one attempt may keep others out."""
+    """What receiving needs; `lease` is how long after its beginning an attempt may still write."""
 
     database: Database
     vault: Vault
     sandbox: DecodingSandbox
     consents: Consents
-    slots: Slots
+    uploads: Transfers
     clock: Clock
     lease: timedelta
+    proved_address_only: bool
+    attempts: Attempts = field(default_factory=Attempts)
 
     async def receive(
         self, photo_id: UUID, *, token: UploadToken, content_type: str, read_body: ReadBody
     ) -> Photo:
-        """Return the photo with its bytes stored.
+        """Return the photo with its bytes stored; the same bytes once more change nothing.
 
-        Raises `LinkRefused`, `UploadGone`, `UploadRunning`, `ConsentRequired`, `WrongImageType`,
-        `PhotoTooLarge`, `TooBusy`, what `read_body` raises, and transient faults. An attempt that fails
-        leaves the link as good as it was.
+        The newest attempt over a link takes over from an older one, whose connection may be half open.
+        Raises `LinkRefused`, `UploadGone`, `UploadOvertaken`, `UploadDiffers`, `ConsentRequired`,
+        `ProveAddressFirst`, `WrongImageType`, `PhotoTooLarge`, `TooBusy`, what `read_body` raises, and
+        transient faults. An attempt that fails leaves the link as good as it was.
         """
         try:
             async with self.database.unit_of_work() as uow:
@@ -70,8 +81,11 @@ class Reception:
             if content_type != photo.declared_type:
                 raise WrongImageType
             await self._consent(photo)
-            async with self.slots.taken():
-                return await self._attempt(photo, await self._claim(photo, token), read_body)
+            async with self.attempts.newest(photo.id), self.uploads.of(photo.user_id) as memory:
+                place = await self._claim(photo, token)
+                if place is None:
+                    return await self._compare(photo, await read_body(memory))
+                return await self._attempt(photo, place, read_body, memory)
         except PersonErased:
             raise UploadGone from None
 
@@ -82,8 +96,10 @@ class Reception:
             raise LinkRefused
         if photo.closed_at is not None:
             raise ConsentRequired
-        if photo.received_at is not None or self.clock.now() >= photo.upload_expires_at:
+        if self.clock.now() >= photo.upload_expires_at:
             raise UploadGone
+        if self.proved_address_only and not photo.address_proved:
+            raise ProveAddressFirst
         return photo
 
     async def _consent(self, photo: Photo) -> None:
@@ -91,40 +107,46 @@ class Reception:
         if answer.epoch != photo.consent_epoch:
             raise ConsentRequired("The consent has changed since this link was made. Ask for another.")
 
-    async def _claim(self, photo: Photo, token: UploadToken) -> PhotoLocation:
-        """Keep every other request out of this upload for the length of the lease."""
-        now = self.clock.now()
+    async def _claim(self, photo: Photo, token: UploadToken) -> PhotoLocation | None:
+        """Begin an attempt that every later one overtakes; None when the bytes have arrived already."""
         async with self.database.unit_of_work() as uow:
             await uow.about(photo.user_id)
             locked = self._usable(await Photos(uow.session).lock(photo.id), token)
-            if locked.upload_lease_until is not None and locked.upload_lease_until > now:
-                raise UploadRunning
+            if locked.received_at is not None:
+                return None
             locked.upload_attempts += 1
-            locked.upload_lease_until = now + self.lease
-            return PhotoLocation(locked.user_id, locked.id, version=locked.upload_attempts)
+            locked.upload_lease_until = self.clock.now() + self.lease
+            return self.vault.locate(locked.user_id, locked.id, version=locked.upload_attempts)
 
-    async def _attempt(self, photo: Photo, place: PhotoLocation, read_body: ReadBody) -> Photo:
-        stored = False
+    async def _compare(self, photo: Photo, body: Body) -> Photo:
+        """Answer as the first time when the same bytes come again: that answer may have been lost."""
+        async with self.database.unit_of_work() as uow:
+            stored = await Photos(uow.session).find(photo.id)
+        if stored is None or stored.upload_digest is None:
+            raise UploadGone
+        if not hmac.compare_digest(stored.upload_digest, body.digest):
+            raise UploadDiffers
+        return stored
+
+    async def _attempt(
+        self, photo: Photo, place: PhotoLocation, read_body: ReadBody, memory: MemoryShare
+    ) -> Photo:
+        written = stored = False
         try:
-            # The deadline ends before the lease, so that no later attempt can meet this one's writes.
+            # The deadline ends before the lease: what is swept after the lease can't be written any more.
             async with asyncio.timeout(self.lease.total_seconds() - MARGIN_SECONDS):
-                body = await read_body()
-                picture = await self._examine(body, photo.declared_type)
+                body = await read_body(memory)
+                picture = await self._examine(body.content, photo.declared_type)
+                await memory.grow(len(picture.original) + len(picture.thumbnail))
                 await self._consent(photo)
-                try:
-                    await self._write(place, picture)
-                    received = await self._finish(place, picture, received_bytes=len(body))
-                    stored = True
-                except UploadOvertaken:
-                    # The folder belongs to the attempt that came first.
-                    raise
-                except Problem:
-                    await self._discard(photo)
-                    raise
+                written = True
+                await self._write(place, picture)
+                received = await self._finish(place, picture, body)
+                stored = True
                 return received
         finally:
             if not stored:
-                await self._release(place)
+                await self._give_up(place, written=written)
 
     async def _examine(self, body: bytes, declared: str) -> Picture:
         try:
@@ -139,15 +161,16 @@ class Reception:
             place, {Rendition.ORIGINAL: picture.original, Rendition.THUMBNAIL: picture.thumbnail}
         )
 
-    async def _finish(self, place: PhotoLocation, picture: Picture, *, received_bytes: int) -> Photo:
+    async def _finish(self, place: PhotoLocation, picture: Picture, body: Body) -> Photo:
         """Check and act in one transaction: a withdrawal comes wholly before it or wholly after."""
         now = self.clock.now()
         async with self.database.unit_of_work() as uow:
             photo = await self._still_welcome(uow, place)
-            photo.received_at, photo.received_bytes = now, received_bytes
+            photo.received_at, photo.received_bytes = now, len(body.content)
             photo.content_type = picture.content_type
             photo.width, photo.height = picture.width, picture.height
-            photo.sealed_version = place.version
+            photo.sealed_version, photo.sealed_folder = place.version, place.folder
+            photo.upload_digest = body.digest
             photo.upload_lease_until = None
             photo.updated_at = now
             return photo
@@ -166,20 +189,16 @@ class Reception:
             raise ConsentRequired
         return photo
 
-    async def _discard(self, photo: Photo) -> None:
+    async def _give_up(self, place: PhotoLocation, *, written: bool) -> None:
+        """Remove what the attempt wrote, if anything; the link and every other attempt stay as they are."""
         try:
-            await self.vault.empty(photo.folder)
+            if written:
+                await self.vault.empty(place.folder)
+            async with self.database.unit_of_work() as uow:
+                await Photos(uow.session).end_attempt(place.photo_id, version=place.version)
         except ObjectStoreError as error:
             # The sweep of unfinished uploads, or the one that an erasure orders, finds them later.
             log.warning("refused_upload_not_removed_yet", error=describe(error))
-
-    async def _release(self, place: PhotoLocation) -> None:
-        """Let the client try again at once instead of after the lease."""
-        try:
-            async with self.database.unit_of_work() as uow:
-                photo = await Photos(uow.session).lock(place.photo_id)
-                if photo is not None and photo.upload_attempts == place.version:
-                    photo.upload_lease_until = None
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from chassis.db import UnitOfWork
 from contracts.fields import PhotoDeletionReason
 from storage.models import Destruction, Photo
-from storage.repositories import Destructions, Photos
+from storage.repositories import DESTRUCTIONS, Destructions, Photos
 
 MARGIN = timedelta(minutes=1)
 
@@ -22,6 +22,7 @@ async def release_photo(
         # Bytes are on their way and may be written after the destruction; a second look finds them.
         await destructions.sweep_later(photo.folder, after=[photo.upload_lease_until - now + MARGIN])
     await Photos(uow.session).remove(photo)
+    await uow.wake(DESTRUCTIONS.name)
     if photo.received_at is None:
         return destructions.add(photo.folder)
-    return destructions.add(photo.folder, user_id=photo.user_id, photo_id=photo.id, reason=reason.value)
+    return destructions.add_photo(photo, reason=reason)

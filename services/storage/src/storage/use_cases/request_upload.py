@@ -5,11 +5,11 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
-from storage.links import UploadToken
+from storage.links import Links, UploadToken
 from storage.models import Photo
 from storage.policy import ConsentAnswer, ConsentRequired, Rendition
 from storage.repositories import Gates, Photos
-from storage.vault import PhotoLocation, Vault
+from storage.vault import Vault
 
 
 async def request_upload(
@@ -19,7 +19,9 @@ async def request_upload(
     session_id: UUID,
     content_type: str,
     answer: ConsentAnswer,
+    address_proved: bool,
     vault: Vault,
+    links: Links,
     now: datetime,
     link_over_at: datetime,
 ) -> tuple[Photo, UploadToken]:
@@ -28,18 +30,19 @@ async def request_upload(
     gate = await Gates(uow.session).share(user_id)
     if answer.consent_id is None or gate is None or not gate.granted or gate.epoch != answer.epoch:
         raise ConsentRequired
-    token = UploadToken.fresh(session_id)
     photo_id = new_id()
+    token = links.upload_token(photo_id, session_id)
     photo = Photo(
         id=photo_id,
         user_id=user_id,
-        s3_key=vault.key_of(PhotoLocation(user_id, photo_id, version=0), Rendition.ORIGINAL),
+        s3_key=f"{vault.folder_of_photo(user_id, photo_id)}{Rendition.ORIGINAL}",
         declared_type=content_type,
         consent_id=answer.consent_id,
         consent_epoch=answer.epoch,
         upload_token_hash=token.digest(),
         upload_expires_at=link_over_at,
         upload_attempts=0,
+        address_proved=address_proved,
         created_at=now,
         updated_at=now,
     )

@@ -7,12 +7,13 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.problems import PersonErased
+from chassis.problems import PersonErased, describe
 from storage.consents import Consents
 from storage.models import Photo
-from storage.object_store import ObjectNotFound
-from storage.policy import ConsentRequired, LinkGone, Rendition
-from storage.repositories import Photos
+from storage.object_store import Admit, ObjectNotFound
+from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, Rendition
+from storage.repositories import Gates, Photos
+from storage.sealing import SealBroken, UnknownKeyEncryptionKey, UnwrapFailed
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import KeyMissing, PhotoLocation, Vault
 
@@ -30,36 +31,64 @@ class OpenedPhoto:
     tag: str
 
 
-async def serve_photo(
-    database: Database,
-    vault: Vault,
-    consents: Consents,
-    clock: Clock,
-    *,
-    photo_id: UUID,
-    rendition: Rendition,
-) -> OpenedPhoto:
-    """Return the bytes; the caller has checked the link.
+@dataclass(frozen=True, slots=True)
+class PhotoReader:
+    """What opening a photo needs."""
 
-    Raises `LinkGone`, `ConsentRequired`, and transient faults when consent or the store can't be asked.
-    """
-    async with database.unit_of_work() as uow:
-        photo = await Photos(uow.session).find(photo_id)
-    if photo is None or photo.confirmed_at is None or photo.sealed_version is None:
-        raise LinkGone
-    place = PhotoLocation(photo.user_id, photo.id, photo.sealed_version)
-    try:
-        answer = await ask_consent(database, consents, user_id=photo.user_id, now=clock.now())
-        if not answer.covers(photo.consent_epoch):
+    database: Database
+    vault: Vault
+    consents: Consents
+    clock: Clock
+
+    async def find(self, photo_id: UUID) -> Photo:
+        """Return a photo that can be read; raises `LinkGone`."""
+        async with self.database.unit_of_work() as uow:
+            photo = await Photos(uow.session).find(photo_id)
+        if photo is None or photo.confirmed_at is None or photo.sealed_version is None:
+            raise LinkGone
+        return photo
+
+    async def open(self, photo: Photo, rendition: Rendition, *, admit: Admit) -> OpenedPhoto:
+        """Return the bytes; the caller has checked the link, `admit` finds room for them.
+
+        Raises `LinkGone`, `ConsentRequired`, `PhotoUnavailable`, `PhotoLost`, what `admit` raises, and
+        transient faults when consent or the store can't be asked.
+        """
+        place = PhotoLocation.of(photo)
+        try:
+            answer = await ask_consent(
+                self.database, self.consents, user_id=photo.user_id, now=self.clock.now()
+            )
+            if not answer.covers(photo.consent_epoch):
+                raise ConsentRequired
+            content = await self.vault.get(place, rendition, admit=admit)
+        except PersonErased:
+            raise LinkGone from None
+        except (UnknownKeyEncryptionKey, KeyMissing, ObjectNotFound, SealBroken, UnwrapFailed) as error:
+            await self._explain(photo, error)
+            raise
+        await self._look_again(photo)
+        return OpenedPhoto(content, _type_of(photo, rendition), f'"{photo.id}-{rendition}-{place.version}"')
+
+    async def _look_again(self, photo: Photo) -> None:
+        """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
+        async with self.database.unit_of_work() as uow:
+            if await uow.is_erased(photo.user_id) or await Photos(uow.session).find(photo.id) is None:
+                raise LinkGone
+            gate = await Gates(uow.session).find(photo.user_id)
+        if gate is None or not gate.granted or photo.consent_epoch <= gate.withdrawn_epoch:
             raise ConsentRequired
-        content = await vault.get(place, rendition)
-    except PersonErased:
-        raise LinkGone from None
-    except (KeyMissing, ObjectNotFound) as error:
-        # The row is there and what it leads to is not: right during an erasure, wrong at any other time.
-        log.error("photo_without_content", photo_id=str(photo_id), error=type(error).__name__)
-        raise LinkGone from error
-    return OpenedPhoto(content, _type_of(photo, rendition), f'"{photo.id}-{rendition}-{place.version}"')
+
+    async def _explain(self, photo: Photo, error: Exception) -> None:
+        """Raise what is right: gone during an erasure, out of order at any other time."""
+        await self._look_again(photo)
+        # The row is there, nobody has let go of it, and what it leads to can't be opened.
+        log.error("photo_can_not_be_opened", photo_id=str(photo.id), error=describe(error))
+        if isinstance(error, UnknownKeyEncryptionKey | KeyMissing | UnwrapFailed):
+            raise PhotoUnavailable from error
+        async with self.database.unit_of_work() as uow:
+            await Photos(uow.session).mark_lost(photo.id, now=self.clock.now())
+        raise PhotoLost from error
 
 
 def _type_of(photo: Photo, rendition: Rendition) -> str:

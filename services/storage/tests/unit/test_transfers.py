@@ -1,0 +1,94 @@
+"""Transfers: bounds on a person's share and on the bytes in memory, and on how long one waits for them."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from storage.attempts import Attempts
+from storage.policy import TooBusy, UploadOvertaken
+from storage.transfers import UNIT_BYTES, Transfers
+
+ADA, GRACE = uuid4(), uuid4()
+
+
+def transfers(units: int = 4, per_person: int = 1) -> Transfers:
+    return Transfers(memory_bytes=units * UNIT_BYTES, per_person=per_person, wait_seconds=0.01)
+
+
+async def test_who_has_their_share_under_way_waits_for_nobody_but_themselves() -> None:
+    shared = transfers()
+    async with shared.of(ADA):
+        with pytest.raises(TooBusy):
+            async with shared.of(ADA):
+                pytest.fail("more than the share of one person")
+        async with shared.of(GRACE):
+            pass
+    async with shared.of(ADA):
+        pass
+
+
+async def test_connections_hold_no_memory_before_their_bytes_are_there() -> None:
+    shared = transfers(units=2, per_person=100)
+    async with shared.of(ADA), shared.of(ADA), shared.of(ADA), shared.of(GRACE) as memory:
+        await memory.grow(2 * UNIT_BYTES)
+
+
+async def test_bytes_beyond_the_memory_are_sent_away_and_those_of_others_stay() -> None:
+    shared = transfers(units=2)
+    async with shared.of(ADA) as hers:
+        await hers.grow(UNIT_BYTES + 1)
+        with pytest.raises(TooBusy):
+            async with shared.of(GRACE) as memory:
+                await memory.grow(1)
+    async with shared.of(GRACE) as memory:
+        await memory.grow(2 * UNIT_BYTES)
+
+
+async def test_memory_is_counted_in_all_bytes_that_arrived() -> None:
+    shared = transfers(units=1)
+    async with shared.of(ADA) as memory:
+        for _ in range(4):
+            await memory.grow(UNIT_BYTES // 4)
+        with pytest.raises(TooBusy):
+            await memory.grow(1)
+
+
+async def test_everything_is_free_again_after_a_failure() -> None:
+    shared = transfers(units=1)
+
+    async def fail() -> None:
+        async with shared.of(ADA) as memory:
+            await memory.grow(1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with shared.of(ADA) as memory:
+        await memory.grow(UNIT_BYTES)
+
+
+async def test_the_newest_attempt_begins_when_the_older_has_let_go() -> None:
+    attempts, photo, course, begun = Attempts(), uuid4(), [], asyncio.Event()
+
+    async def attempt(name: str, until: asyncio.Event) -> None:
+        try:
+            async with attempts.newest(photo):
+                course.append(f"{name} begins")
+                begun.set()
+                await until.wait()
+        except UploadOvertaken:
+            course.append(f"{name} is overtaken")
+            raise
+
+    never, now = asyncio.Event(), asyncio.Event()
+    now.set()
+    older = asyncio.create_task(attempt("older", never))
+    await begun.wait()
+    await attempt("newer", now)
+
+    with pytest.raises(UploadOvertaken):
+        await older
+    assert course.index("older begins") < course.index("newer begins")
+    async with attempts.newest(photo):
+        pass
