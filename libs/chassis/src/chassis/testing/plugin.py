@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings
 
 from chassis.testing.clock import FrozenClock
 from chassis.testing.events import EventRecorder
@@ -43,7 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start watching the outbox."""
+    """Start watching the outbox; how long a generated example takes is the machine's matter."""
+    settings.register_profile("project", deadline=None)
+    settings.load_profile("project")
     recorder = EventRecorder()
     recorder.install()
     config.stash[_recorder] = recorder
