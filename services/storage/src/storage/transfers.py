@@ -5,7 +5,7 @@ there, not in connections that may never send or take any.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -54,7 +54,8 @@ class Transfers:
         Raises `TooBusy` when the person's others do not end in time; nobody else waits for them.
         """
         places = self._people.setdefault(user_id, asyncio.Semaphore(self._per_person))
-        await self._in_time(places.acquire())
+        async with self._in_time():
+            await places.acquire()
         share = MemoryShare(self)
         try:
             yield share
@@ -65,20 +66,15 @@ class Transfers:
     async def take(self, units: int) -> int:
         """Take units of memory, all or none; raises `TooBusy`."""
         taken = 0
-
-        async def take_each() -> None:
-            nonlocal taken
-            # One at a time: two that each hold half of what they need would wait for each other.
-            async with self._one_taker:
+        try:
+            async with self._in_time(), self._one_taker:
+                # One at a time: two that each hold half of what they need would wait for each other.
                 while taken < units:
                     await self._free.acquire()
                     taken += 1
-
-        try:
-            await self._in_time(take_each())
-        except BaseException:
-            self.give(taken)
-            raise
+        finally:
+            if taken < units:
+                self.give(taken)
         return taken
 
     def give(self, units: int) -> None:
@@ -86,11 +82,12 @@ class Transfers:
         for _ in range(units):
             self._free.release()
 
-    async def _in_time(self, waiting: Awaitable[object]) -> None:
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         limit = asyncio.timeout(self._wait_seconds)
         try:
             async with limit:
-                await waiting
+                yield
         except TimeoutError:
             if limit.expired():
                 raise TooBusy from None

@@ -92,9 +92,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             vault=vault,
             sandbox=await stack.enter_async_context(sandbox),
             consents=consents,
-            uploads=Transfers(
-                memory_bytes=settings.upload_memory_bytes, per_person=settings.uploads_per_person
-            ),
+            uploads=_uploads(settings),
             clock=clock,
             lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
             proved_address_only=settings.proved_address_for_biometrics,
@@ -110,7 +108,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             reception=reception,
             destroyer=Destroyer(database, vault),
             reader=PhotoReader(database, vault, consents, clock),
-            reads=Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person),
+            reads=_reads(settings),
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),
         )
@@ -122,6 +120,14 @@ def _sandbox_limits(settings: StorageSettings) -> SandboxLimits:
         pixels=settings.pixel_limit,
         processes=settings.sandbox_processes,
     )
+
+
+def _uploads(settings: StorageSettings) -> Transfers:
+    return Transfers(memory_bytes=settings.upload_memory_bytes, per_person=settings.uploads_per_person)
+
+
+def _reads(settings: StorageSettings) -> Transfers:
+    return Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person)
 
 
 def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -> Vault:
