@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    field_validator,
+)
 
 from identity.addresses import EMAIL_MAX_LENGTH, checked_email
 from identity.policy import PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, normalised_password
@@ -161,7 +170,8 @@ class LogoutRequest(RequestBody):
 class DeletionRequest(RequestBody):
     """The confirmation of a deletion."""
 
-    confirm: bool = False
+    # Nothing but the literal: a deletion can't be undone, so nobody's "yes" or 1 is taken for it.
+    confirm: StrictBool = False
 
 
 class UserRead(BaseModel):

@@ -57,6 +57,13 @@ async def status_of(client, deletion):
     return answer.json()
 
 
+@pytest.mark.parametrize("said", ["yes", "true", "on", 1, 1.0, "1", [True], None])
+async def test_only_true_confirms_a_deletion(client, ada, said):
+    answer = await client.request("DELETE", "/api/v1/users/me", json={"confirm": said}, headers=ada.bearer)
+    assert answer.status_code == 422
+    assert (await client.get("/api/v1/users/me", headers=ada.bearer)).status_code == 200
+
+
 @pytest.mark.parametrize("body", [None, {}, {"confirm": False}])
 async def test_a_deletion_without_confirmation_changes_nothing(client, ada, body):
     answer = await client.request("DELETE", "/api/v1/users/me", json=body, headers=ada.bearer)

@@ -38,7 +38,10 @@ class Mail(Base):
 
 
 class MailToken(Base):
-    """The right that a link in a mail carries; only its hash is kept (OWASP Forgot Password)."""
+    """The right that a link in a mail carries; only its hash is kept (OWASP Forgot Password).
+
+    One that has confirmed an address stays until it expires, so that a repeat gets the same answer.
+    """
 
     __tablename__ = "mail_tokens"
     __table_args__ = ({"info": on_erase("delete", pruned_by="forget-what-expired")},)
@@ -48,3 +51,4 @@ class MailToken(Base):
     purpose: Mapped[str] = mapped_column(String(40))
     new_address: Mapped[str | None] = mapped_column(String(320))
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from identity.mail_kinds import MailKind
@@ -22,6 +22,14 @@ _WITH_LINK = (
 
 MAILS = cast("Table", Mail.__table__)
 UNSETTLED = MAILS.c.settled_at.is_(None)
+
+
+def _good(token_hash: str, *, purposes: Sequence[str], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        MailToken.token_hash == token_hash,
+        MailToken.purpose.in_(purposes),
+        MailToken.expires_at > now,
+    )
 
 
 class Mails:
@@ -66,6 +74,26 @@ class Mails:
         open_task = (tasks.c.user_id == user_id) & (tasks.c.next_attempt_at > now)
         await self._session.execute(update(tasks).where(open_task).values(next_attempt_at=now))
 
+    async def owner_of(self, token_hash: str, *, purposes: Sequence[str], now: datetime) -> UUID | None:
+        """Return whose the token is, while it is good for that.
+
+        Whoever uses it up locks that account first, as does everybody who makes tokens useless.
+        """
+        return await self._session.scalar(
+            select(MailToken.user_id).where(*_good(token_hash, purposes=purposes, now=now))
+        )
+
+    async def lock_token(
+        self, token_hash: str, *, purposes: Sequence[str], now: datetime
+    ) -> MailToken | None:
+        """Return a token that is good, used or not, locked until the transaction ends."""
+        return await self._session.scalar(
+            select(MailToken)
+            .where(*_good(token_hash, purposes=purposes, now=now))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+
     async def take_token(
         self, token_hash: str, *, purposes: Sequence[str], now: datetime
     ) -> MailToken | None:
@@ -73,34 +101,25 @@ class Mails:
 
         Of two uses at once the delete lets one through.
         """
-        statement = (
-            delete(MailToken)
-            .where(
-                MailToken.token_hash == token_hash,
-                MailToken.purpose.in_(purposes),
-                MailToken.expires_at > now,
-            )
-            .returning(MailToken)
-        )
-        return await self._session.scalar(statement)
+        unused = (*_good(token_hash, purposes=purposes, now=now), MailToken.used_at.is_(None))
+        return await self._session.scalar(delete(MailToken).where(*unused).returning(MailToken))
 
     async def address_behind(self, token_hash: str, *, purposes: Sequence[str], now: datetime) -> str | None:
         """Return the address of the person whom an unused token belongs to; the token stays good."""
         statement = (
             select(User.email)
             .join(MailToken, MailToken.user_id == User.id)
-            .where(
-                MailToken.token_hash == token_hash,
-                MailToken.purpose.in_(purposes),
-                MailToken.expires_at > now,
-            )
+            .where(*_good(token_hash, purposes=purposes, now=now))
         )
         return await self._session.scalar(statement)
 
-    async def drop_tokens(self, user_id: UUID, *, kinds: Sequence[MailKind] = _WITH_LINK) -> None:
+    async def drop_tokens(
+        self, user_id: UUID, *, kinds: Sequence[MailKind] = _WITH_LINK, keep: str = ""
+    ) -> None:
         """Make a person's open links useless, and send none that was asked for before this moment.
 
-        The caller has locked the account. A mail that is being sent now may still arrive; its link is dead.
+        The token with the hash `keep` stays. The caller has locked the account. A mail that is being sent now
+        may still arrive; its link is dead.
         """
         waiting = (
             select(Mail.id)
@@ -109,7 +128,9 @@ class Mails:
         )
         await self._session.execute(delete(Mail).where(Mail.id.in_(waiting)))
         await self._session.execute(
-            delete(MailToken).where(MailToken.user_id == user_id, MailToken.purpose.in_(kinds))
+            delete(MailToken).where(
+                MailToken.user_id == user_id, MailToken.purpose.in_(kinds), MailToken.token_hash != keep
+            )
         )
 
     async def forget_old(self, *, now: datetime) -> None:

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from chassis.db import UnitOfWork
 from identity.policy import InvalidMailToken
-from identity.repositories import Mails, Users
+from identity.repositories import Mails
 from identity.tokens import capability_hash
 from identity.use_cases.delete_account import delete_account
+from identity.use_cases.lock_token_owner import lock_token_owner
 from identity.use_cases.verify_email import PURPOSES
 
 
@@ -17,13 +18,14 @@ async def decline_address(
 
     Raises `InvalidMailToken`, also when the address is confirmed by now: then it is its owner's account.
     """
-    found = await Mails(uow.session).take_token(capability_hash(token), purposes=PURPOSES, now=now)
+    mails, token_hash = Mails(uow.session), capability_hash(token)
+    user = await lock_token_owner(uow, token_hash, purposes=PURPOSES, now=now)
+    found = await mails.take_token(token_hash, purposes=PURPOSES, now=now)
     if found is None:
         raise InvalidMailToken
     if found.new_address is not None:
         return
-    user = await Users(uow.session).lock(found.user_id)
-    if user is None or not user.is_active or user.is_verified:
+    if user.is_verified:
         raise InvalidMailToken
     await delete_account(
         uow,

@@ -6,8 +6,9 @@ from chassis.db import UnitOfWork
 from contracts.fields import AuthProvider, RevocationReason
 from identity.mail_kinds import MailKind
 from identity.policy import InvalidMailToken
-from identity.repositories import Mails, Users
+from identity.repositories import Mails
 from identity.tokens import capability_hash
+from identity.use_cases.lock_token_owner import lock_token_owner
 from identity.use_cases.log_out_everywhere import log_out_everywhere
 from identity.use_cases.reclaim_account import reclaim_account
 from identity.use_cases.request_mail import request_mail
@@ -37,10 +38,9 @@ async def reset_password(
     The mail proves the address. If nobody had proved it before, somebody else may have made the account: then
     the person who has the mailbox gets a new one with this password, and the earlier one is erased.
     """
-    mails = Mails(uow.session)
-    found = await mails.take_token(capability_hash(token), purposes=PURPOSES, now=now)
-    user = await Users(uow.session).lock(found.user_id) if found is not None else None
-    if user is None or not user.is_active:
+    mails, token_hash = Mails(uow.session), capability_hash(token)
+    user = await lock_token_owner(uow, token_hash, purposes=PURPOSES, now=now)
+    if await mails.take_token(token_hash, purposes=PURPOSES, now=now) is None:
         raise InvalidMailToken
     if not user.is_verified:
         anew = await reclaim_account(
