@@ -126,6 +126,20 @@ async def test_cut_after_a_pattern_delivers_it_and_withholds_the_answer():
     server.close()
 
 
+async def test_blackhole_after_a_pattern_delivers_it_and_holds_the_answer(proxy):
+    async with Client(proxy) as client, Client(proxy) as other:
+        proxy.blackhole_after(b"PUT")
+        assert await client.say(b"hello") == b"hellohello"
+        said = asyncio.create_task(client.say(b"PUT"))
+        await asyncio.wait([said], timeout=0.1)
+        also_said = asyncio.create_task(other.say(b"more"))
+        await asyncio.wait([also_said], timeout=0.1)
+        assert not said.done()
+        assert not also_said.done()
+        proxy.heal()
+        assert (await said, await also_said) == (b"PUTPUT", b"moremore")
+
+
 async def test_proxy_before_a_server_that_is_away_resets():
     async with FaultyProxy("127.0.0.1", 1) as proxy, Client(proxy) as client:
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):

@@ -15,7 +15,8 @@ class FaultyProxy:
     """Listens on `port`, a free one on loopback, and forwards to its target until told otherwise.
 
     `delay` adds latency, `blackhole` holds every byte back and closes nothing (a lost route: the bytes arrive
-    after `heal`, if anybody still waits), `cut` and `cut_after` reset connections.
+    after `heal`, if anybody still waits), `cut` and `cut_after` reset connections, and `blackhole_after` lets
+    one request arrive and its answer not.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -26,6 +27,7 @@ class FaultyProxy:
         self._delay = 0.0
         self._refusing = False
         self._pattern: bytes | None = None
+        self._then_hold = False
         self._passable = asyncio.Event()
         self._passable.set()
 
@@ -61,7 +63,11 @@ class FaultyProxy:
 
         The pattern must arrive in one piece, as short protocol messages do.
         """
-        self._pattern = pattern
+        self._pattern, self._then_hold = pattern, False
+
+    def blackhole_after(self, pattern: bytes) -> None:
+        """Deliver the next client's bytes that contain `pattern`, and nothing after them: a `blackhole`."""
+        self._pattern, self._then_hold = pattern, True
 
     def heal(self) -> None:
         """Forward at once again, beginning with what was held back."""
@@ -110,7 +116,9 @@ class FaultyProxy:
                 await writer.drain()
                 if watched and self._pattern is not None and self._pattern in data:
                     self._pattern = None
-                    raise ConnectionResetError
+                    if not self._then_hold:
+                        raise ConnectionResetError
+                    self.blackhole()
         finally:
             reading.cancel()
 
