@@ -16,13 +16,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jwt import PyJWK, PyJWTError
 from jwt.utils import base64url_decode
 
-from chassis.problems import ServiceUnavailable, Unauthorized, describe
+from chassis.problems import InvalidToken, ServiceUnavailable, Unauthorized, describe
 
 ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
 LEEWAY_SECONDS = 30
 JWKS_MAX_AGE_SECONDS = 300.0
 JWKS_COOLDOWN_SECONDS = 5.0
+STALE_PATIENCE_SECONDS = 0.2
+"""How long a caller whose key is known, but old, waits for the answer of the issuer."""
 MAX_TOKEN_LENGTH = 4096
 _REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time"]
 
@@ -52,37 +54,49 @@ class Principal:
 
 
 class KeySet:
-    """The issuer's public keys by `kid`; fetched again when old or unknown, at a bounded rate."""
+    """The issuer's public keys by `kid`; fetched again when old or unknown, at a bounded rate.
+
+    However many ask, one question is under way. A key that is known serves on while it is not answered, and
+    after an answer, or after its end without one, nobody asks again for a while.
+    """
 
     def __init__(self, fetch: FetchKeys) -> None:
         self._fetch = fetch
         self._keys: dict[str, PyJWK] = {}
         self._fetched_at = float("-inf")
-        self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._ask_again_at = float("-inf")
+        self._question: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> PyJWK | None:
         """Return the key named `kid`; raises `ServiceUnavailable` when no key was ever obtained."""
-        if kid in self._keys and time.monotonic() - self._fetched_at < JWKS_MAX_AGE_SECONDS:
+        known = kid in self._keys
+        if known and time.monotonic() - self._fetched_at < JWKS_MAX_AGE_SECONDS:
             return self._keys[kid]
-        async with self._lock:
-            now = time.monotonic()
-            stale = now - self._fetched_at >= JWKS_MAX_AGE_SECONDS or kid not in self._keys
-            if stale and now - self._tried_at >= JWKS_COOLDOWN_SECONDS:
-                await self._refresh(now)
+        question = self._asked()
+        if question is not None:
+            await asyncio.wait([question], timeout=STALE_PATIENCE_SECONDS if known else None)
         if not self._keys:
             raise ServiceUnavailable
         return self._keys.get(kid)
 
-    async def _refresh(self, now: float) -> None:
+    def _asked(self) -> "asyncio.Task[None] | None":
+        if self._question is not None and not self._question.done():
+            return self._question
+        if time.monotonic() < self._ask_again_at:
+            return None
+        self._question = asyncio.create_task(self._refresh(), name="fetch-signing-keys")
+        return self._question
+
+    async def _refresh(self) -> None:
         try:
             keys = _usable_keys(await self._fetch())
         except Exception as error:  # noqa: BLE001 - whatever the issuer answers, our callers are not to blame
             # Without keys the next caller may try at once; with keys the old ones serve meanwhile.
-            self._tried_at = now if self._keys else float("-inf")
+            self._ask_again_at = time.monotonic() + (JWKS_COOLDOWN_SECONDS if self._keys else 0)
             log.warning("signing_keys_not_fetched", error=describe(error))
             return
-        self._tried_at = self._fetched_at = now
+        self._fetched_at = time.monotonic()
+        self._ask_again_at = self._fetched_at + JWKS_COOLDOWN_SECONDS
         self._keys = keys
 
 
@@ -106,14 +120,14 @@ class AccessTokens:
         self._audience = audience
 
     async def verify(self, token: str) -> Principal:
-        """Return whom `token` speaks for; raises `Unauthorized`, saying nothing about why."""
+        """Return whom `token` speaks for; raises `InvalidToken`, saying nothing about why."""
         try:
             header = read_header(token, token_type=ACCESS_TOKEN_TYPE)
         except MALFORMED:
-            raise Unauthorized from None
+            raise InvalidToken from None
         key = await self._keys.find(header["kid"])
         if key is None:
-            raise Unauthorized
+            raise InvalidToken
         try:
             return _principal(
                 read_claims(
@@ -121,7 +135,7 @@ class AccessTokens:
                 )
             )
         except MALFORMED:
-            raise Unauthorized from None
+            raise InvalidToken from None
 
 
 def read_header(token: str, *, token_type: str) -> dict[str, Any]:

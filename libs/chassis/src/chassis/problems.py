@@ -69,6 +69,12 @@ class Unauthorized(Problem):
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
+class InvalidToken(Unauthorized):
+    """The caller sent a token that is none, or none any more (RFC 6750 §3.1)."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
 class PersonErased(Problem):
     """The person asked to be erased; nothing may be written about them any more."""
 
@@ -76,7 +82,7 @@ class PersonErased(Problem):
     slug = "account-deleted"
     title = "This account was deleted"
     detail = "The account was deleted at its owner's request. Register again to start anew."
-    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+    headers = InvalidToken.headers
 
 
 class Forbidden(Problem):
@@ -186,7 +192,11 @@ def _methods_at(request: Request) -> list[str]:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    complaints = complaints_without_input(error, declared_names(request.scope.get("route")))
+    complaints = complaints_without_input(
+        error,
+        declared_names(request.scope.get("route")),
+        content_type=request.headers.get("Content-Type", ""),
+    )
     names = sorted({complaint["field"] for complaint in complaints} - {"", UNKNOWN})
     named = ", ".join(names) or "the body"
     problem = InvalidRequest(

@@ -151,3 +151,53 @@ async def test_unknown_key_name_is_a_refusal(issuer, another_key, claims):
     tokens = AccessTokens(KeySet(issuer.fetch), issuer=claims()["iss"], audience=claims()["aud"])
     with pytest.raises(Unauthorized):
         await tokens.verify(another_key.sign(another_key.header, claims()))
+
+
+async def test_issuer_that_hangs_keeps_nobody_whose_key_is_known_and_is_asked_once(issuer, monkeypatch):
+    monkeypatch.setattr(auth, "JWKS_MAX_AGE_SECONDS", 0.0)
+    keys = KeySet(issuer.fetch)
+    await keys.find("key-1")
+    keys._ask_again_at = float("-inf")
+    hanging, fetch = asyncio.Event(), issuer.fetch
+
+    async def hang():
+        await hanging.wait()
+        return await fetch()
+
+    keys._fetch = hang
+    begun = asyncio.get_running_loop().time()
+    found = await asyncio.gather(*(keys.find("key-1") for _ in range(20)))
+    assert asyncio.get_running_loop().time() - begun < 2
+    assert None not in found
+    # Whoever needs a key that is not known waits for the one answer.
+    waiting = [asyncio.create_task(keys.find("unknown")) for _ in range(6)]
+    await asyncio.wait(waiting, timeout=0.3)
+    assert not any(task.done() for task in waiting)
+    hanging.set()
+    assert await asyncio.gather(*waiting) == [None] * 6
+    assert issuer.asked == 2
+
+
+async def test_pause_after_a_question_begins_with_its_end(issuer, time_passes):
+    keys = KeySet(issuer.fetch)
+    await keys.find("key-1")
+    time_passes(301)
+    fetch = issuer.fetch
+
+    async def slow():
+        time_passes(5)
+        return await fetch()
+
+    keys._fetch, issuer.fault = slow, TimeoutError()
+    for _ in range(10):
+        assert await keys.find("key-1") is not None
+    assert issuer.asked == 2
+
+
+async def test_waiters_without_any_key_share_one_question(issuer, claims, key):
+    tokens = AccessTokens(KeySet(issuer.fetch), issuer=claims()["iss"], audience=claims()["aud"])
+    issuer.fault = TimeoutError()
+    token = key.sign(key.header, claims())
+    refused = await asyncio.gather(*(tokens.verify(token) for _ in range(6)), return_exceptions=True)
+    assert {type(error) for error in refused} == {ServiceUnavailable}
+    assert issuer.asked == 1

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from chassis.auth import LEEWAY_SECONDS, AccessTokens, Principal
 from chassis.clock import Clock
-from chassis.problems import Unauthorized
+from chassis.problems import InvalidToken, Unauthorized
 from gateway.denylist import DenyList
 from gateway.doorway import answer_headers
 from gateway.feed import RevocationFeed
@@ -93,14 +93,14 @@ class Gate:
         ):
             # The deny list would forget its session before the token expires.
             log.error("token_lives_too_long", keep_seconds=self._denylist.keep.total_seconds())
-            raise Unauthorized
+            raise InvalidToken
         if not self._feed.fresh:
             raise RevocationsUnknown
         # The receipt of an erasure is the last answer that anybody gets. Who lost it may ask identity for it,
         # which has kept it under their key, and knows without one that the session has ended.
         repeat = route.repeats and header(scope["headers"], b"idempotency-key") is not None
         if self._denylist.denies(principal) and not repeat:
-            raise Unauthorized("This session has ended. Sign in again.")
+            raise InvalidToken("This session has ended. Sign in again.")
         self._sightings.note(principal)
         return principal
 

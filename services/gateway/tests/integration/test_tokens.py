@@ -28,16 +28,28 @@ async def test_genuine_token_passes(stage: Any) -> None:
     assert await status_of(stage, stage.mint.bearer()) == 200
 
 
+NO_TOKEN, NO_GOOD_TOKEN = "Bearer", 'Bearer error="invalid_token"'
+
+
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer a.b.c", "bearer x y"]
+    ("authorization", "challenge"),
+    [
+        (None, NO_TOKEN),
+        ("", NO_TOKEN),
+        ("Bearer", NO_TOKEN),
+        ("Bearer ", NO_TOKEN),
+        ("Basic eDp5", NO_TOKEN),
+        ("Bearer a.b.c", NO_GOOD_TOKEN),
+        ("bearer x y", NO_GOOD_TOKEN),
+    ],
 )
 async def test_no_token_is_a_401_that_never_reaches_the_service(
-    stage: Any, authorization: str | None
+    stage: Any, authorization: str | None, challenge: str
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     async with stage.client.get(ME, headers=headers) as answer:
         assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == challenge
         assert (await answer.json())["type"] == "urn:irisvue:problem:unauthorized"
     assert all(request.path != ME for request in stage.identity.asked)
 

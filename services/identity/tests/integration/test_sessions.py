@@ -40,12 +40,17 @@ async def test_the_account_is_shown_to_its_owner(client, ada):
 
 
 @pytest.mark.parametrize(
-    "header", [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eA=="}]
+    ("header", "challenge"),
+    [
+        ({}, "Bearer"),
+        ({"Authorization": "Basic eA=="}, "Bearer"),
+        ({"Authorization": "Bearer nonsense"}, 'Bearer error="invalid_token"'),
+    ],
 )
-async def test_without_a_token_nothing_is_shown(client, header):
+async def test_without_a_token_nothing_is_shown(client, header, challenge):
     answer = await client.get("/api/v1/users/me", headers=header)
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"] == challenge
 
 
 async def test_a_refresh_gives_a_new_pair(ada):

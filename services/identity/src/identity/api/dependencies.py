@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from chassis.auth import CurrentPrincipal, Principal
-from chassis.problems import Unauthorized
+from chassis.problems import InvalidToken
 from chassis.service_auth import client_address
 from identity import schemas
 from identity.addresses import AddressNotMailable, is_mailable
@@ -34,14 +34,14 @@ CurrentService = Annotated[Service, Depends(current_service)]
 
 
 async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> User:
-    """Return the caller's account; raises `Unauthorized` when the session has ended.
+    """Return the caller's account; raises `InvalidToken` when the session has ended.
 
     A token is good until it expires; the row says whether its session still is.
     """
     async with service.database.reading() as session:
         found = await Users(session).signed_in(principal.user_id, principal.session_id)
     if found is None:
-        raise Unauthorized
+        raise InvalidToken
     user, known = found
     if principal.generation is not None and principal.generation > known:
         seen = [(principal.session_id, principal.generation)]
