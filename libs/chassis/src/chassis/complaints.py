@@ -17,18 +17,56 @@ UNKNOWN = "*"
 _DECLARED: WeakKeyDictionary[Callable[..., Any], frozenset[str]] = WeakKeyDictionary()
 
 _CONCEALED = "Value"
-_FIXED_MESSAGES = {
+# What the library says of a fault, in words for a person; `{…}` are limits that our own models declare.
+_MESSAGES = {
     "json_invalid": "The body is not valid JSON.",
+    "missing": "This is required.",
     "extra_forbidden": "There is a field that this operation does not take.",
-    "enum": "This value is not known here.",
-    "literal_error": "This value is not known here.",
     "union_tag_invalid": "This value is not known here.",
+    "string_type": "This must be text.",
+    "string_too_short": "This needs at least {min_length} characters.",
+    "string_too_long": "This needs at most {max_length} characters.",
+    "string_pattern_mismatch": "This does not have the form that is described.",
+    "too_short": "This needs at least {min_length} entries.",
+    "too_long": "This needs at most {max_length} entries.",
+    "bool_type": "This must be true or false.",
+    "bool_parsing": "This must be true or false.",
+    "int_type": "This must be a whole number.",
+    "int_parsing": "This must be a whole number.",
+    "int_from_float": "This must be a whole number.",
+    "float_type": "This must be a number.",
+    "float_parsing": "This must be a number.",
+    "greater_than": "This must be greater than {gt}.",
+    "greater_than_equal": "This must be at least {ge}.",
+    "less_than": "This must be less than {lt}.",
+    "less_than_equal": "This must be at most {le}.",
+    "list_type": "This must be a list.",
+    "dict_type": "This must be a JSON object.",
+    "model_type": "This must be a JSON object.",
+    "model_attributes_type": "This must be a JSON object.",
+    "uuid_type": "This must be a UUID.",
+    "uuid_parsing": "This must be a UUID.",
+    "datetime_type": "This must be a date and time like 2026-01-31T12:00:00Z.",
+    "datetime_parsing": "This must be a date and time like 2026-01-31T12:00:00Z.",
+    "datetime_from_date_parsing": "This must be a date and time like 2026-01-31T12:00:00Z.",
+    "timezone_aware": "This must be a date and time with a time zone.",
 }
+_NO_OBJECT = frozenset({"missing", "dict_type", "model_type", "model_attributes_type"})
+NOT_JSON = "Send JSON with Content-Type: application/json."
 
 
-def complaints_without_input(error: RequestValidationError, declared: frozenset[str]) -> list[dict[str, str]]:
-    """Return `{"field": …, "message": …}` for each fault; what a client calls its fields is its input too."""
-    return [{"field": _field(found, declared), "message": _message(found)} for found in error.errors()]
+def complaints_without_input(
+    error: RequestValidationError, declared: frozenset[str], *, content_type: str = ""
+) -> list[dict[str, str]]:
+    """Return `{"field": …, "message": …}` for each fault; what a client calls its fields is its input too.
+
+    `content_type` is what the request says of its body.
+    """
+    faults = error.errors()
+    is_json = re.fullmatch(r"application/([^;]+\+)?json", content_type.partition(";")[0].strip().lower())
+    if not is_json and any(fault["loc"] == ("body",) and fault["type"] in _NO_OBJECT for fault in faults):
+        return [{"field": "", "message": NOT_JSON}]
+    return [{"field": _field(found, declared), "message": _message(found)} for found in faults]
 
 
 def declared_names(route: APIRoute | None) -> frozenset[str]:
@@ -68,15 +106,17 @@ def _field(found: Mapping[str, Any], declared: frozenset[str]) -> str:
 
 
 def _message(found: Mapping[str, Any]) -> str:
-    if found["type"] in _FIXED_MESSAGES:
-        return _FIXED_MESSAGES[found["type"]]
-    message = str(found["msg"]).removeprefix("Value error, ")
-    context = found.get("ctx", {})
+    kind, context = found["type"], found.get("ctx", {})
     if context.get("field_type") == _CONCEALED:
         # The library counts the letters of a concealed text as items.
-        least = found["type"] == "too_short"
-        bound = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
-        return f"This needs {bound} characters."
+        kind = f"string_{kind}"
+    if kind in _MESSAGES:
+        return _MESSAGES[kind].format_map(context)
+    if kind in {"enum", "literal_error"}:
+        # The values that we declare; JSON writes what the library calls True and False in small letters.
+        known = str(context.get("expected", "")).replace("True", "true").replace("False", "false")
+        return f"Use one of: {known}."
+    message = str(found["msg"]).removeprefix("Value error, ")
     if isinstance(context.get("error"), str) or "reason" in context:
         # A parser says after the first mark which letter of the input it stumbled over.
         return re.split("[,:]", message)[0]

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from contracts import asyncapi
 from contracts.__main__ import main
 from contracts.catalogue import EVENTS
 from contracts.documentation import page_path
@@ -20,6 +21,8 @@ def library(tmp_path):
         shutil.copytree(LIBRARY / folder, copy / folder)
     page_path(copy).parent.mkdir()
     shutil.copy(page_path(), page_path(copy))
+    asyncapi.path(copy).parent.mkdir(parents=True)
+    shutil.copy(asyncapi.path(), asyncapi.path(copy))
     return copy
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from chassis.requests import RequestBody
 from identity.passkey_policy import NAME_MAX_LENGTH
-from identity.schemas import RequestBody
 
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
 _TRANSPORTS = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")

@@ -4,17 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StrictBool,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
+from chassis.requests import RequestBody
 from identity.addresses import EMAIL_MAX_LENGTH, checked_email
 from identity.policy import PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, normalised_password
 
@@ -35,20 +27,6 @@ def _counted_as_hashed(typed: Any) -> Any:
 NewPassword = Annotated[
     SecretStr, BeforeValidator(_counted_as_hashed), Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)
 ]
-
-
-class RequestBody(BaseModel):
-    """Base of what comes in: unknown fields are ignored, values never shown in errors."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_whole_text(cls, value: Any) -> Any:
-        # JSON can spell half of a surrogate pair, which neither an encoding nor the database can hold.
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("This text contains half a character.")
-        return value
 
 
 class Registration(RequestBody):
@@ -171,7 +149,7 @@ class DeletionRequest(RequestBody):
     """The confirmation of a deletion."""
 
     # Nothing but the literal: a deletion can't be undone, so nobody's "yes" or 1 is taken for it.
-    confirm: StrictBool = False
+    confirm: bool = False
 
 
 class UserRead(BaseModel):

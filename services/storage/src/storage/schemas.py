@@ -4,8 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from chassis.requests import RequestBody
 from storage.policy import UploadStatus
 
 
@@ -22,12 +23,6 @@ class Listed(StrEnum):
     """What a list of photos can include beside those whose bytes have arrived."""
 
     PENDING = "pending"
-
-
-class RequestBody(BaseModel):
-    """Base of what comes in: unknown fields are ignored, values never shown in errors."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
 class UploadRequest(RequestBody):
