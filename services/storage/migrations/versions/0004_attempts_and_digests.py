@@ -20,7 +20,6 @@ def upgrade() -> None:
         sa.Column("address_proved", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         schema=SCHEMA,
     )
-    op.add_column("photos", sa.Column("sealed_folder", sa.String(length=200)), schema=SCHEMA)
     op.add_column("photos", sa.Column("lost_at", sa.DateTime(timezone=True)), schema=SCHEMA)
     op.create_index(
         "ix_photos_upload_digest",
@@ -35,5 +34,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_destructions_prefix", "destructions", schema=SCHEMA)
     op.drop_index("ix_photos_upload_digest", "photos", schema=SCHEMA)
-    for column in ("lost_at", "sealed_folder", "address_proved", "upload_digest"):
+    for column in ("lost_at", "address_proved", "upload_digest"):
         op.drop_column("photos", column, schema=SCHEMA)

@@ -33,7 +33,7 @@ class Photo(Base):
     """A photo, from the request for an upload link on; its bytes are sealed objects in the bucket.
 
     `sealed_version` is the upload attempt whose objects are valid: one of another attempt does not open.
-    `sealed_folder` is where that attempt put them; without one they lie in the photo's folder itself.
+    `s3_key` is the original's object: in that attempt's folder, or in the photo's own where it is older.
     `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under.
     `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
     `lost_at` is when the bytes were found missing or changed; nobody is given a link to them any more.
@@ -73,7 +73,6 @@ class Photo(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     sealed_version: Mapped[int | None]
-    sealed_folder: Mapped[str | None] = mapped_column(String(200))
     confirmed_at: Mapped[datetime | None]
     lost_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -82,7 +81,7 @@ class Photo(Base):
     @property
     def folder(self) -> str:
         """The prefix of everything that belongs to this photo in the bucket."""
-        return self.s3_key.rpartition("/")[0] + "/"
+        return "/".join(self.s3_key.split("/")[:2]) + "/"
 
     @property
     def media_type(self) -> str:

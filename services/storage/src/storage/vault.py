@@ -49,7 +49,7 @@ class PhotoLocation:
     @classmethod
     def of(cls, photo: Photo) -> "PhotoLocation":
         """Return where the bytes of a photo are that has received them."""
-        folder = photo.sealed_folder or photo.folder
+        folder = photo.s3_key.rpartition("/")[0] + "/"
         return cls(photo.user_id, photo.id, photo.sealed_version or 0, folder)
 
     def key(self, rendition: Rendition) -> str:

@@ -169,7 +169,7 @@ class Reception:
             photo.received_at, photo.received_bytes = now, len(body.content)
             photo.content_type = picture.content_type
             photo.width, photo.height = picture.width, picture.height
-            photo.sealed_version, photo.sealed_folder = place.version, place.folder
+            photo.sealed_version, photo.s3_key = place.version, place.key(Rendition.ORIGINAL)
             photo.upload_digest = body.digest
             photo.upload_lease_until = None
             photo.updated_at = now

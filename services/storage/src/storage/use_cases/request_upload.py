@@ -35,7 +35,8 @@ async def request_upload(
     photo = Photo(
         id=photo_id,
         user_id=user_id,
-        s3_key=f"{vault.folder_of_photo(user_id, photo_id)}{Rendition.ORIGINAL}",
+        # Where the first attempt will put it; a later one writes where it is then.
+        s3_key=vault.locate(user_id, photo_id, version=1).key(Rendition.ORIGINAL),
         declared_type=content_type,
         consent_id=answer.consent_id,
         consent_epoch=answer.epoch,
