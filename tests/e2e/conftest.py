@@ -2,8 +2,6 @@
 
 import email
 import email.policy
-import re
-from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import aiohttp
 import pytest
 
 from chassis.testing import eventually
-
-_TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
 
 
 class Mailbox:
@@ -36,15 +32,6 @@ class Mailbox:
             return mails[-1]
 
         return await eventually(arrived, seconds=seconds)
-
-    async def token_to(self, address: str, subject: str) -> str:
-        """Wait for a mail with a link and return the token of the link."""
-        mail = await self.next_to(address, subject)
-        body = mail.get_body(preferencelist=("plain",))
-        assert body is not None
-        found = _TOKEN.search(body.get_content())
-        assert found is not None
-        return found[1]
 
     def _files(self) -> list[EmailMessage]:
         assert self._maildir is not None
@@ -73,20 +60,3 @@ def _parsed(raw: bytes) -> EmailMessage:
 def mailbox(stage) -> Mailbox:
     """Return the mailbox of the cluster."""
     return Mailbox(stage.cluster.servers.maildir, f"http://127.0.0.1:{stage.values['MAIL_UI_PORT']}")
-
-
-@pytest.fixture
-def reset_password(mailbox, new_app) -> Callable[[str, str], Awaitable[None]]:
-    """Choose a new password by mail, as the owner of the mailbox."""
-
-    async def reset(address: str, password: str) -> None:
-        app = new_app()
-        asked = await app.call("POST", "/auth/request-password-reset", bearer="", json={"email": address})
-        assert asked.status == 200
-        token = await mailbox.token_to(address, "password")
-        answer = await app.call(
-            "POST", "/auth/reset-password", bearer="", json={"token": token, "new_password": password}
-        )
-        assert answer.status == 200, answer.body
-
-    return reset

@@ -38,8 +38,9 @@ async def token_to(stage, address: str, page: str) -> str:
 
     async def arrived() -> str:
         found = [re.search(rf"/{page}#token=(\S+)", text) for text in texts_to(stage, address)]
-        (token,) = [match[1] for match in found if match]
-        return token
+        tokens = [match[1] for match in found if match]
+        assert len(tokens) == 1
+        return tokens[0]
 
     return await eventually(arrived, seconds=30)
 
