@@ -19,7 +19,9 @@ THUMBNAIL_QUALITY: Final = 85
 REENCODED_QUALITY: Final = 95
 HEIC: Final = "image/heic"
 
-_HEIC_TYPES: Final = frozenset([HEIC, "image/heif"])
+# A burst or a sequence is accepted for the still picture that it names as its primary one.
+_HEIC_TYPES: Final = frozenset([HEIC, "image/heif", "image/heic-sequence", "image/heif-sequence"])
+_SIDEWAYS: Final = frozenset([5, 6, 7, 8])
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,7 +44,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An accepted picture: its type as it will be kept, its size in pixels, its bytes and its thumbnail."""
+    """An accepted picture: its type as it will be kept, its size as it is shown, its bytes, its thumbnail."""
 
     content_type: str
     size: tuple[int, int]
@@ -91,7 +93,9 @@ def examine(declared: str, body: bytes, limits: Limits) -> Examined:
     stripped = found.strip(body)
     # What is decoded is the copy that will be kept: exactly those bytes are proven to be a picture.
     image = Image.open(io.BytesIO(stripped.data), formats=[found.name])
-    return Examined(proven, image.size, stripped.data, _thumbnail(image, stripped.orientation))
+    width, height = image.size
+    shown = (height, width) if stripped.orientation in _SIDEWAYS else (width, height)
+    return Examined(proven, shown, stripped.data, _thumbnail(image, stripped.orientation))
 
 
 def sniff(body: bytes) -> str | None:

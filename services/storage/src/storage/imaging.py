@@ -54,7 +54,7 @@ class SandboxLimits:
 class Picture:
     """What an accepted upload became: `original` without metadata, a JPEG `thumbnail` of at most 512 pixels.
 
-    Width and height count the stored pixels; an orientation that the file carries is not applied to them.
+    Width and height are those of the picture as it is shown: an orientation that the file carries is applied.
     """
 
     content_type: str

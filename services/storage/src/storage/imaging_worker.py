@@ -9,6 +9,7 @@ A frame is a 4-byte length, a JSON head, and then the binary parts whose sizes t
 
 import json
 import os
+import re
 import signal
 import struct
 import sys
@@ -22,6 +23,8 @@ from storage.stripping import MalformedImage
 
 _LARGEST_HEAD: Final = 4_096
 _CHUNK: Final = 1 << 20
+# libheif has no exception of its own for memory: its message tells.
+_MEMORY_OF_LIBHEIF: Final = re.compile(r"[Aa]llocat|[Mm]emory")
 
 
 def main() -> None:
@@ -119,7 +122,7 @@ def _refusal(error: Exception) -> tuple[str, str]:
             return "unsupported", str(error)
         case Image.DecompressionBombError():
             return "too-large", "it has far too many pixels"
-        case MemoryError():
+        case _ if isinstance(error, MemoryError) or _MEMORY_OF_LIBHEIF.search(str(error)):
             return "too-large", "decoding it takes too much memory"
         case _:
             return "unsupported", f"it can't be decoded ({type(error).__name__})"

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -9,14 +10,23 @@ from pydantic import BaseModel, Field
 from chassis.requests import RequestBody
 from storage.policy import UploadStatus
 
+_OTHER_NAMES: Final = {"image/jpg": "image/jpeg", "image/heif": "image/heic"}
+
 
 class AcceptedType(StrEnum):
-    """The image types that can be uploaded."""
+    """The image types that can be uploaded; image/jpg and image/heif are read as two of them."""
 
     JPEG = "image/jpeg"
     PNG = "image/png"
     HEIC = "image/heic"
     WEBP = "image/webp"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        # Media types have no case (RFC 9110 §8.3.1), and phones write two of these four in another way.
+        name = str(value).partition(";")[0].strip().lower()
+        known = {kind.value: kind for kind in cls}
+        return known.get(_OTHER_NAMES.get(name, name))
 
 
 class Listed(StrEnum):
@@ -66,8 +76,8 @@ class PhotoRead(BaseModel):
     s3_key: str
     thumbnail_url: str | None = Field(description="A JPEG of at most 512 pixels; null until confirmed.")
     original_url: str | None = Field(description="The photo without metadata; null until confirmed.")
-    width: int | None = Field(description="As measured, in stored pixels.")
-    height: int | None = Field(description="As measured, in stored pixels.")
+    width: int | None = Field(description="In pixels, of the photo as it is shown.")
+    height: int | None = Field(description="In pixels, of the photo as it is shown.")
     file_size: int | None = Field(description="The number of bytes received, before metadata was removed.")
     content_type: str = Field(description="Of what is kept: a HEIC photo is kept as image/jpeg.")
     upload_status: UploadStatus

@@ -308,6 +308,23 @@ async def test_a_picture_of_too_many_pixels_is_refused(ada, pictures) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent", "kind"),
+    [
+        ("image/jpg", "image/jpeg", "jpeg"),
+        ("IMAGE/JPEG", "image/jpg", "jpeg"),
+        ("image/jpeg", "Image/JPEG; charset=binary", "jpeg"),
+        ("image/heif", "image/heic", "heic"),
+        ("image/heic", "image/HEIF", "heic"),
+    ],
+)
+async def test_other_names_of_the_accepted_types_are_read(
+    ada, pictures, asked: str, sent: str, kind: str
+) -> None:
+    answer = await ada.put(await ada.ticket(asked), getattr(pictures, kind)(), sent)
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("content_type", ["image/png", "text/plain", ""])
 async def test_another_content_type_than_declared_is_refused(ada, pictures, content_type: str) -> None:
     assert problem(await ada.put(await ada.ticket(), pictures.jpeg(), content_type)) == (

@@ -10,9 +10,10 @@ import sys
 import time
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from storage.imaging import (
     DecodingSandbox,
@@ -22,6 +23,8 @@ from storage.imaging import (
     SandboxUnavailable,
     UnsupportedImage,
 )
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
@@ -60,9 +63,40 @@ async def test_a_heic_picture_becomes_a_jpeg_without_metadata(sandbox: DecodingS
     assert not any(canary in picture.original + picture.thumbnail for canary in pictures.canaries)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+async def test_the_size_is_that_of_the_picture_as_it_is_shown(
+    sandbox: DecodingSandbox, pictures, kind: str, orientation: int
+) -> None:
+    picture = await sandbox.examine(getattr(pictures, kind)(orientation=orientation), f"image/{kind}")
+    with open_image(picture.original) as kept, open_image(picture.thumbnail) as thumbnail:
+        assert ImageOps.exif_transpose(kept).size == (picture.width, picture.height) == thumbnail.size
+
+
+@pytest.mark.parametrize("name", ["two-pictures", "burst"])
+async def test_a_heic_file_of_several_pictures_is_kept_as_its_primary_one(
+    sandbox: DecodingSandbox, name: str
+) -> None:
+    picture = await sandbox.examine((DATA / f"{name}.heic").read_bytes(), "image/heic")
+    assert (picture.content_type, picture.width, picture.height) == ("image/jpeg", 1_024, 768)
+    with open_image(picture.original) as kept, open_image(picture.thumbnail) as thumbnail:
+        assert (kept.size, thumbnail.size) == ((1_024, 768), (512, 384))
+        for pixel in (kept.getpixel((9, 9)), thumbnail.getpixel((500, 380))):
+            assert all(abs(got - sent) < 4 for got, sent in zip(pixel, (90, 120, 160), strict=True))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "P", "1", "LA"])
+async def test_a_large_thumbnail_is_made_of_every_colour_mode(sandbox: DecodingSandbox, mode: str) -> None:
+    target = io.BytesIO()
+    Image.new(mode, (2_200, 1_100)).save(target, "PNG")
+    picture = await sandbox.examine(target.getvalue(), "image/png")
+    with open_image(picture.thumbnail) as thumbnail:
+        assert thumbnail.size == (512, 256)
+
+
 async def test_a_thumbnail_is_small_and_stands_upright(sandbox: DecodingSandbox, pictures) -> None:
     picture = await sandbox.examine(pictures.jpeg(2000, 1000, orientation=6), "image/jpeg")
-    assert (picture.width, picture.height) == (2000, 1000)
+    assert (picture.width, picture.height) == (1000, 2000)
     with open_image(picture.thumbnail) as thumbnail:
         assert thumbnail.size == (256, 512)
 
@@ -259,6 +293,28 @@ assert b'"width": 320' in answer, answer[:200]
     run = subprocess.run(
         [sys.executable, "-I", "-c", script],
         input=pictures.heic(),
+        check=False,
+        timeout=60,
+        capture_output=True,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_memory_that_libheif_does_not_get_makes_a_picture_too_large() -> None:
+    script = """
+import sys
+from storage import examination
+from storage.confinement import Limits, system_call_filter
+from storage.imaging_worker import _in_child
+limits = Limits(48 << 20, 5, 40_000_000, 32 << 20)
+examination.prepare(limits)
+examination.bytes_needed = lambda *_: 0
+answer = _in_child("image/heic", sys.stdin.buffer.read(), limits, system_call_filter())
+assert b'"refused": "too-large"' in answer, answer[:200]
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", script],
+        input=(DATA / "ten-bits-444.heic").read_bytes(),
         check=False,
         timeout=60,
         capture_output=True,

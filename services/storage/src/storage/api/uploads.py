@@ -124,7 +124,7 @@ async def put_content(
     photo = await service.reception.receive(
         photo_id,
         token=capability,
-        content_type=content_type.partition(";")[0].strip().lower(),
+        content_type=_media_type(content_type),
         read_body=lambda memory: _read_body(request, limit, memory, digest_key=digest_key),
     )
     return schemas.UploadReceipt(
@@ -134,6 +134,14 @@ async def put_content(
         width=photo.width or 0,
         height=photo.height or 0,
     )
+
+
+def _media_type(header: str) -> str:
+    try:
+        return schemas.AcceptedType(header).value
+    except ValueError:
+        # Any other type is refused as not the declared one.
+        return header
 
 
 def _refuse_announced_excess(request: Request, limit: int) -> None:
