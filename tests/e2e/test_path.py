@@ -166,7 +166,7 @@ async def test_photo_is_uploaded_listed_read_and_deleted(person, jpeg) -> None:
     assert photo.document.keys() >= PHOTO
     shown = photo.document
     assert (shown["upload_status"], shown["content_type"]) == ("uploaded", "image/jpeg")
-    assert (shown["width"], shown["height"], shown["file_size"]) == (960, 720, len(jpeg))
+    assert (shown["width"], shown["height"], shown["file_size"]) == (720, 960, len(jpeg))
 
     listed = await app.photos(page="1", page_size="5")
     assert (listed.document["total"], listed.document["page"], listed.document["page_size"]) == (1, 1, 5)

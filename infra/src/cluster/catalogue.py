@@ -19,6 +19,7 @@ SHARED = {
     "PUBLIC_URL": ("PUBLIC_URL", SERVICES),
     "SERVICE_PUBLIC_KEYS": ("SERVICE_PUBLIC_KEYS", SERVICES),
     "PROVED_ADDRESS_FOR_BIOMETRICS": ("IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS", ("consent", "storage")),
+    "UPLOAD_LIMIT_BYTES": ("STORAGE_UPLOAD_LIMIT_BYTES", ("storage", "gateway")),
     "CORS_ORIGINS": ("CORS_ORIGINS", ("gateway",)),
 }
 # Where a process listens follows from the mode: a container has its own addresses and ports.

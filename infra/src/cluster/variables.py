@@ -68,6 +68,11 @@ def _general() -> Group:
                 optional=True,
             ),
             Variable(
+                "STORAGE_UPLOAD_LIMIT_BYTES",
+                "Largest accepted photo, for storage and the gateway alike. Default: 25000000.",
+                optional=True,
+            ),
+            Variable(
                 "CORS_ORIGINS",
                 "Web pages that may call the API, by comma, as https://app.example.org; empty: none.",
                 optional=True,

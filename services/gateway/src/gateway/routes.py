@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chassis.problems import NotFound
@@ -13,8 +13,8 @@ MEGABYTE = 1_000_000
 BODY_LIMIT = MEGABYTE
 HELD_BODY_LIMIT = 64_000
 """The body of a request that waits for its service is kept in memory."""
-PHOTO_LIMIT = 8_500_000
-"""A photo may have 8 MiB; the margin lets storage, which knows the exact limit, say so itself."""
+PHOTO_MARGIN = MEGABYTE // 2
+"""How much more than a photo's limit passes, so that storage, which knows the exact limit, says so itself."""
 
 ANSWER_SECONDS = 5.0
 TRANSFER_SECONDS = 60.0
@@ -95,7 +95,7 @@ def _bearer(
     return Route(method, path, upstream, Access.BEARER, RateClass.USER, ends=ends, repeats=repeats)
 
 
-def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
+def _link(method: str, path: str) -> Route:
     """Return a signed link: the link itself is the permission, storage checks it."""
     return Route(
         method,
@@ -103,8 +103,7 @@ def _link(method: str, path: str, *, body_limit: int = BODY_LIMIT) -> Route:
         Upstream.STORAGE,
         Access.LINK,
         RateClass.LINK,
-        body_limit,
-        TRANSFER_SECONDS,
+        deadline=TRANSFER_SECONDS,
         transfers=True,
     )
 
@@ -165,7 +164,7 @@ ROUTES: tuple[Route, ...] = (
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/retention-schedule"),
     Route("POST", "/api/v1/photos/upload", _STORAGE, Access.BEARER, RateClass.UPLOAD),
-    _link("PUT", "/api/v1/photos/{photo_id}/content", body_limit=PHOTO_LIMIT),
+    _link("PUT", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/thumbnail"),
     _bearer(_STORAGE, "POST", "/api/v1/photos/{photo_id}/confirm"),
@@ -173,6 +172,14 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}"),
     _bearer(_STORAGE, "DELETE", "/api/v1/photos/{photo_id}"),
 )
+
+
+def with_photos_of(size: int, routes: Iterable[Route] = ROUTES) -> tuple[Route, ...]:
+    """Return the routes with room for photos of so many bytes where photos are sent."""
+    return tuple(
+        replace(route, body_limit=size + PHOTO_MARGIN) if route.transfers and route.method == "PUT" else route
+        for route in routes
+    )
 
 
 class RoutingTable:

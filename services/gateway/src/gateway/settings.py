@@ -79,6 +79,9 @@ class GatewaySettings(ServiceSettings):
     identity_url: str = Field(description="Where identity answers.")
     consent_url: str = Field(description="Where consent answers.")
     storage_url: str = Field(description="Where storage answers.")
+    upload_limit_bytes: int = Field(
+        default=25_000_000, ge=1, description="Largest photo that storage accepts."
+    )
     redis_url: ServerUrl = Field(description="Where requests are counted.")
     broker_url: ServerUrl = Field(description="RabbitMQ, with the gateway's own user.")
     access_token_longest_minutes: int = Field(

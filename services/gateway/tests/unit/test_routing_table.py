@@ -2,7 +2,18 @@ import pytest
 
 from chassis.problems import NotFound
 from gateway.problems import MethodNotAllowed
-from gateway.routes import ROUTES, Access, Ends, RateClass, Route, RoutingTable, Upstream
+from gateway.routes import (
+    BODY_LIMIT,
+    PHOTO_MARGIN,
+    ROUTES,
+    Access,
+    Ends,
+    RateClass,
+    Route,
+    RoutingTable,
+    Upstream,
+    with_photos_of,
+)
 
 TABLE = RoutingTable(ROUTES)
 PHOTO = "019ab0c4-1000-7001-8001-0000316edc57"
@@ -104,5 +115,8 @@ def test_open_routes_are_counted_per_address_and_others_per_person() -> None:
 
 
 def test_only_photo_bytes_may_be_large() -> None:
-    large = {(each.method, each.path) for each in ROUTES if each.body_limit > 1_000_000}
-    assert large == {("PUT", "/api/v1/photos/{photo_id}/content")}
+    routes = with_photos_of(25_000_000)
+    large = {
+        (route.method, route.path): route.body_limit for route in routes if route.body_limit > BODY_LIMIT
+    }
+    assert large == {("PUT", "/api/v1/photos/{photo_id}/content"): 25_000_000 + PHOTO_MARGIN}

@@ -73,6 +73,13 @@ async def test_the_size_is_that_of_the_picture_as_it_is_shown(
         assert ImageOps.exif_transpose(kept).size == (picture.width, picture.height) == thumbnail.size
 
 
+async def test_a_photo_of_48_megapixels_is_accepted(sandbox: DecodingSandbox, pictures) -> None:
+    target = io.BytesIO()
+    pictures.gradient(8_064, 6_048).save(target, "JPEG", quality=95, subsampling=0)
+    picture = await sandbox.examine(target.getvalue(), "image/jpeg")
+    assert (picture.width, picture.height) == (8_064, 6_048)
+
+
 @pytest.mark.parametrize("name", ["two-pictures", "burst"])
 async def test_a_heic_file_of_several_pictures_is_kept_as_its_primary_one(
     sandbox: DecodingSandbox, name: str

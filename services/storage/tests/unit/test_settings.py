@@ -78,11 +78,11 @@ def test_production_needs_an_encrypted_public_address() -> None:
     [
         {"sandbox_processes": 3},
         {"memory_bytes": 1 << 30},
-        {"api_memory_bytes": 2 << 30},
+        {"api_memory_bytes": 3 << 30},
         {"sandbox_memory_bytes": 2 << 30},
         {"sandbox_memory_bytes": 256 << 20},
         {"pixel_limit": 200_000_000},
-        {"upload_limit_bytes": 400 << 20},
+        {"upload_limit_bytes": 400_000_000},
     ],
 )
 def test_limits_of_memory_that_do_not_add_up_are_refused(numbers: dict[str, int]) -> None:
