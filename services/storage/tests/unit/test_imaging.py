@@ -313,7 +313,7 @@ import sys
 from storage import examination
 from storage.confinement import Limits, system_call_filter
 from storage.imaging_worker import _in_child
-limits = Limits(48 << 20, 5, 40_000_000, 32 << 20)
+limits = Limits(96 << 20, 5, 40_000_000, 32 << 20)
 examination.prepare(limits)
 examination.bytes_needed = lambda *_: 0
 answer = _in_child("image/heic", sys.stdin.buffer.read(), limits, system_call_filter())
