@@ -62,21 +62,27 @@ def _general() -> Group:
                 "Address the gateway listens on; everything else listens on 127.0.0.1.",
                 "0.0.0.0",  # noqa: S104 - phones on the same network are the point of a gateway
             ),
-            Variable(
-                "IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS",
-                "true: no consent to and no upload of pictures before the e-mail address is proved.",
-                optional=True,
-            ),
-            Variable(
-                "STORAGE_UPLOAD_LIMIT_BYTES",
-                "Largest accepted photo, for storage and the gateway alike. Default: 25000000.",
-                optional=True,
-            ),
-            Variable(
-                "CORS_ORIGINS",
-                "Web pages that may call the API, by comma, as https://app.example.org; empty: none.",
-                optional=True,
-            ),
+            *_of_several_services(),
+        ),
+    )
+
+
+def _of_several_services() -> tuple[Variable, ...]:
+    return (
+        Variable(
+            "IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS",
+            "true: no consent to and no upload of pictures before the e-mail address is proved.",
+            optional=True,
+        ),
+        Variable(
+            "STORAGE_UPLOAD_LIMIT_BYTES",
+            "Largest accepted photo, for storage and the gateway alike. Default: 25000000.",
+            optional=True,
+        ),
+        Variable(
+            "CORS_ORIGINS",
+            "Web pages that may call the API, by comma, as https://app.example.org; empty: none.",
+            optional=True,
         ),
     )
 
