@@ -81,6 +81,10 @@ class ConsentNeighbour:
             granted_at=self._clock.now(),
         )
 
+    def lapse(self, user_id: UUID) -> None:
+        """Let the consent run out without anybody having noted it yet: no epoch moves."""
+        self._answers[str(user_id)] |= {"granted": False, "consent_id": None}
+
     def withdraw(self, user_id: UUID) -> ConsentWithdrawn:
         """Let the person withdraw; the event is returned, not sent."""
         before = self._answers[str(user_id)]

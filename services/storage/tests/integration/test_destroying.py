@@ -153,6 +153,22 @@ async def test_a_lost_withdrawal_is_found_by_comparing(ada, consent, service, pi
     assert await left(service, ada) == 0
 
 
+async def test_a_lapsed_consent_closes_the_gate_before_its_epoch_moves(
+    ada, consent, service, pictures, destroyed
+) -> None:
+    photo = await ada.upload(pictures.jpeg())
+    consent.lapse(ada.id)
+    now = service.clock.now() + timedelta(minutes=5)
+    assert await reconcile_consents(service.database, service.consents, now=now, unchecked_since=now) == 1
+    async with service.unit_of_work() as uow:
+        gate = await Gates(uow.session).find(ada.id)
+    assert gate is not None
+    assert not gate.granted
+    await destroyed()
+    assert await left(service, ada) == 0
+    assert (await ada.read(photo["original_url"])).status_code == 410
+
+
 async def test_uploads_that_nobody_finished_are_swept(
     ada, service, pictures, clock, announced, destroyed
 ) -> None:

@@ -35,19 +35,23 @@ async def follow_withdrawal(uow: UnitOfWork, *, user_id: UUID, epoch: int, now: 
 
 
 async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentAnswer, now: datetime) -> None:
-    """Take over what consent said when asked, as if the events had arrived; raises `PersonErased`."""
+    """Take over what consent said when asked, as if the events had arrived; raises `PersonErased`.
+
+    A consent that has lapsed is over from that moment, even before its epoch moves.
+    """
     await uow.about(user_id)
     gates = Gates(uow.session)
     known = await gates.find(user_id)
     if answer.epoch == 0 and known is None:
         return
-    if known is not None and known.epoch >= answer.epoch and known.withdrawn_epoch >= answer.withdrawn_epoch:
+    ended = answer.withdrawn_epoch if answer.granted else answer.epoch
+    if known is not None and known.epoch >= answer.epoch and known.withdrawn_epoch >= ended:
         return
     gate = await gates.hold(user_id, now=now)
-    if answer.epoch > gate.epoch:
+    if answer.epoch > gate.epoch or (answer.epoch == gate.epoch and not answer.granted):
         _move(gate, epoch=answer.epoch, consent_id=answer.consent_id if answer.granted else None)
     gate.checked_at = now
-    await _release_up_to(uow, gate, epoch=answer.withdrawn_epoch, now=now)
+    await _release_up_to(uow, gate, epoch=ended, now=now)
 
 
 def _move(gate: ConsentGate, *, epoch: int, consent_id: UUID | None) -> None:
