@@ -60,8 +60,14 @@ class Links:
         return f"{self._base}/{photo_id}/content?{query}"
 
     def read_url(self, photo_id: UUID, rendition: Rendition, *, session_id: UUID, now: datetime) -> str:
-        """Return the address that reads one rendition until the link expires or the session ends."""
-        expires = int((now + self._read_for).timestamp())
+        """Return the address that reads one rendition until the link expires or the session ends.
+
+        It stays the same for half its life, so that what was read over it can be kept by its address. Those
+        of different photos change at different moments, so that a list is never read anew all at once.
+        """
+        life = int(self._read_for.total_seconds())
+        half = max(life // 2, 1)
+        expires = int(now.timestamp()) - (int(now.timestamp()) + photo_id.int) % half + life
         signature = self._sign(photo_id, rendition, session_id, expires)
         query = urlencode({"session": session_id, "expires": expires, "signature": signature})
         return f"{self._base}/{photo_id}/{PATHS[rendition]}?{query}"

@@ -22,7 +22,8 @@ async def test_both_links_read_without_a_bearer_token(client, photo, pictures) -
     assert pictures.size(original.content) == pictures.size(thumbnail.content) == (200, 150)
     for answer in (original, thumbnail):
         assert answer.headers["content-type"] == "image/jpeg"
-        assert answer.headers["cache-control"] == "no-store"
+        seconds = int(answer.headers["cache-control"].removeprefix("private, max-age="))
+        assert 150 <= seconds <= 300
         assert answer.headers["accept-ranges"] == "bytes"
         assert answer.headers["content-length"] == str(len(answer.content))
 
@@ -45,6 +46,40 @@ async def test_a_range_outside_the_photo_can_not_be_satisfied(ada, photo) -> Non
     answer = await ada.read(photo["original_url"], Range="bytes=99999999-")
     assert problem(answer) == (416, "range-not-satisfiable")
     assert answer.headers["content-range"].startswith("bytes */")
+
+
+async def test_who_has_this_version_is_not_sent_it_again(ada, photo, consent) -> None:
+    tag = (await ada.read(photo["original_url"])).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        answer = await ada.read(photo["original_url"], **{"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == tag
+        assert answer.headers["cache-control"].startswith("private, max-age=")
+    other = await ada.read(photo["thumbnail_url"], **{"If-None-Match": tag})
+    assert other.status_code == 200
+    consent.withdraw(ada.id)
+    refused = await ada.read(photo["original_url"], **{"If-None-Match": tag})
+    assert problem(refused) == (403, "consent-required")
+
+
+async def test_a_range_of_another_version_is_answered_with_the_whole(ada, photo) -> None:
+    whole = await ada.read(photo["original_url"])
+    tag = whole.headers["etag"]
+    same = await ada.read(photo["original_url"], **{"Range": "Bytes=0-9", "If-Range": tag})
+    assert (same.status_code, same.content) == (206, whole.content[:10])
+    for other in ('"another"', f"W/{tag}", "Sun, 22 Nov 2026 12:00:00 GMT"):
+        answer = await ada.read(photo["original_url"], **{"Range": "bytes=0-9", "If-Range": other})
+        assert (answer.status_code, answer.content) == (200, whole.content)
+
+
+async def test_links_stay_the_same_until_half_their_life(ada, photo, clock) -> None:
+    seen = []
+    for _ in range(31):
+        seen.append((await ada.call("GET")).json()["items"][0]["original_url"])
+        clock.advance(timedelta(seconds=10))
+    assert len(set(seen)) == 3
+    assert max(seen.count(url) for url in seen) == 15
+    assert (await ada.read(seen[-1])).status_code == 200
 
 
 async def test_equal_photos_have_different_tags(ada, photo, pictures) -> None:

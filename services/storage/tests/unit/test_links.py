@@ -24,7 +24,8 @@ def test_a_link_is_accepted_until_it_expires() -> None:
     url = LINKS.read_url(photo_id, Rendition.ORIGINAL, session_id=SESSION, now=NOW)
     assert url.startswith(f"https://iris.example/api/v1/photos/{photo_id}/content?")
     expires, signature = parts_of(url)
-    late = NOW + timedelta(minutes=5)
+    late = datetime.fromtimestamp(expires, UTC)
+    assert timedelta(seconds=150) < late - NOW <= timedelta(minutes=5)
 
     def check(now: datetime) -> None:
         LINKS.check(

@@ -27,6 +27,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         ("bytes=-10", ByteRange(90, 99)),
         ("bytes=-1000", ByteRange(0, 99)),
         (" bytes=1-2 ", ByteRange(1, 2)),
+        ("Bytes=1-2", ByteRange(1, 2)),
         (None, None),
         ("", None),
         ("bytes=-", None),

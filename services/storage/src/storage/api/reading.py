@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from chassis.openapi import problems
 from chassis.pace import Pace, TooSlow
 from storage.api.dependencies import CurrentService
+from storage.conditions import is_known, range_applies
 from storage.policy import (
     ConsentRequired,
     LinkGone,
@@ -23,7 +24,7 @@ from storage.policy import (
     TooBusy,
     parse_range,
 )
-from storage.use_cases.serve_photo import OpenedPhoto
+from storage.use_cases.serve_photo import OpenedPhoto, tag_of
 from storage.wiring import Service
 
 PIECE_BYTES = 64 * 1024
@@ -35,6 +36,7 @@ _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole picture", "content": {"image/*": _BYTES}},
     206: {"description": "The range that was asked for", "content": {"image/*": _BYTES}},
+    304: {"description": "The client has this version already"},
     **problems(
         LinkRefused,
         ConsentRequired,
@@ -49,12 +51,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class SignedLink:
-    """What proves a reading link, and the range that its holder wants."""
+    """What proves a reading link, and what its holder wants of the picture and has of it already."""
 
     session_id: UUID
     expires: int
     signature: str
     wanted: str | None
+    only_of: str | None
+    known: str | None
 
 
 async def _signed_link(
@@ -62,8 +66,10 @@ async def _signed_link(
     expires: Annotated[int, Query(ge=0, le=9_999_999_999)],
     signature: Annotated[str, Query(max_length=128)],
     wanted: Annotated[str | None, Header(alias="Range", max_length=256)] = None,
+    only_of: Annotated[str | None, Header(alias="If-Range", max_length=256)] = None,
+    known: Annotated[str | None, Header(alias="If-None-Match", max_length=1024)] = None,
 ) -> SignedLink:
-    return SignedLink(session, expires, signature, wanted)
+    return SignedLink(session, expires, signature, wanted, only_of, known)
 
 
 Link = Annotated[SignedLink, Depends(_signed_link)]
@@ -94,20 +100,28 @@ async def get_thumbnail(photo_id: UUID, service: CurrentService, link: Link) -> 
 
 
 async def _read(service: Service, photo_id: UUID, link: SignedLink, rendition: Rendition) -> Response:
+    now = service.clock.now()
     service.links.check(
         photo_id,
         rendition,
         session_id=link.session_id,
         expires=link.expires,
         signature=link.signature,
-        now=service.clock.now(),
+        now=now,
     )
     photo = await service.reader.find(photo_id)
+    seconds = link.expires - int(now.timestamp())
+    # Only the device that holds the link may keep the picture, and not longer than the link is good.
+    headers = {"ETag": tag_of(photo, rendition), "Cache-Control": f"private, max-age={seconds}"}
+    if is_known(link.known, headers["ETag"]):
+        await service.reader.permit(photo)
+        return Response(status_code=304, headers=headers)
     async with AsyncExitStack() as resources:
         memory = await resources.enter_async_context(service.reads.of(photo.user_id))
         # The object is in memory twice for a moment, sealed and open.
         opened = await service.reader.open(photo, rendition, admit=lambda size: memory.grow(2 * size))
-        answer = _answer(opened, link.wanted)
+        wanted = link.wanted if range_applies(link.only_of, opened.tag) else None
+        answer = _answer(opened, wanted, headers)
         # From here on the bytes are held until the last of them has left.
         answer.holds = resources.pop_all()
         return answer
@@ -139,11 +153,10 @@ class PictureResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _answer(opened: OpenedPhoto, wanted: str | None) -> PictureResponse:
+def _answer(opened: OpenedPhoto, wanted: str | None, headers: dict[str, str]) -> PictureResponse:
     length = len(opened.content)
     part = parse_range(wanted, length)
-    # The tag names the photo and never its content: equal pictures must not be recognisable by it.
-    headers = {"Accept-Ranges": "bytes", "ETag": opened.tag, "Cache-Control": "no-store"}
+    headers = {"Accept-Ranges": "bytes", **headers}
     if part is None:
         return PictureResponse(opened.content, media_type=opened.content_type, headers=headers)
     headers["Content-Range"] = f"bytes {part.first}-{part.last}/{length}"

@@ -48,6 +48,17 @@ class PhotoReader:
             raise LinkGone
         return photo
 
+    async def permit(self, photo: Photo) -> None:
+        """Ask if the photo may be shown now; raises `LinkGone`, `ConsentRequired` and transient faults."""
+        try:
+            answer = await ask_consent(
+                self.database, self.consents, user_id=photo.user_id, now=self.clock.now()
+            )
+        except PersonErased:
+            raise LinkGone from None
+        if not answer.covers(photo.consent_epoch):
+            raise ConsentRequired
+
     async def open(self, photo: Photo, rendition: Rendition, *, admit: Admit) -> OpenedPhoto:
         """Return the bytes; the caller has checked the link, `admit` finds room for them.
 
@@ -55,12 +66,8 @@ class PhotoReader:
         transient faults when consent or the store can't be asked.
         """
         place = PhotoLocation.of(photo)
+        await self.permit(photo)
         try:
-            answer = await ask_consent(
-                self.database, self.consents, user_id=photo.user_id, now=self.clock.now()
-            )
-            if not answer.covers(photo.consent_epoch):
-                raise ConsentRequired
             content = await self.vault.get(place, rendition, admit=admit)
         except PersonErased:
             raise LinkGone from None
@@ -68,7 +75,7 @@ class PhotoReader:
             await self._explain(photo, error)
             raise
         await self._look_again(photo)
-        return OpenedPhoto(content, _type_of(photo, rendition), f'"{photo.id}-{rendition}-{place.version}"')
+        return OpenedPhoto(content, _type_of(photo, rendition), tag_of(photo, rendition))
 
     async def _look_again(self, photo: Photo) -> None:
         """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
@@ -89,6 +96,14 @@ class PhotoReader:
         async with self.database.unit_of_work() as uow:
             await Photos(uow.session).mark_lost(photo.id, now=self.clock.now())
         raise PhotoLost from error
+
+
+def tag_of(photo: Photo, rendition: Rendition) -> str:
+    """Return the entity tag of what is kept of a photo (RFC 9110 §8.8.3).
+
+    It names the photo and never its content: equal pictures must not be recognisable by it.
+    """
+    return f'"{photo.id}-{rendition}-{photo.sealed_version}"'
 
 
 def _type_of(photo: Photo, rendition: Rendition) -> str:
