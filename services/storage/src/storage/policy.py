@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.problems import Problem, ServiceUnavailable
 
-_SINGLE_RANGE = re.compile(r"^bytes=(\d{0,15})-(\d{0,15})$")
+_SINGLE_RANGE = re.compile(r"^(?i:bytes)=(\d{0,15})-(\d{0,15})$")
 
 
 class ConsentRequired(Problem):
@@ -97,6 +97,15 @@ class UploadInterrupted(Problem):
     slug = "upload-interrupted"
     title = "The upload did not arrive whole"
     detail = "The upload was cut off or was too slow. Send it again over the same link while that is valid."
+
+
+class PartialUpload(Problem):
+    """A part of a picture can't be put over a link (RFC 9110 §14.5)."""
+
+    status = 400
+    slug = "partial-upload"
+    title = "Only a whole photo can be uploaded"
+    detail = "Send the whole photo at once, without a Content-Range."
 
 
 class PhotoTooLarge(Problem):
@@ -206,9 +215,9 @@ def parse_range(header: str | None, length: int) -> ByteRange | None:
     Several ranges at once are answered with the whole, which the RFC allows. Raises `RangeNotSatisfiable`.
     """
     asked = _SINGLE_RANGE.match(header.strip()) if header else None
-    if asked is None or asked.group() == "bytes=-":
+    first, last = asked.groups() if asked else ("", "")
+    if not first and not last:
         return None
-    first, last = asked.groups()
     if not first:
         start, end = max(length - int(last), 0), length - 1
         satisfiable = int(last) > 0 and length > 0

@@ -69,7 +69,7 @@ class Confirmation(RequestBody):
 
 
 class PhotoRead(BaseModel):
-    """A photo, as its owner sees it; the two links expire after minutes and are new in every answer."""
+    """A photo, as its owner sees it; its links live for minutes and stay the same until half their life."""
 
     id: UUID
     user_id: UUID

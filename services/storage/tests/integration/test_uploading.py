@@ -467,3 +467,11 @@ async def test_the_row_remembers_what_the_photo_rests_on(ada, consent, service, 
     assert row.consent_epoch == 1
     assert str(row.consent_id) == consent._answers[str(ada.id)]["consent_id"]
     assert (await service.vault.get(PhotoLocation.of(row), Rendition.THUMBNAIL)).startswith(b"\xff\xd8")
+
+
+async def test_a_part_of_a_photo_is_refused(ada, client, pictures) -> None:
+    ticket, data = await ada.ticket(), pictures.jpeg()
+    headers = {"Content-Type": "image/jpeg", "Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"}
+    answer = await client.put(ticket["upload_url"], content=data, headers=headers)
+    assert problem(answer) == (400, "partial-upload")
+    assert (await ada.put(ticket, data)).status_code == 200

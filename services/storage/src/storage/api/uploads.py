@@ -21,6 +21,7 @@ from storage.links import UploadToken
 from storage.policy import (
     ConsentRequired,
     LinkRefused,
+    PartialUpload,
     PhotoTooLarge,
     ProveAddressFirst,
     TooBusy,
@@ -93,6 +94,7 @@ async def post_upload(
     openapi_extra=_PHOTO_BODY,
     responses=problems(
         UploadInterrupted,
+        PartialUpload,
         LinkRefused,
         ConsentRequired,
         ProveAddressFirst,
@@ -119,6 +121,8 @@ async def put_content(
     limit = service.settings.upload_limit_bytes
     capability = UploadToken(token, session)
     service.links.check_upload(photo_id, capability)
+    if "content-range" in request.headers:
+        raise PartialUpload
     _refuse_announced_excess(request, limit)
     digest_key = service.database.subkey("upload-digest")
     photo = await service.reception.receive(
