@@ -94,6 +94,8 @@ class Neighbour:
     handlers: dict[tuple[str, str], Handler] = field(default_factory=dict)
     asked: list[web.Request] = field(default_factory=list)
     unwell: set[str] = field(default_factory=set)
+    expects: Handler | None = None
+    """What is answered in place of 100 Continue."""
     _runner: web.AppRunner | None = None
 
     def on(self, method: str, path: str, handler: Handler) -> None:
@@ -116,7 +118,7 @@ class Neighbour:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=0)
-        app.router.add_route("*", "/{anything:.*}", self.handle)
+        app.router.add_route("*", "/{anything:.*}", self.handle, expect_handler=self.expects)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)

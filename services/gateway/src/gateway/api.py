@@ -24,10 +24,15 @@ def health_routes(service: Service, version: str) -> APIRouter:
         """Answer while the process runs."""
         return {"status": "alive"}
 
-    @router.get("/health/readiness", summary="How every part and every service is")
+    @router.get("/health/readiness", summary="Whether the gateway can do its part, and how everything is")
     async def readiness() -> dict[str, Any]:
         """Tell of each part how it is; 503 when the gateway can't do its own work."""
         return await service.vitals.readiness()
+
+    @router.get("/health/dependencies", summary="Whether everything that the platform needs answers")
+    async def dependencies() -> dict[str, Any]:
+        """Tell of each part how it is; 503 when one fails that the platform can't do without."""
+        return await service.vitals.dependencies()
 
     @router.get("/health/{part}", summary="Whether one part answers: db, redis, broker or storage")
     async def part_health(part: str) -> dict[str, str]:
@@ -51,5 +56,5 @@ def document_routes(service: Service) -> APIRouter:
         return documents[request.scope["path"]].answer(request)
 
     for path in documents:
-        router.add_api_route(path, document, methods=["GET", "HEAD"])
+        router.add_api_route(path, document, methods=["GET"])
     return router

@@ -1,14 +1,14 @@
 """The body of a request on its way through: counted, never collected."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.types import Receive, Scope
 
 from chassis.pace import Pace, TooSlow
 from chassis.problems import Problem
 from gateway.headers import header
-from gateway.problems import BadRequest, ContentTooLarge, RequestTimeout
+from gateway.problems import BadRequest, ContentTooLarge, RequestTimeout, UnsupportedEncoding
 
 
 class ClientGone(Exception):
@@ -18,16 +18,30 @@ class ClientGone(Exception):
 class RequestBody:
     """Hands on the chunks of one request's body and knows how it ended."""
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit: int) -> None:
-        """Refuse at once (`ContentTooLarge`) what declares more than `limit` bytes."""
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        *,
+        limit: int,
+        too_large: Callable[[int], Problem] = ContentTooLarge,
+    ) -> None:
+        """Refuse at once, with `too_large`, what declares more than `limit` bytes.
+
+        Raises `BadRequest` for a part of a body, and `UnsupportedEncoding` for a compressed one.
+        """
         self._receive = receive
         self._limit = limit
+        self._too_large = too_large
+        _check_representation(scope)
         self.declared = _declared_length(scope)
         self.expected = self.declared != 0
+        self.expects = self.expected and header(scope["headers"], b"expect") is not None
+        """Whether the client waits to be asked for the body, so that a refusal costs it nothing."""
         self.failure: Problem | ClientGone | None = None
         self._complete = asyncio.Event()
         if self.declared is not None and self.declared > limit:
-            raise ContentTooLarge(limit)
+            raise too_large(limit)
         if not self.expected:
             self._complete.set()
 
@@ -53,7 +67,7 @@ class RequestBody:
             received += len(chunk)
             pace.count(moved=len(chunk))
             if received > self._limit:
-                self.failure = ContentTooLarge(self._limit)
+                self.failure = self._too_large(self._limit)
                 raise self.failure
             if not message.get("more_body", False):
                 self._complete.set()
@@ -66,6 +80,15 @@ class RequestBody:
         while (await self._receive())["type"] != "http.disconnect":
             # The end of an empty body arrives as a message of its own.
             continue
+
+
+def _check_representation(scope: Scope) -> None:
+    headers = scope["headers"]
+    if header(headers, b"content-range") is not None:
+        # Who stores a part as the whole loses the rest (RFC 9110 §14.5).
+        raise BadRequest("The body is a part of something. Send all of it, without Content-Range.")
+    if (header(headers, b"content-encoding") or "identity").strip().lower() != "identity":
+        raise UnsupportedEncoding
 
 
 def _declared_length(scope: Scope) -> int | None:

@@ -71,10 +71,21 @@ class Vitals:
         return {"status": "healthy", "service": PARTS[name]}
 
     async def readiness(self) -> dict[str, Any]:
+        """Return the state of everything; raises NotHealthy when the gateway can't do its own part.
+
+        A service that is away takes its own routes with it. The gateway says so to who asks for them, and
+        must not be taken out of service for it: the routes of the others would go, too.
+        """
+        return await self._told(ready_without=lambda name: name != "revocations")
+
+    async def dependencies(self) -> dict[str, Any]:
         """Return the state of everything; raises NotHealthy when something indispensable fails."""
+        return await self._told(ready_without=lambda name: name in _DISPENSABLE)
+
+    async def _told(self, *, ready_without: Callable[[str], bool]) -> dict[str, Any]:
         report = await self._report()
         body = {**report.parts, "services": dict(report.services)}
-        missing = [name for name in report.failing if name not in _DISPENSABLE]
+        missing = [name for name in report.failing if not ready_without(name)]
         if missing:
             raise NotHealthy(f"Not answering: {', '.join(missing)}.", extra=body)
         return {"status": "ready", **body}

@@ -63,5 +63,9 @@ class _Fork:
         self._proxy = proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_own = scope["type"] != "http" or _OWN_PATHS.fullmatch(scope["path"])
-        await (self._own if is_own else self._proxy)(scope, receive, send)
+        if scope["type"] == "http" and not _OWN_PATHS.fullmatch(scope["path"]):
+            await self._proxy(scope, receive, send)
+            return
+        # The server drops the body of an answer to HEAD.
+        asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        await self._own(asked, receive, send)

@@ -64,6 +64,27 @@ class ContentTooLarge(Problem):
         super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})
 
 
+class PhotoTooLarge(Problem):
+    """The photo has more bytes than are accepted; storage says the same."""
+
+    status = 413
+    slug = "photo-too-large"
+    title = "The photo is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A photo may have at most {limit} bytes.", extra={"limit": limit})
+
+
+class UnsupportedEncoding(Problem):
+    """The body is compressed."""
+
+    status = 415
+    slug = "unsupported-encoding"
+    title = "The body is compressed"
+    detail = "The body has to be sent as it is, without Content-Encoding."
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+
 class UpstreamBroken(Problem):
     """A service answered something that is not HTTP."""
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 import aiohttp
 import structlog
 from aiohttp import ClientResponse
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis import context
@@ -24,11 +25,13 @@ from gateway.headers import (
 )
 from gateway.problems import (
     BadRequest,
+    ContentTooLarge,
+    PhotoTooLarge,
     RequestTimeout,
     UpstreamBroken,
     UpstreamTimeout,
 )
-from gateway.routes import Route, RoutingTable
+from gateway.routes import Moved, Route, RoutingTable
 from gateway.shares import Places, Shares
 from gateway.upstreams import UpstreamGone, Upstreams
 
@@ -63,7 +66,11 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; raises a Problem as long as nothing has been answered."""
         target = _target(scope)
-        route = self._table.find(scope["method"], scope["raw_path"].decode("ascii"))
+        try:
+            route = self._table.find(scope["method"], scope["raw_path"].decode("ascii"))
+        except Moved as moved:
+            await _redirect(moved.path, target)(scope, receive, send)
+            return
         scope["route"] = route
         address = client_address(scope, self._trusted)
         with ExitStack() as places:
@@ -77,7 +84,13 @@ class Proxy:
                 self._gate,
                 self._upstreams,
                 self.places,
-                RequestBody(scope, receive, limit=route.body_limit),
+                RequestBody(
+                    scope,
+                    receive,
+                    limit=route.body_limit,
+                    too_large=PhotoTooLarge if route.transfers else ContentTooLarge,
+                ),
+                method=scope["method"],
             )
             headers = self._request_headers(scope, route, address, exchange.body.declared)
             await exchange.run(target, headers, send)
@@ -107,8 +120,11 @@ class _Exchange:
         upstreams: Upstreams,
         places: Places,
         body: RequestBody,
+        *,
+        method: str,
     ) -> None:
         self.body = body
+        self._method = method
         self._route = route
         self._caller = caller
         self._gate = gate
@@ -167,12 +183,14 @@ class _Exchange:
 
     async def _ask(self, target: str, headers: list[tuple[str, str]]) -> ClientResponse:
         """Ask the service; only a GET is asked again, once, when the connection gave no answer."""
-        method, upstream = self._route.method, self._route.upstream
+        method, upstream = self._method, self._route.upstream
         if self._route.held:
             return await self._ask_until_there(target, headers)
         if self.body.expected or method != "GET":
             body = self._body() if self.body.expected else None
-            return await self._upstreams.send(method, upstream, target, headers=headers, body=body)
+            return await self._upstreams.send(
+                method, upstream, target, headers=headers, body=body, expects=self.body.expects
+            )
         try:
             return await self._upstreams.send(method, upstream, target, headers=headers)
         except (aiohttp.ClientConnectorError, UpstreamGone):
@@ -225,6 +243,12 @@ class _Exchange:
             arriving = self._deadline.waits_for_client if self._route.transfers else not self.body.complete
             return RequestTimeout() if arriving else UpstreamTimeout()
         return UpstreamBroken()
+
+
+def _redirect(path: str, target: str) -> Response:
+    """Return what leads to `path`, with the query of `target`; the method stays (RFC 9110 §15.4.9)."""
+    query = target.partition("?")[2]
+    return Response(status_code=308, headers={"Location": f"{path}?{query}" if query else path})
 
 
 def _target(scope: Scope) -> str:

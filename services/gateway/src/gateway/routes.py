@@ -8,13 +8,20 @@ from enum import StrEnum
 from chassis.problems import NotFound
 from gateway.problems import MethodNotAllowed
 
+
+class Moved(Exception):
+    """The address stands without the slash at its end."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("the address has a slash too many")
+        self.path = path
+
+
 MEGABYTE = 1_000_000
 
 BODY_LIMIT = MEGABYTE
 HELD_BODY_LIMIT = 64_000
 """The body of a request that waits for its service is kept in memory."""
-PHOTO_MARGIN = MEGABYTE // 2
-"""How much more than a photo's limit passes, so that storage, which knows the exact limit, says so itself."""
 
 ANSWER_SECONDS = 5.0
 TRANSFER_SECONDS = 60.0
@@ -177,7 +184,7 @@ ROUTES: tuple[Route, ...] = (
 def with_photos_of(size: int, routes: Iterable[Route] = ROUTES) -> tuple[Route, ...]:
     """Return the routes with room for photos of so many bytes where photos are sent."""
     return tuple(
-        replace(route, body_limit=size + PHOTO_MARGIN) if route.transfers and route.method == "PUT" else route
+        replace(route, body_limit=size) if route.transfers and route.method == "PUT" else route
         for route in routes
     )
 
@@ -201,14 +208,20 @@ class RoutingTable:
         return self._patterns.setdefault(path, (re.compile(expression), {}))[1]
 
     def find(self, method: str, raw_path: str) -> Route:
-        """Return the route of `method` on the undecoded `raw_path`; raises NotFound or MethodNotAllowed."""
-        methods = self._literal.get(raw_path)
+        """Return the route at undecoded `raw_path`; raises NotFound, MethodNotAllowed or Moved."""
+        methods = self._methods_at(raw_path)
         if methods is None:
-            methods = next(
-                (found for pattern, found in self._patterns.values() if pattern.fullmatch(raw_path)), None
-            )
-        if methods is None:
+            if raw_path.endswith("/") and self._methods_at(raw_path[:-1]) is not None:
+                raise Moved(raw_path[:-1])
             raise NotFound
-        if method not in methods:
+        route = methods.get(method)
+        if method == "HEAD" and "GET" in methods and methods["GET"].access is Access.LINK:
+            route = methods["GET"]
+        if route is None:
             raise MethodNotAllowed(methods)
-        return methods[method]
+        return route
+
+    def _methods_at(self, raw_path: str) -> dict[str, Route] | None:
+        return self._literal.get(raw_path) or next(
+            (found for pattern, found in self._patterns.values() if pattern.fullmatch(raw_path)), None
+        )

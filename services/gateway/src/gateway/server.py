@@ -43,6 +43,10 @@ class HeadTooLarge(Exception):
     """Request line and headers are longer than the gateway reads."""
 
 
+class AmbiguousHost(Exception):
+    """The request names no host, or several."""
+
+
 class _CountedTransport:
     """A transport that knows how many bytes have left this process through it."""
 
@@ -74,6 +78,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._header_bytes = 0
+        self._hosts = 0
         self._in_head = True
         self._refusal = 400
         self._head_timer: asyncio.TimerHandle | None = None
@@ -125,18 +130,22 @@ class EdgeProtocol(HttpToolsProtocol):
         """Begin to count headers."""
         super().on_message_begin()
         self._header_bytes = 0
+        self._hosts = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep one header, drop a trailer; raises HeadTooLarge when all of them together are too long."""
         if self._in_head:
             super().on_header(name, value)
+            self._hosts += name.lower() == b"host"
         self._header_bytes += len(name) + len(value)
         if len(self.url) + self._header_bytes > HEAD_BYTES:
             self._refusal = 431
             raise HeadTooLarge
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Begin to answer; raises AmbiguousHost unless the request names one host (RFC 9112 §3.2)."""
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            raise AmbiguousHost
         self._in_head = False
         self._stop_timer()
         super().on_headers_complete()
@@ -190,9 +199,14 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         if self._is_answering():
-            # Another answer is under way on this connection; it must not be mixed with this one.
-            self.transport.close()
-            return
+            cycle = self.cycle
+            if cycle.response_started or self.pipeline:
+                # Another answer is under way on this connection; it must not be mixed with this one.
+                self.transport.close()
+                return
+            # Nothing was answered yet: this is the answer, and for the application the client is gone.
+            cycle.disconnected = True
+            cycle.message_event.set()
         reason, slug, title, detail = _REFUSALS[status]
         body = json.dumps(
             {"type": f"urn:irisvue:problem:{slug}", "title": title, "status": status, "detail": detail}

@@ -69,8 +69,12 @@ class Upstreams:
         *,
         headers: list[tuple[str, str]] | None = None,
         body: AsyncIterator[bytes] | bytes | None = None,
+        expects: bool = False,
     ) -> ClientResponse:
-        """Return the answer once its head has arrived; `target` is path and query as they were sent."""
+        """Return the answer once its head has arrived; `target` is path and query as they were sent.
+
+        With `expects` the body is begun only when the service asks for it (RFC 9110 §10.1.1).
+        """
         if self._session is None:
             raise RuntimeError("open the connections with `async with` before use")
         return await self._session.request(
@@ -78,6 +82,7 @@ class Upstreams:
             URL(self.urls[upstream] + target, encoded=True),
             headers=headers,
             data=body,
+            expect100=expects,
             allow_redirects=False,
             skip_auto_headers=_NEVER_ADDED,
         )

@@ -21,7 +21,7 @@ from gateway.headers import client_address
 from gateway.health import Vitals
 from gateway.limits import Limits
 from gateway.proxy import Proxy
-from gateway.routes import RateClass, RoutingTable, with_photos_of
+from gateway.routes import ROUTES, RateClass, RoutingTable, with_photos_of
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
 from gateway.upstreams import Upstreams
@@ -58,7 +58,7 @@ class Service:
         self._gate = Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock)
         self._trusted = settings.trusted_proxies
         self.proxy = Proxy(
-            RoutingTable(with_photos_of(settings.upload_limit_bytes)),
+            RoutingTable(with_photos_of(settings.upload_limit_bytes, ROUTES)),
             self._gate,
             self.upstreams,
             trusted_proxies=settings.trusted_proxies,

@@ -1,6 +1,8 @@
 """What the gateway says about itself and about the services."""
 
 import asyncio
+import gzip
+import json
 import re
 import time
 from typing import Any
@@ -61,11 +63,17 @@ async def test_ready_cluster_names_every_part(
 )
 async def test_failing_part_is_named(stage: Any, service: str, path: str, part: str) -> None:
     getattr(stage, service).unwell.add(path)
-    async with stage.client.get("/health/readiness") as answer:
+    async with stage.client.get("/health/dependencies") as answer:
         assert answer.status == 503
         assert answer.content_type == "application/problem+json"
         assert answer.headers["Retry-After"]
         assert part in (await answer.json())["detail"]
+    async with stage.client.get("/health/readiness") as answer:
+        # The gateway does its part: what does not need the failing one works.
+        assert answer.status == 200
+        ready = await answer.json()
+        states = {**ready, **{f"services.{name}": state for name, state in ready["services"].items()}}
+        assert states[part] != "ok"
     if not part.startswith("services"):
         async with stage.client.get(f"/health/{part}") as answer:
             assert answer.status == 503
@@ -87,7 +95,8 @@ async def test_hanging_service_delays_readiness_by_a_second_at_most(stage: Any) 
     await stage.consent.start()
     started = time.monotonic()
     async with stage.client.get("/health/readiness") as answer:
-        assert answer.status == 503
+        assert answer.status == 200
+        assert (await answer.json())["services"]["consent"] != "ok"
     assert time.monotonic() - started < 1.8
 
 
@@ -119,7 +128,7 @@ async def test_description_is_whole_while_every_service_is_down(open_stage: Any)
         await stage.storage.stop()
         async with stage.client.get("/openapi.json") as answer:
             assert answer.status == 200
-            document = await answer.json()
+            document = json.loads(gzip.decompress(await answer.read()))
     assert {route.path for route in ROUTES} <= document["paths"].keys()
     assert document["servers"] == [{"url": "http://localhost:8000"}]
 
@@ -152,13 +161,28 @@ async def test_viewer_loads_nothing_from_elsewhere(stage: Any) -> None:
 
 async def test_events_are_described_for_programs_and_for_people(stage: Any) -> None:
     async with stage.client.get("/asyncapi.json") as answer:
-        document = await answer.json()
+        document = json.loads(gzip.decompress(await answer.read()))
     assert document["asyncapi"] == "3.0.0"
     assert set(document["channels"]) == {event.type for event in EVENTS}
     async with stage.client.get("/asyncapi") as answer:
-        page = await answer.text()
+        page = gzip.decompress(await answer.read()).decode()
     assert all(f"<h2>{event.type}</h2>" in page for event in EVENTS)
     assert "<script" not in page
+
+
+async def test_documents_travel_compressed_to_who_reads_that(stage: Any) -> None:
+    async with stage.client.get("/openapi.json", headers={"Accept-Encoding": "identity"}) as answer:
+        plain, tag = await answer.read(), answer.headers["ETag"]
+        assert "Content-Encoding" not in answer.headers
+    async with stage.client.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"}) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["ETag"] != tag
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        packed = await answer.read()
+    assert gzip.decompress(packed) == plain
+    assert len(packed) < len(plain) / 5
+    async with stage.client.get("/openapi.json", headers={"Accept-Encoding": "gzip;q=0"}) as answer:
+        assert answer.headers["ETag"] == tag
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/asyncapi", "/docs/swagger-ui-bundle.js"])

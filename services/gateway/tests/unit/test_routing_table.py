@@ -4,10 +4,10 @@ from chassis.problems import NotFound
 from gateway.problems import MethodNotAllowed
 from gateway.routes import (
     BODY_LIMIT,
-    PHOTO_MARGIN,
     ROUTES,
     Access,
     Ends,
+    Moved,
     RateClass,
     Route,
     RoutingTable,
@@ -35,11 +35,18 @@ def test_every_route_is_found_under_its_own_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameter", ["..", ".", "", "a/b", "a%2fb", "%2e%2e", "a b", "a\\b", "a;b", "a:b", "ä", "a" * 129, "a\n"]
+    "parameter", ["..", ".", "a/b", "a%2fb", "%2e%2e", "a b", "a\\b", "a;b", "a:b", "ä", "a" * 129, "a\n"]
 )
 def test_parameters_carry_nothing_but_ids_and_codes(parameter: str) -> None:
     with pytest.raises(NotFound):
         route("GET", f"/api/v1/photos/{parameter}")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/photos", f"/api/v1/photos/{PHOTO}", "/.well-known/jwks.json"])
+def test_slash_too_many_names_the_right_address(path: str) -> None:
+    with pytest.raises(Moved) as caught:
+        route("GET", f"{path}/")
+    assert caught.value.path == path
 
 
 def test_unknown_method_names_all_known_ones() -> None:
@@ -119,4 +126,4 @@ def test_only_photo_bytes_may_be_large() -> None:
     large = {
         (route.method, route.path): route.body_limit for route in routes if route.body_limit > BODY_LIMIT
     }
-    assert large == {("PUT", "/api/v1/photos/{photo_id}/content"): 25_000_000 + PHOTO_MARGIN}
+    assert large == {("PUT", "/api/v1/photos/{photo_id}/content"): 25_000_000}

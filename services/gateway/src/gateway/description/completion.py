@@ -53,6 +53,7 @@ _BY_ACCESS: dict[Access, tuple[type[Problem], ...]] = {
     Access.LINK: (own.LinkRefused, own.LinkGone, own.RevocationsUnknown),
 }
 _OWN_PROBLEMS: dict[str, tuple[type[Problem], ...]] = {
+    "dependencies": (NotHealthy,),
     "readiness": (NotHealthy,),
     "part_health": (NotFound, NotHealthy),
 }
