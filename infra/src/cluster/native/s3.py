@@ -29,6 +29,8 @@ OPTIONS: dict[str, object] = {
     "master.volumeSizeLimitMB": 128,
     "volume.max": 0,
     "volume.preStopSeconds": 1,
+    # A photo is one piece in a volume: the store can't read an encrypted object of several pieces over TLS.
+    "filer.maxMB": 64,
 }
 # The store notes the names of the folders that it empties: such lines leave the disk within two hours.
 LOGGING: dict[str, object] = {

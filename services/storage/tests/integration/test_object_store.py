@@ -55,8 +55,9 @@ async def test_what_was_written_is_read_back(store: ObjectStore) -> None:
     assert await store.download("person/photo/original", most_bytes=100) == b"sealed bytes"
 
 
-async def test_a_large_object_is_written_and_read_whole(store: ObjectStore) -> None:
-    body = secrets.token_bytes(9_000_000)
+@pytest.mark.parametrize("size", [5_000_000, 9_000_000, 48 << 20])
+async def test_a_large_object_is_written_and_read_whole(store: ObjectStore, size: int) -> None:
+    body = secrets.token_bytes(size)
     await store.upload("person/photo/original", body)
     assert await store.download("person/photo/original", most_bytes=len(body)) == body
 
