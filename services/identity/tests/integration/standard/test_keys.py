@@ -39,7 +39,8 @@ async def test_an_access_token_says_what_the_profile_asks_and_nothing_of_the_per
     header, claims = read(ada.tokens["access_token"])
     assert set(header) == {"alg", "typ", "kid"}, row
     assert (header["typ"], header["alg"]) == ("at+jwt", "ES256")
-    assert set(claims) == {"iss", "aud", "sub", "client_id", "sid", "jti", "iat", "exp", "auth_time"}
+    profile = {"iss", "aud", "sub", "client_id", "sid", "jti", "iat", "exp", "auth_time"}
+    assert set(claims) == profile | {"gen", "email_verified"}
     assert (claims["sub"], claims["aud"], claims["client_id"]) == (ada.user_id, "irisvue-api", "irisvue-app")
     assert UUID(claims["sid"]).version == UUID(claims["jti"]).version == UUID(claims["sub"]).version == 7
     assert 0 < claims["exp"] - claims["iat"] <= 1800
