@@ -142,6 +142,7 @@ async def test_no_path_and_no_query_takes_a_secret_or_a_person(client, row):
     beside = {
         (path, name)
         for path, name in named
+        if name not in {"page", "page_size"}
         if not name.endswith("_id") and not path.startswith(("/health", "/api/v1/privacy/erasures/"))
     }
     assert named, row
