@@ -121,7 +121,7 @@ async def test_consent_of_another_form_is_refused_and_not_recorded(person, body)
 
     assert (answer.status, answer.problem) == (422, "invalid-request")
     assert SECRET not in answer.body.decode()
-    assert (await person.app.consents()).document == {"consents": []}
+    assert (await person.app.consents()).document["consents"] == []
 
 
 async def test_id_that_is_no_id_is_refused(person) -> None:

@@ -147,7 +147,9 @@ async def test_killed_storage_worker_loses_no_erasure(
     before = {place.name: place.found for place in await residue.search_bucket(stage.values, traces)}
 
     leaving = asyncio.create_task(many(lambda pair: pair[0].ask_to_be_erased(), everybody))
-    begun = "SELECT count(*) FROM storage.erasure_tasks WHERE attempts > 0"
+    begun = (
+        "SELECT count(*) FROM storage.erasure_tasks WHERE lease_token IS NOT NULL OR completed_at IS NOT NULL"
+    )
     for _ in range(KILLS):
         await stage.cluster.until_ready("storage-worker")
         least = await stage.count(begun)

@@ -194,7 +194,7 @@ async def test_upload_takes_only_the_picture_that_the_link_is_for(person, jpeg) 
 
     no_picture = await person.app.put(link, b"GIF89a, or so it says")
     other_type = await person.app.put(link, jpeg, "image/png")
-    too_large = await person.app.put(link, jpeg + bytes(9_000_000))
+    too_large = await person.app.put(link, jpeg + bytes(25_000_000))
     changed = await person.app.put(f"{link}x", jpeg)
 
     assert (no_picture.status, no_picture.problem) == (415, "wrong-image-type")

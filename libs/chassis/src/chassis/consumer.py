@@ -131,26 +131,31 @@ class Inbound:
                 return Outcome.DONE
 
     async def _act(self, envelope: Envelope[Any], handler: Handler) -> None:
-        prepare = self._before.get(envelope.type)
-        if prepare is not None:
-            try:
-                await prepare(envelope)
-            except PersonErased:
-                log.info("event_dropped_after_erasure", consumer=self._consumer.queue)
-                return
+        gone = await self._prepare(envelope)
         async with self._database.unit_of_work() as uow:
             if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
                 log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))
                 return
             try:
-                async with uow.session.begin_nested():
-                    await handler(uow, envelope)
+                if not gone:
+                    async with uow.session.begin_nested():
+                        await handler(uow, envelope)
+                    return
             except PersonErased:
-                # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
                 uow.discard_events()
-                log.info(
-                    "event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id)
-                )
+            # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
+            log.info("event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id))
+
+    async def _prepare(self, envelope: Envelope[Any]) -> bool:
+        """Do what comes before the transaction; True when the person is erased."""
+        prepare = self._before.get(envelope.type)
+        if prepare is None:
+            return False
+        try:
+            await prepare(envelope)
+        except PersonErased:
+            return True
+        return False
 
     async def _judge_failure(self, body: bytes, envelope: Envelope[Any], error: Exception) -> Outcome | None:
         """Count the failure; None means another try."""
