@@ -121,7 +121,7 @@ async def test_the_api_answers_without_a_broker_or_identity(platform, settings, 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("CONSENT_TOMBSTONE_KEY", "secret", "CONSENT_TOMBSTONE_KEY: Value error, must be 64 hexadecimal"),
+        ("CONSENT_TOMBSTONE_KEY", "secret", "CONSENT_TOMBSTONE_KEY: must be 64 hexadecimal"),
         ("CONSENT_GEOIP_DB_PATH", "missing.mmdb", "CONSENT_GEOIP_DB_PATH: Path does not point to a file"),
     ],
 )
