@@ -130,6 +130,7 @@ async def good_bodies(crowd) -> dict[str, list[dict]]:
         "POST /api/v1/auth/login/json": [{"email": "ada@example.org", **known}],
         "POST /api/v1/auth/refresh": [{"refresh_token": await crowd.refresh_token()}],
         "POST /api/v1/auth/verify-email": [{"token": await crowd.link("verify_address")}],
+        "POST /api/v1/auth/decline-address": [{"token": await crowd.link("verify_address")}],
         "POST /api/v1/auth/reset-password": [{"token": await crowd.link("reset_password"), **new}],
         "POST /api/v1/auth/change-password": [{"current_password": PASSWORD, **new}],
         "PATCH /api/v1/users/me": [{"email": "countess@example.org"}],
