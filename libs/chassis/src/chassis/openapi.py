@@ -35,14 +35,16 @@ def problems(*kinds: type[Problem]) -> Responses:
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
     return {
-        status: {"description": "; ".join(f"{kind.title} (`{kind.slug}`)" for kind in alike), **_CONTENT}
+        status: {"description": "; ".join(f"{kind.title} (`{kind.slug}`)" for kind in alike), **_content()}
         for status, alike in by_status.items()
     }
 
 
-_CONTENT: dict[str, Any] = {
-    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-}
+def _content() -> dict[str, Any]:
+    # Made anew each time: whoever completes one operation's answers must not write into those of all others.
+    return {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}}
+
+
 _ALWAYS: dict[str, str] = {
     "413": "The body is too large (`content-too-large`)",
     "422": "The request is not valid (`invalid-request`)",
@@ -83,7 +85,7 @@ def _add_common_problems(operation: dict[str, Any]) -> None:
         # What the framework says by itself about a 422 shows another document than ours.
         own = PROBLEM_JSON in responses.get(status, {}).get("content", {})
         described = responses[status]["description"].split("; ") if own else []
-        responses[status] = {"description": "; ".join(dict.fromkeys([*described, description])), **_CONTENT}
+        responses[status] = {"description": "; ".join(dict.fromkeys([*described, description])), **_content()}
 
 
 def name_operation(route: APIRoute) -> str:
