@@ -18,8 +18,7 @@ from identity.tokens import AuthorizedSession, TokenIssuer
 
 SERVICES = Path(__file__).parents[2] / "services"
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
-    # A token that was refused is followed by one of somebody else, who rightly does not find the consent.
-    "consent": {"POST /api/v1/privacy/consent/{consent_id}/withdraw": ["ensure_resource_availability"]},
+    "consent": {},
     # A link that nobody gave out is refused or gone, whatever comes with it.
     "storage": {"PUT /api/v1/photos/{photo_id}/content": [400, 410, 413, 415]},
 }
