@@ -34,7 +34,9 @@ class UnitOfWork:
         self._woken: set[str] = set()
 
     def publish(self, event: Event) -> None:
-        """Announce `event` if, and only if, this unit of work commits."""
+        """Announce `event` if, and only if, this unit of work commits; TypeError for a deprecated one."""
+        if event.deprecated:
+            raise TypeError(f"{event.type} is deprecated: nobody publishes it any more")
         self._events.append(event)
 
     def discard_events(self) -> None:

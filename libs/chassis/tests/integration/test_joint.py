@@ -7,6 +7,8 @@ from sqlalchemy import text
 
 from chassis.ids import new_id
 from chassis.joint import JointTransaction
+from contracts.fields import MailKind
+from contracts.identity import MailRequested
 
 
 async def nothing(_connection):
@@ -34,6 +36,16 @@ async def test_units_of_work_commit_together_with_their_events_and_wake_ups(send
         await joint.commit()
         assert woken == [0, 1, 2]
     assert (len(await rows("identity.effects")), len(await rows("identity.outbox"))) == (3, 3)
+
+
+async def test_a_deprecated_event_is_announced_by_nobody(sender, joint, rows):
+    mail = MailRequested(mail_id=new_id(), kind=MailKind.VERIFY_ADDRESS)
+    async with joint:
+        async with sender.unit_of_work() as uow:
+            with pytest.raises(TypeError, match="deprecated"):
+                uow.publish(mail)
+        await joint.commit()
+    assert await rows("identity.outbox") == []
 
 
 async def test_without_a_commit_nothing_is_left(sender, joint, rows):

@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 import pytest
 
 from chassis.testing import FrozenClock, eventually
+from chassis.testing.plugin import demanded_events
 from chassis.testing.proxy import FaultyProxy
 
 
@@ -180,3 +181,9 @@ def test_frozen_clock_moves_only_when_it_is_told_to():
     assert clock.now() == moment
     clock.advance(timedelta(hours=1))
     assert clock.now() - moment == timedelta(hours=1)
+
+
+def test_a_run_of_the_whole_suite_asks_for_each_event_that_can_be_published():
+    declared = demanded_events()
+    assert "identity.user.registered.v1" in declared
+    assert "identity.mail.requested.v1" not in declared

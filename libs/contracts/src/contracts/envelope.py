@@ -37,12 +37,14 @@ class Event(Payload):
     """Base of the payloads. A subclass names its type once: `class X(Event, type="identity.x.done.v1")`.
 
     Its docstring is the sentence that the catalogue prints. A subclass without a type is a shared base.
+    A deprecated one can still be read, because old messages may lie in a queue, and is published by nobody.
     """
 
     type: ClassVar[str]
     producer: ClassVar[str]
+    deprecated: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, type: str | None = None, **config: Any) -> None:  # noqa: A002
+    def __init_subclass__(cls, *, type: str | None = None, deprecated: bool = False, **config: Any) -> None:  # noqa: A002
         super().__init_subclass__(**config)
         if type is None:
             return
@@ -52,6 +54,7 @@ class Event(Payload):
             )
         cls.type = type
         cls.producer = type.split(".")[0]
+        cls.deprecated = deprecated
 
     @classmethod
     def __pydantic_init_subclass__(cls, *, type: str | None = None, **_config: Any) -> None:  # noqa: A002

@@ -41,6 +41,7 @@ def schema_of(event: type[Event]) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": schema_urn(event.type),
         **generated,
+        **({"deprecated": True} if event.deprecated else {}),
         "$defs": definitions,
     }
 

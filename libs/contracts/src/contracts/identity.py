@@ -36,8 +36,8 @@ class UserVerified(Event, type="identity.user.verified.v1"):
     verified_at: Timestamp
 
 
-class MailRequested(Event, type="identity.mail.requested.v1"):
-    """Retired: nobody publishes it any more. Identity used to ask its own worker for a mail by it."""
+class MailRequested(Event, type="identity.mail.requested.v1", deprecated=True):
+    """Deprecated: nobody publishes it any more. Identity used to ask its own worker for a mail by it."""
 
     mail_id: MailId
     kind: MailKind

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import Event, InvalidEvent, parse, parse_head, schema_urn, wrap
 from contracts.fields import AuthProvider, RevocationReason, Timestamp, UserId
+from contracts.frozen import schema_of
 from contracts.identity import ErasureOverdue, SessionRevoked, UserActive, UserRegistered
 from contracts.participation import erasure_digest
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
@@ -55,6 +56,19 @@ def test_an_event_travels_as_a_cloud_event():
         "traceparent": TRACE,
         "data": {"user_id": str(USER), "renamed_at": "2026-11-22T12:00:00Z"},
     }
+
+
+def test_a_deprecated_event_is_read_and_its_schema_says_so():
+    class UserRenumbered(Event, type="identity.user.renumbered.v1", deprecated=True):
+        """Deprecated: nobody publishes it any more."""
+
+        user_id: UserId
+
+    renumbered = UserRenumbered(user_id=USER)
+    message = wrap(renumbered, event_id=ID, time=NOON).to_json()
+    assert parse(message, UserRenumbered).data == renumbered
+    assert schema_of(UserRenumbered)["deprecated"] is True
+    assert "deprecated" not in schema_of(UserRenamed)
 
 
 def test_an_absent_trace_is_left_out_but_a_null_in_the_data_stays():

@@ -108,11 +108,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def demanded_events() -> set[str]:
+    """Return the types of the events that the tests of a whole run must have produced."""
+    return {event.type for event in EVENTS if not event.deprecated}
+
+
 def _missing_events(config: pytest.Config) -> list[str]:
     if not config.getoption("--require-all-events"):
         return []
-    declared = {event.type for event in EVENTS}
-    return sorted(declared - config.stash[_recorder].produced)
+    return sorted(demanded_events() - config.stash[_recorder].produced)
 
 
 @pytest.fixture
