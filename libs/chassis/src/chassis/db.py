@@ -21,6 +21,7 @@ from chassis.problems import PersonErased
 from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
+from contracts.topology import heard_by_someone
 
 
 class UnitOfWork:
@@ -105,6 +106,7 @@ class UnitOfWork:
                     "type": envelope.type,
                     "subject": envelope.subject,
                     "body": envelope.to_json(),
+                    "mandatory": heard_by_someone(envelope.type),
                 }
             )
         await write_outbox(self, rows)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -105,6 +106,8 @@ def _outbox(metadata: MetaData) -> Table:
         Column("type", String(100), nullable=False),
         Column("subject", String(200), nullable=False),
         Column("body", LargeBinary, nullable=False),
+        # Null in a row whose author did not say: an older release wrote it.
+        Column("mandatory", Boolean),
         Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp()),
         *lease_columns(),
         Column("last_error", String(200)),

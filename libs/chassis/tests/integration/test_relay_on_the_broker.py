@@ -156,6 +156,49 @@ async def test_event_that_nobody_hears_leaves_the_outbox(
     await eventually(outbox_is_empty)
 
 
+@pytest.mark.parametrize("mandatory", ["NULL", "true"])
+async def test_type_that_the_relay_does_not_know_is_kept_until_somebody_is_bound_to_it(
+    open_publisher, run_relay, announce, an_event, scratch, broker, rows, outbox_is_empty, mandatory
+):
+    await announce(an_event())
+    await scratch.execute(
+        f"UPDATE identity.outbox SET type = 'identity.user.of.tomorrow', mandatory = {mandatory}"
+    )
+    run_relay(await open_publisher())
+
+    async def it_is_refused_and_kept():
+        (row,) = await rows("identity.outbox")
+        assert row["last_error"] == "PublishError"
+
+    await eventually(it_is_refused_and_kept)
+    await broker.bind(QUEUE, "identity.user.of.tomorrow")
+    try:
+        await eventually(outbox_is_empty)
+    finally:
+        await broker.unbind(QUEUE, "identity.user.of.tomorrow")
+    assert len(await broker.drain(QUEUE)) == 1
+
+
+async def test_author_decides_whether_an_event_must_be_heard(
+    open_publisher, run_relay, announce, registered, scratch, broker, rows
+):
+    await announce(registered(new_id()), UserActive(user_id=new_id(), active_on=datetime.now(UTC).date()))
+    assert [row["mandatory"] for row in await rows("identity.outbox")] == [True, False]
+    await scratch.execute("UPDATE identity.outbox SET mandatory = NOT mandatory")
+    await broker.unbind(ONLY_HEARER, REGISTERED)
+    try:
+        run_relay(await open_publisher())
+
+        async def only_what_its_author_wants_heard_is_left():
+            (row,) = await rows("identity.outbox")
+            assert row["type"] == UserActive.type
+            assert row["last_error"] == "PublishError"
+
+        await eventually(only_what_its_author_wants_heard_is_left)
+    finally:
+        await broker.bind(ONLY_HEARER, REGISTERED)
+
+
 async def test_full_queue_holds_back_only_what_it_refuses_and_gets_all_of_it_later(
     open_publisher, run_relay, announce, an_event, registered, broker, rows, outbox_is_empty
 ):
