@@ -64,6 +64,7 @@ async def test_every_queue_has_its_limits_and_its_dead_letters(servers: RunningS
             assert queues[subscription.queue].get("policy") == subscription.queue
             assert queues[subscription.queue].get("type") == "quorum"
             assert queues[dead].get("policy") == "dead-letters"
+        assert queues["storage.later"].get("policy") == "later"
 
     # The management API learns about a queue with its next statistics.
     await eventually(described, seconds=20)
@@ -117,6 +118,15 @@ async def test_service_cannot_speak_for_another(
 
     with pytest.raises(ChannelAccessRefused):
         await exchange.publish(EVENT, routing_key, mandatory=False)
+
+
+async def test_service_can_put_off_only_what_is_its_own(open_channel: OpenChannel) -> None:
+    channel = await open_channel("storage")
+    exchange = await channel.get_exchange(topology.LATER_EXCHANGE, ensure=False)
+    await exchange.publish(EVENT, "storage.open-keys", mandatory=True)
+
+    with pytest.raises(ChannelAccessRefused):
+        await exchange.publish(EVENT, "identity.erase-user", mandatory=False)
 
 
 @pytest.mark.parametrize("service", topology.SERVICES)

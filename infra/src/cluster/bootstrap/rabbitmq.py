@@ -57,11 +57,11 @@ async def _prepare_user(broker: "_Management", vhost: str, service: str, passwor
         ["permissions", vhost, service],
         {"configure": rights.configure, "write": rights.write, "read": rights.read},
     )
-    topic = topology.topic_permission(service)
-    await broker.put(
-        ["topic-permissions", vhost, service],
-        {"exchange": topic.exchange, "write": topic.write, "read": topic.read},
-    )
+    for topic in topology.topic_permissions(service):
+        await broker.put(
+            ["topic-permissions", vhost, service],
+            {"exchange": topic.exchange, "write": topic.write, "read": topic.read},
+        )
 
 
 async def _prepare_bindings(broker: "_Management", vhost: str, wanted: Iterable[topology.Binding]) -> None:

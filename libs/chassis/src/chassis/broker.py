@@ -15,7 +15,7 @@ from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
 from chassis.faults import TransientFault, asked_to_stop
-from contracts.topology import EXCHANGE
+from contracts.topology import EXCHANGE, LATER_EXCHANGE
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
 QUESTION_SECONDS = 5.0
@@ -198,8 +198,6 @@ class EventPublisher(BrokerConnection):
 
     async def publish_alone(self, message: OutgoingMessage) -> None:
         """Publish likewise, on a channel of its own: the broker closes the channel for some messages."""
-        if self.broker.tried is None:
-            raise BrokerUnavailable
         outgoing = Message(
             message.body,
             content_type=CLOUDEVENTS_JSON,
@@ -209,12 +207,36 @@ class EventPublisher(BrokerConnection):
             headers={"traceparent": message.traceparent} if message.traceparent else {},
             delivery_mode=DeliveryMode.PERSISTENT,
         )
+        await self._publish_on_own_channel(EXCHANGE, message.type, outgoing, mandatory=message.mandatory)
+
+    async def put_off(self, queue: str, message: RabbitMessage, headers: HeadersType) -> None:
+        """Publish a message of `queue` so that it comes back there after a moment, with these headers.
+
+        Returns with the broker's confirm: the delivery may then be acknowledged.
+        """
+        received = message.raw_message
+        waiting = Message(
+            message.body,
+            content_type=received.content_type,
+            message_id=received.message_id,
+            type=received.type,
+            timestamp=received.timestamp,
+            headers=headers,
+            delivery_mode=DeliveryMode.PERSISTENT,
+        )
+        await self._publish_on_own_channel(LATER_EXCHANGE, queue, waiting, mandatory=True)
+
+    async def _publish_on_own_channel(
+        self, exchange: str, routing_key: str, message: Message, *, mandatory: bool
+    ) -> None:
+        if self.broker.tried is None:
+            raise BrokerUnavailable
         async with (
             asyncio.timeout(PUBLISH_TIMEOUT_SECONDS),
             self.broker.tried.channel(publisher_confirms=True, on_return_raises=True) as channel,
         ):
-            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-            await exchange.publish(outgoing, routing_key=message.type, mandatory=message.mandatory)
+            target = await channel.get_exchange(exchange, ensure=False)
+            await target.publish(message, routing_key=routing_key, mandatory=mandatory)
 
 
 RawHandler = Callable[[RabbitMessage], Awaitable[None]]

@@ -125,6 +125,12 @@ class StatefulSettings(ServiceSettings):
     database_pool_overflow: int = Field(
         default=5, description="Connections beyond those, while they are needed."
     )
+    unknown_event_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        description="How long an event of a type that this release does not know is put off, as during an "
+        "upgrade, before it is a dead letter.",
+    )
     reconcile_seconds: float = Field(
         default=300.0, description="Pause between comparisons with identity's list of erasures."
     )

@@ -68,7 +68,13 @@ class Worker:
         broker_url = self.settings.broker_url.get_secret_value()
         publisher, inbound = EventPublisher(broker_url), BrokerConnection(broker_url)
         for consumer in self.consumers:
-            consume(inbound.broker, consumer.queue, Inbound(self.database, consumer).receive)
+            handling = Inbound(
+                self.database,
+                consumer,
+                later=publisher,
+                patience_seconds=self.settings.unknown_event_seconds,
+            )
+            consume(inbound.broker, consumer.queue, handling.receive)
         relay = Relay(self.database, publisher)
         stop = _stop_signal()
         async with self.resources:

@@ -249,6 +249,17 @@ class Broker:
         (policy,) = (policy for policy in policies() if policy.name == queue)
         await self.set_policy(queue, policy.definition)
 
+    async def bring_back_after(self, milliseconds: int) -> None:
+        """Let what consumers put off wait for that long."""
+        (policy,) = (policy for policy in policies() if policy.name == "later")
+        body = {
+            "pattern": policy.pattern,
+            "definition": policy.definition | {"message-ttl": milliseconds},
+            "apply-to": "queues",
+            "priority": 0,
+        }
+        await self._manage("PUT", "policies", VHOST, policy.name, json=body)
+
     async def drain(self, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
         """Take every message that is ready out of a queue."""
         messages = []

@@ -101,12 +101,18 @@ def _queues() -> str:
         + _table(("queue", "read by", "receives", "dead letters"), rows)
         + "\n\nAll are quorum queues. A message that is delivered too often goes through"
         + f" `{topology.DEAD_LETTER_EXCHANGE}` to the dead letters of its queue and waits for an operator."
+        + " One of a type that its service does not know yet, as during an upgrade, goes through"
+        + f" `{topology.LATER_EXCHANGE}` to `<service>.later` and comes back after a moment."
     )
 
 
 def _rights() -> str:
     rows = (
-        (service, f"`{topology.topic_permission(service).write}`", f"`{topology.permissions(service).read}`")
+        (
+            service,
+            f"`{topology.topic_permissions(service)[0].write}`",
+            f"`{topology.permissions(service).read}`",
+        )
         for service in topology.SERVICES
     )
     return (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 VHOST = "irisvue"
 EXCHANGE = "irisvue.events"
 DEAD_LETTER_EXCHANGE = "irisvue.dead"
+LATER_EXCHANGE = "irisvue.later"
 SERVICES = ("identity", "consent", "storage", "gateway")
 
 _CONSUMES_ONLY = ("gateway",)
@@ -20,6 +21,7 @@ _MAX_QUEUE_BYTES = 256 * 1024 * 1024
 _MAX_DEAD_BYTES = 64 * 1024 * 1024
 _DEAD_LETTER_DAYS = 30
 _DAY_MILLISECONDS = 86_400_000
+_LATER_MILLISECONDS = 10_000
 _USER_DELETED = "identity.user.deleted.v1"
 
 
@@ -146,28 +148,40 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}.dead"
 
 
+def later_queue(service: str) -> str:
+    """Name the queue where the messages wait that a service has put off, whichever queue they are of."""
+    return f"{service}.later"
+
+
 def exchanges() -> tuple[Exchange, ...]:
     """List every exchange."""
-    return (Exchange(EXCHANGE, "topic"), Exchange(DEAD_LETTER_EXCHANGE, "direct"))
+    # Rights per routing key exist for topic exchanges only: hence no direct one for what waits.
+    return (
+        Exchange(EXCHANGE, "topic"),
+        Exchange(DEAD_LETTER_EXCHANGE, "direct"),
+        Exchange(LATER_EXCHANGE, "topic"),
+    )
 
 
 def queues() -> tuple[Queue, ...]:
-    """List every queue, each followed by its dead letters."""
-    names = (name for entry in SUBSCRIPTIONS for name in (entry.queue, dead_letter_queue(entry.queue)))
+    """List every queue, each followed by its dead letters, and the queues of what waits."""
+    names = [name for entry in SUBSCRIPTIONS for name in (entry.queue, dead_letter_queue(entry.queue))]
+    names += [later_queue(service) for service in _publishers()]
     return tuple(Queue(name, {"x-queue-type": "quorum"}) for name in names)
 
 
 def bindings() -> tuple[Binding, ...]:
-    """List every binding, those of the dead letters too."""
+    """List every binding, those of the dead letters and of what waits too."""
     live = (Binding(EXCHANGE, entry.queue, key) for entry in SUBSCRIPTIONS for key in entry.types)
     dead = (
         Binding(DEAD_LETTER_EXCHANGE, dead_letter_queue(entry.queue), entry.queue) for entry in SUBSCRIPTIONS
     )
-    return (*live, *dead)
+    later = (Binding(LATER_EXCHANGE, later_queue(service), f"{service}.#") for service in _publishers())
+    return (*live, *dead, *later)
 
 
 def policies() -> tuple[Policy, ...]:
-    """List one policy per queue (each names its dead-letter routing key) and one for all dead letters."""
+    """List one policy per queue (it names its dead-letter key), one for dead letters, one for what waits."""
     # RabbitMQ 4 gives every quorum queue a delivery limit of 20; a dead letter that an operator looks at
     # twenty times would be dropped. Older brokers refuse -1, so the limit is one that is never reached. A
     # message may name somebody by id, so nothing stays for ever; of too many the oldest go first.
@@ -181,7 +195,7 @@ def policies() -> tuple[Policy, ...]:
             "overflow": "drop-head",
         },
     )
-    return (*(_policy_of(entry.queue) for entry in SUBSCRIPTIONS), dead)
+    return (*(_policy_of(entry.queue) for entry in SUBSCRIPTIONS), dead, _later_policy())
 
 
 def _policy_of(queue: str) -> Policy:
@@ -199,24 +213,44 @@ def _policy_of(queue: str) -> Policy:
     )
 
 
+def _later_policy() -> Policy:
+    # What waits was published under the name of its queue, and keeps it: when its time is over, the default
+    # exchange leads it back there.
+    return Policy(
+        name="later",
+        pattern=r"^[a-z]+\.later$",
+        definition={
+            "message-ttl": _LATER_MILLISECONDS,
+            "dead-letter-exchange": "",
+            "dead-letter-strategy": "at-least-once",
+            "overflow": "reject-publish",
+            "max-length-bytes": _MAX_QUEUE_BYTES,
+        },
+    )
+
+
 def permissions(service: str) -> Permissions:
     """Say what a service's broker user may do: publish, read its own queues, declare nothing."""
     publishes = service not in _CONSUMES_ONLY
     return Permissions(
         configure=_NOTHING,
-        write=f"^{_literally(EXCHANGE)}$" if publishes else _NOTHING,
+        write=f"^({_literally(EXCHANGE)}|{_literally(LATER_EXCHANGE)})$" if publishes else _NOTHING,
         read=rf"^{_known(service)}\.",
     )
 
 
-def topic_permission(service: str) -> TopicPermission:
-    """Say which routing keys a service's broker user may use: its own, so that none speaks for another."""
+def topic_permissions(service: str) -> tuple[TopicPermission, ...]:
+    """Say which routing keys a service's broker user may use: its own, so that none speaks for another.
+
+    They are its own types on the exchange of events, and the names of its own queues on that of what waits.
+    """
     publishes = service not in _CONSUMES_ONLY
-    return TopicPermission(
-        exchange=EXCHANGE,
-        write=rf"^{_known(service)}\." if publishes else _NOTHING,
-        read=_NOTHING,
-    )
+    own = rf"^{_known(service)}\." if publishes else _NOTHING
+    return tuple(TopicPermission(exchange, own, _NOTHING) for exchange in (EXCHANGE, LATER_EXCHANGE))
+
+
+def _publishers() -> tuple[str, ...]:
+    return tuple(service for service in SERVICES if service not in _CONSUMES_ONLY)
 
 
 def _known(service: str) -> str:

@@ -7,6 +7,8 @@ from contracts import topology
 from contracts.catalogue import EVENTS, by_type
 from contracts.topology import SERVICES, SUBSCRIPTIONS
 
+LATER = ("identity.later", "consent.later", "storage.later")
+
 every_queue = pytest.mark.parametrize("entry", SUBSCRIPTIONS, ids=lambda entry: entry.queue)
 
 
@@ -27,9 +29,10 @@ def test_no_queue_is_declared_twice():
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
-def test_every_queue_and_its_dead_letters_are_quorum_queues():
+def test_every_queue_its_dead_letters_and_what_waits_are_quorum_queues():
     assert {queue.name for queue in topology.queues()} == {
-        name for entry in SUBSCRIPTIONS for name in (entry.queue, f"{entry.queue}.dead")
+        *(name for entry in SUBSCRIPTIONS for name in (entry.queue, f"{entry.queue}.dead")),
+        *LATER,
     }
     assert all(queue.arguments == {"x-queue-type": "quorum"} for queue in topology.queues())
 
@@ -43,6 +46,7 @@ def test_every_subscribed_type_and_every_dead_letter_is_bound():
             for event_type in entry.types
         ),
         *(("irisvue.dead", entry.queue, f"{entry.queue}.dead") for entry in SUBSCRIPTIONS),
+        *(("irisvue.later", f"{queue.split('.')[0]}.#", queue) for queue in LATER),
     }
     assert {it.exchange for it in topology.bindings()} == {it.name for it in topology.exchanges()}
 
@@ -70,6 +74,18 @@ def test_dead_letters_stay_for_thirty_days_and_within_bounds(entry):
         "message-ttl": 2_592_000_000,
         "max-length-bytes": 67_108_864,
         "overflow": "drop-head",
+    }
+
+
+@pytest.mark.parametrize("queue", LATER)
+def test_what_waits_goes_back_to_its_queue_after_ten_seconds_and_is_not_lost(queue):
+    (policy,) = (it for it in topology.policies() if re.search(it.pattern, queue))
+    assert policy.definition == {
+        "message-ttl": 10_000,
+        "dead-letter-exchange": "",
+        "dead-letter-strategy": "at-least-once",
+        "overflow": "reject-publish",
+        "max-length-bytes": 268435456,
     }
 
 
@@ -108,28 +124,43 @@ def test_a_service_reads_all_of_its_queues_and_no_other(service):
         queue.name for queue in topology.queues() if re.search(topology.permissions(service).read, queue.name)
     }
     own = {entry.queue for entry in topology.subscriptions_of(service)}
-    assert readable == own | {topology.dead_letter_queue(queue) for queue in own}
+    waiting = {name for name in LATER if name == topology.later_queue(service)}
+    assert readable == own | {topology.dead_letter_queue(queue) for queue in own} | waiting
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_can_publish_all_of_its_types_and_no_other(service):
-    rule = topology.topic_permission(service)
-    assert rule.exchange == "irisvue.events"
-    allowed = {event.type for event in EVENTS if re.search(rule.write, event.type)}
+    rules = {rule.exchange: rule for rule in topology.topic_permissions(service)}
+    assert rules.keys() == {"irisvue.events", "irisvue.later"}
+    allowed = {event.type for event in EVENTS if re.search(rules["irisvue.events"].write, event.type)}
     assert allowed == {event.type for event in EVENTS if event.producer == service}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_service_can_declare_anything_or_write_past_the_exchange(service):
+def test_a_service_can_put_off_messages_of_its_own_queues_and_of_no_other(service):
+    rules = {rule.exchange: rule for rule in topology.topic_permissions(service)}
+    allowed = {it.queue for it in SUBSCRIPTIONS if re.search(rules["irisvue.later"].write, it.queue)}
+    own = {it.queue for it in topology.subscriptions_of(service)}
+    assert allowed == (set() if service == "gateway" else own)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_service_can_declare_anything_or_write_past_the_exchanges(service):
     rights = topology.permissions(service)
-    names = ["irisvue.events", "irisvue.dead", "amq.default", *(queue.name for queue in topology.queues())]
+    names = [
+        "irisvue.events",
+        "irisvue.dead",
+        "irisvue.later",
+        "amq.default",
+        *(queue.name for queue in topology.queues()),
+    ]
     assert not any(re.search(rights.configure, name) for name in names)
     writable = [name for name in names if re.search(rights.write, name)]
-    assert writable == ([] if service == "gateway" else ["irisvue.events"])
+    assert writable == ([] if service == "gateway" else ["irisvue.events", "irisvue.later"])
 
 
 def test_an_unknown_service_has_no_rights():
     with pytest.raises(KeyError, match="SERVICES"):
         topology.permissions("billing")
     with pytest.raises(KeyError, match="SERVICES"):
-        topology.topic_permission("billing")
+        topology.topic_permissions("billing")
