@@ -16,8 +16,7 @@ from chassis.broker import BrokerUnavailable, OutgoingMessage, Publisher
 from chassis.db import Database
 from chassis.faults import asked_to_stop
 from chassis.work_table import Claimed, Depth, WorkTable
-from contracts.catalogue import is_published
-from contracts.envelope import parse_head
+from contracts.envelope import is_declared, parse_head
 from contracts.topology import heard_by_someone
 
 BATCH = 100
@@ -33,7 +32,7 @@ def _must_be_heard(row: Any) -> bool:
         return bool(row.mandatory)
     # Written before authors said so. Of a type that this release does not know, nobody here can tell whether
     # it may be lost.
-    return heard_by_someone(row.type) or not is_published(row.type)
+    return heard_by_someone(row.type) or not is_declared(row.type)
 
 
 class Relay:

@@ -52,11 +52,6 @@ def by_type(event_type: str) -> type[Event]:
     return _BY_TYPE[event_type]
 
 
-def is_published(event_type: str) -> bool:
-    """Tell whether this release knows a type."""
-    return event_type in _BY_TYPE
-
-
 def produced_by(service: str) -> tuple[type[Event], ...]:
     """Return the events that a service publishes."""
     return tuple(event for event in EVENTS if event.producer == service)

@@ -15,6 +15,7 @@ from contracts.fields import EventId, Kind, Timestamp
 
 CONTENT_TYPE = "application/cloudevents+json"
 TYPE_PATTERN = "^[a-z]+[.][a-z]+[.][a-z]+[.]v[1-9][0-9]*$"
+_DECLARED: set[str] = set()
 _TRACEPARENT_PATTERN = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 
@@ -55,6 +56,7 @@ class Event(Payload):
         cls.type = type
         cls.producer = type.split(".")[0]
         cls.deprecated = deprecated
+        _DECLARED.add(type)
 
     @classmethod
     def __pydantic_init_subclass__(cls, *, type: str | None = None, **_config: Any) -> None:  # noqa: A002
@@ -67,6 +69,11 @@ class Event(Payload):
     def subject(self) -> str:
         """What the event is about, `<plural>/<id>`."""
         return subject_of(vars(self)["user_id"])
+
+
+def is_declared(event_type: str) -> bool:
+    """Tell whether this process knows a type: that of an event whose class it has imported."""
+    return event_type in _DECLARED
 
 
 def schema_urn(event_type: str) -> str:
