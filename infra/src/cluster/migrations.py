@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cluster import env_file
@@ -14,6 +13,7 @@ from cluster.members import SCHEMAS
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationInfo
 
 
 def write(layout: Layout, schema: str, message: str) -> None:
@@ -40,18 +40,18 @@ def show(layout: Layout, schema: str) -> None:
 def downgrade(layout: Layout, schema: str, to: str) -> None:
     """Take migrations back until the database is at `to`, a revision, `base`, or `-1` for one step.
 
-    A migration on the way that can't be taken back is a ClusterError before anything is changed.
+    Prints each step, and what it destroyed where it did.
     """
     from alembic import command  # noqa: PLC0415
 
-    try:
-        command.downgrade(_config(layout, schema), to)
-    except AttributeError as error:
-        # Alembic asks every migration on the way for its function before it runs the first.
-        if error.name != "downgrade" or not isinstance(error.obj, ModuleType):
-            raise
-        migration = Path(error.obj.__file__ or "").stem
-        raise ClusterError(f"{migration} of {schema} can't be taken back; restore a backup.") from error
+    def tell(*, step: "MigrationInfo", **_: object) -> None:
+        script = step.up_revision
+        if script:
+            print(f"{schema} {script.revision}, {script.doc} {script.module.downgrade.__doc__}")
+
+    config = _config(layout, schema)
+    config.attributes["on_version_apply"] = (tell,)
+    command.downgrade(config, to)
 
 
 def _config(layout: Layout, schema: str) -> "Config":

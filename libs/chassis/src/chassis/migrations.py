@@ -66,6 +66,7 @@ def _migrate(connection: Connection, metadata: MetaData, schema: str) -> None:
         transaction_per_migration=True,
         compare_type=True,
         compare_server_default=True,
+        on_version_apply=context.config.attributes.get("on_version_apply", ()),
     )
     with context.begin_transaction():
         context.run_migrations()

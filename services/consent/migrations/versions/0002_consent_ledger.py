@@ -21,6 +21,13 @@ def upgrade() -> None:
     _make_entries_append_only()
 
 
+def downgrade() -> None:
+    """Take the change back; destroys the ledger: nobody can prove any consent any more."""
+    op.execute("DROP FUNCTION consent.erase_person(uuid)")
+    op.drop_table("entries", schema=SCHEMA)
+    op.drop_table("gates", schema=SCHEMA)
+
+
 def _create_gates() -> None:
     op.create_table(
         "gates",

@@ -12,8 +12,9 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 SCHEMA = "consent"
-WHOLE_OR_BLANK = op.f("ck_entries_whole_or_blank")
-KIND_IS_KNOWN = op.f("ck_entries_kind_is_known")
+WHOLE_OR_BLANK = "ck_entries_whole_or_blank"
+KIND_IS_KNOWN = "ck_entries_kind_is_known"
+PLACE = ("ip_address", "region", "country", "territories_digest", "resolved_jurisdictions", "source")
 # All that a row of the ledger is made of, except position and time.
 WRITTEN_BY_THE_SERVICE = (
     "kind, consent_type, jurisdiction, jurisdictions, consent_text_version, text_digest, locale,"
@@ -30,6 +31,31 @@ def upgrade() -> None:
     _blank_only_who_is_being_erased()
 
 
+def downgrade() -> None:
+    """Take the change back; destroys the entries of lapsed consents, and where each grant was made."""
+    _blank_whoever_is_named()
+    _leave_position_and_time_to_the_service()
+    for index in ("ix_gates_open_until", "ix_entries_grants", "ix_entries_withdrawals"):
+        op.drop_index(index, schema=SCHEMA)
+    for column in ("open_until", "ended_epoch"):
+        op.drop_column("gates", column, schema=SCHEMA)
+    for constraint in (WHOLE_OR_BLANK, KIND_IS_KNOWN):
+        op.drop_constraint(op.f(constraint), "entries", schema=SCHEMA)
+    op.execute("DELETE FROM consent.entries WHERE kind = 'expiry'")
+    op.create_check_constraint(
+        op.f(KIND_IS_KNOWN), "entries", "kind IN ('grant', 'withdrawal')", schema=SCHEMA
+    )
+    for column in PLACE:
+        op.drop_column("entries", column, schema=SCHEMA)
+    op.create_check_constraint(
+        op.f(WHOLE_OR_BLANK),
+        "entries",
+        "num_nulls(user_id, consent_id, salt) = 0"
+        " OR (num_nulls(user_id, consent_id, salt) = 3 AND metadata IS NULL)",
+        schema=SCHEMA,
+    )
+
+
 def _record_the_place() -> None:
     op.add_column("entries", sa.Column("source", sa.String(length=16)), schema=SCHEMA)
     op.add_column(
@@ -41,9 +67,9 @@ def _record_the_place() -> None:
     op.add_column("entries", sa.Column("country", sa.String(length=2)), schema=SCHEMA)
     op.add_column("entries", sa.Column("region", sa.String(length=3)), schema=SCHEMA)
     op.add_column("entries", sa.Column("ip_address", sa.String(length=45)), schema=SCHEMA)
-    op.drop_constraint(WHOLE_OR_BLANK, "entries", schema=SCHEMA)
+    op.drop_constraint(op.f(WHOLE_OR_BLANK), "entries", schema=SCHEMA)
     op.create_check_constraint(
-        WHOLE_OR_BLANK,
+        op.f(WHOLE_OR_BLANK),
         "entries",
         "num_nulls(user_id, consent_id, salt) = 0"
         " OR (num_nulls(user_id, consent_id, salt) = 3"
@@ -53,9 +79,9 @@ def _record_the_place() -> None:
 
 
 def _let_consents_lapse() -> None:
-    op.drop_constraint(KIND_IS_KNOWN, "entries", schema=SCHEMA)
+    op.drop_constraint(op.f(KIND_IS_KNOWN), "entries", schema=SCHEMA)
     op.create_check_constraint(
-        KIND_IS_KNOWN, "entries", "kind IN ('grant', 'withdrawal', 'expiry')", schema=SCHEMA
+        op.f(KIND_IS_KNOWN), "entries", "kind IN ('grant', 'withdrawal', 'expiry')", schema=SCHEMA
     )
     op.create_index(
         "ix_entries_withdrawals",
@@ -143,6 +169,32 @@ def _blank_only_who_is_being_erased() -> None:
             GET DIAGNOSTICS blanked = ROW_COUNT;
             RETURN blanked;
         END
+        $$
+        """
+    )
+
+
+def _leave_position_and_time_to_the_service() -> None:
+    op.alter_column("entries", "occurred_at", server_default=None, schema=SCHEMA)
+    op.execute("REVOKE INSERT ON consent.entries FROM consent_app")
+    op.execute("GRANT INSERT ON consent.entries TO consent_app")
+    op.execute("GRANT USAGE, SELECT ON SEQUENCE consent.entries_position_seq TO consent_app")
+
+
+def _blank_whoever_is_named() -> None:
+    op.execute(
+        """
+        CREATE OR REPLACE FUNCTION consent.erase_person(person uuid) RETURNS bigint
+        LANGUAGE sql VOLATILE SECURITY DEFINER
+        SET search_path = pg_catalog, pg_temp
+        AS $$
+            WITH blanked AS (
+                UPDATE consent.entries
+                SET user_id = NULL, consent_id = NULL, metadata = NULL, salt = NULL
+                WHERE user_id = person
+                RETURNING 1
+            )
+            SELECT count(*) FROM blanked
         $$
         """
     )

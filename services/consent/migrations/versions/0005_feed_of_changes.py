@@ -24,3 +24,11 @@ def upgrade() -> None:
         schema=SCHEMA,
         postgresql_where=sa.text("position IS NULL"),
     )
+
+
+def downgrade() -> None:
+    """Take the change back."""
+    op.drop_index("ix_gates_changed", "gates", schema=SCHEMA)
+    op.drop_constraint(op.f("uq_gates_position"), "gates", schema=SCHEMA)
+    op.drop_column("gates", "position", schema=SCHEMA)
+    op.execute(sa.schema.DropSequence(sa.Sequence("gate_positions", schema=SCHEMA)))

@@ -94,3 +94,42 @@ def test_consents_from_before_keep_their_commitments_and_their_gates_know_where_
         personal = Personal(entry["user_id"], entry["consent_id"], details=entry["metadata"])
         assert entry["commitment"] == personal.commitment(entry["salt"])
         assert (entry["source"], entry["country"], entry["resolved_jurisdictions"]) == (None, None, None)
+
+
+def test_way_back_keeps_grants_and_withdrawals_and_leaves_out_what_the_old_schema_has_no_place_for(
+    platform: Platform, url_of_scratch: str
+) -> None:
+    config = migrations.alembic_config(MIGRATIONS, url_of_scratch)
+    migrations.upgrade(MIGRATIONS, url_of_scratch)
+    on_scratch(platform, lambda connection: connection.execute("TRUNCATE consent.entries, consent.gates"))
+
+    async def write(connection: asyncpg.Connection) -> None:
+        for kind, epoch in (("grant", 1), ("expiry", 2), ("grant", 3), ("withdrawal", 4)):
+            await connection.execute(AN_ENTRY, kind, epoch, "", ANN, UUID(int=10 + (epoch + 1) // 2), None)
+        await connection.execute("UPDATE consent.entries SET country = 'DE', ip_address = '192.0.2.7'")
+        await connection.execute(
+            "INSERT INTO consent.gates (user_id, consent_type, epoch, ended_epoch)"
+            " VALUES ($1, 'marketing', 4, 4)",
+            ANN,
+        )
+
+    on_scratch(platform, write)
+    command.downgrade(config, "0003")
+    kept = on_scratch(
+        platform,
+        lambda connection: connection.fetch(
+            "SELECT kind, epoch, user_id = $1 AS hers, salt FROM consent.entries ORDER BY epoch", ANN
+        ),
+    )
+    assert [tuple(row) for row in kept] == [
+        ("grant", 1, True, b"salt"),
+        ("grant", 3, True, b"salt"),
+        ("withdrawal", 4, True, b"salt"),
+    ]
+
+    migrations.upgrade(MIGRATIONS, url_of_scratch)
+    gates = on_scratch(
+        platform,
+        lambda connection: connection.fetch("SELECT epoch, ended_epoch, open_until FROM consent.gates"),
+    )
+    assert [tuple(gate) for gate in gates] == [(4, 4, None)]

@@ -265,3 +265,22 @@ def upgrade() -> None:
         info={"on_erase": "delete"},
     )
     op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False, schema="identity")
+
+
+def downgrade() -> None:
+    """Take the change back; destroys every account, and the memory of who was erased."""
+    for table in (
+        "sessions",
+        "erasure_participants",
+        "users",
+        "tombstones",
+        "session_revocations",
+        "participants",
+        "outbox",
+        "inbox",
+        "failed_attempts",
+        "erasures",
+        "erasure_tasks",
+        "dead_letters",
+    ):
+        op.drop_table(table, schema="identity")

@@ -62,3 +62,11 @@ def upgrade() -> None:
         "sessions", sa.Column("user_agent", sa.String(length=200), nullable=True), schema="identity"
     )
     op.add_column("sessions", sa.Column("ip_prefix", sa.String(length=50), nullable=True), schema="identity")
+
+
+def downgrade() -> None:
+    """Take the change back; destroys mails that wait, links that were mailed, and what names a device."""
+    for column in ("ip_prefix", "user_agent"):
+        op.drop_column("sessions", column, schema="identity")
+    op.drop_table("mails", schema="identity")
+    op.drop_table("mail_tokens", schema="identity")

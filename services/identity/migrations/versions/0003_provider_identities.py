@@ -66,3 +66,9 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_spent_tokens_expires_at"), "spent_tokens", ["expires_at"], unique=False, schema="identity"
     )
+
+
+def downgrade() -> None:
+    """Take the change back; destroys the links with providers, and Apple's grants without revoking them."""
+    for table in ("spent_tokens", "apple_grants", "provider_identities"):
+        op.drop_table(table, schema="identity")

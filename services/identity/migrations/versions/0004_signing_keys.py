@@ -30,3 +30,9 @@ def upgrade() -> None:
         sa.Column("is_admin", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         schema="identity",
     )
+
+
+def downgrade() -> None:
+    """Take the change back; destroys the signing keys, so no access token is good any more, and admins."""
+    op.drop_column("users", "is_admin", schema="identity")
+    op.drop_table("signing_keys", schema="identity")

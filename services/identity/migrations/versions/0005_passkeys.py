@@ -60,3 +60,9 @@ def upgrade() -> None:
             unique=False,
             schema="identity",
         )
+
+
+def downgrade() -> None:
+    """Take the change back; destroys every passkey: who has no other way in, has none."""
+    op.drop_table("passkey_challenges", schema="identity")
+    op.drop_table("passkeys", schema="identity")

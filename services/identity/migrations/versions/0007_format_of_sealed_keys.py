@@ -12,3 +12,8 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     op.execute(r"UPDATE identity.signing_keys SET sealed_private_key = '\x01'::bytea || sealed_private_key")
+
+
+def downgrade() -> None:
+    """Take the change back."""
+    op.execute("UPDATE identity.signing_keys SET sealed_private_key = substr(sealed_private_key, 2)")

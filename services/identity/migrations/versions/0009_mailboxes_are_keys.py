@@ -8,7 +8,7 @@ place of the address, and can then give the account another one.
 
 import logging
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 from uuid import UUID
@@ -29,15 +29,20 @@ log = logging.getLogger("alembic.runtime.migration")
 
 
 def upgrade() -> None:
-    rekey(op.get_bind())
+    rekey(op.get_bind(), _written)
 
 
-def rekey(connection: sa.Connection) -> list[tuple[UUID, UUID]]:
+def downgrade() -> None:
+    """Take the change back; addresses stay as they are written, and keys that are one again collide as above."""
+    rekey(op.get_bind(), _written_before)
+
+
+def rekey(connection: sa.Connection, written: Callable[[str], dict[str, str]]) -> list[tuple[UUID, UUID]]:
     """Give every account its new key; return the accounts that collided, who keeps the key first."""
     connection.execute(
         sa.text("CREATE TABLE identity.rekeyed (id uuid PRIMARY KEY, email text, email_key text)")
     )
-    for batch in _changed(connection):
+    for batch in _changed(connection, written):
         connection.execute(sa.text("INSERT INTO identity.rekeyed VALUES (:id, :email, :email_key)"), batch)
     collisions = [(row.keeper, row.id) for row in connection.execute(sa.text(_COLLISIONS))]
     for keeper, loser in collisions:
@@ -82,7 +87,9 @@ _COLLISIONS = """
 """
 
 
-def _changed(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:
+def _changed(
+    connection: sa.Connection, written: Callable[[str], dict[str, str]]
+) -> Iterator[list[dict[str, Any]]]:
     """Return the accounts whose address or key is written in another way now, by batches in order of ids."""
     after = UUID(int=0)
     page = sa.text(
@@ -90,10 +97,10 @@ def _changed(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:
     )
     while rows := connection.execute(page, {"after": after, "most": BATCH}).all():
         after = rows[-1].id
-        written = [{"id": row.id, **_written(row.email)} for row in rows]
+        rewritten = [{"id": row.id, **written(row.email)} for row in rows]
         changed = [
             new
-            for new, row in zip(written, rows, strict=True)
+            for new, row in zip(rewritten, rows, strict=True)
             if (new["email"], new["email_key"]) != (row.email, row.email_key)
         ]
         if changed:
@@ -109,3 +116,7 @@ def _written(email: str) -> dict[str, str]:
         return {"email": email, "email_key": " " + email.strip().translate(LOWER)}
     local = unicodedata.normalize("NFC", local)
     return {"email": f"{local}@{name.lower()}", "email_key": f"{local.translate(LOWER)}@{name.lower()}"}
+
+
+def _written_before(email: str) -> dict[str, str]:
+    return {"email": email, "email_key": unicodedata.normalize("NFKC", email).strip().casefold()}

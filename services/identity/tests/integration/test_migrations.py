@@ -30,7 +30,7 @@ async def rekeyed(service, settings):
     revision = runpy.run_path(str(MIGRATIONS / "versions" / "0009_mailboxes_are_keys.py"))
     engine = create_async_engine(settings.owner_database_url.get_secret_value())
 
-    async def run(*accounts: dict[str, Any]) -> list[tuple[UUID, UUID]]:
+    async def run(*accounts: dict[str, Any], back: bool = False) -> list[tuple[UUID, UUID]]:
         old = "lower(normalize(CAST(:email AS varchar), NFKC))"
         async with engine.begin() as connection:
             await connection.execute(
@@ -41,7 +41,8 @@ async def rekeyed(service, settings):
                 ),
                 accounts,
             )
-            return await connection.run_sync(revision["rekey"])
+            written = revision["_written_before" if back else "_written"]
+            return await connection.run_sync(revision["rekey"], written)
 
     yield run
     await engine.dispose()
@@ -88,3 +89,17 @@ async def test_who_lost_the_address_signs_in_with_the_id_of_the_account(rekeyed,
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
         owners[name] = (await client.get("/api/v1/users/me", headers=bearer)).json()["id"]
     assert owners == {"x@MÜLLER.de": str(UUID(int=1)), str(UUID(int=2)): str(UUID(int=2))}
+
+
+async def test_way_back_gives_the_earlier_keys_and_keeps_apart_what_they_do_not_tell_apart(rekeyed, service):
+    # Two mailboxes by their domain's rules, one account by the earlier rule.
+    collisions = await rekeyed(
+        account(1, "STRASSE@example.com"),
+        account(2, "straße@example.com"),
+        account(3, "eve@example.com"),
+        back=True,
+    )
+    assert collisions == [(UUID(int=1), UUID(int=2))]
+    async with service.unit_of_work() as uow:
+        keys = {row.id.int: row.email_key for row in (await uow.session.scalars(select(User))).all()}
+    assert keys == {1: "strasse@example.com", 2: f" {UUID(int=2)}", 3: "eve@example.com"}

@@ -21,6 +21,12 @@ def upgrade() -> None:
     _create_erasures()
 
 
+def downgrade() -> None:
+    """Take the change back; destroys erasures, the memory of who was erased, and events that wait."""
+    for table in ("erasure_tasks", "tombstones", "dead_letters", "failed_attempts", "inbox", "outbox"):
+        op.drop_table(table, schema=SCHEMA)
+
+
 def _moment(name: str) -> sa.Column[object]:
     now = sa.text("clock_timestamp()")
     return sa.Column(name, sa.DateTime(timezone=True), server_default=now, nullable=False)

@@ -20,6 +20,12 @@ def upgrade() -> None:
     _create_destructions()
 
 
+def downgrade() -> None:
+    """Take the change back; destroys the rows of all photos and the orders to destroy, not the objects."""
+    for table in ("destructions", "consent_gates", "photos"):
+        op.drop_table(table, schema=SCHEMA)
+
+
 def _create_photos() -> None:
     op.create_table(
         "photos",

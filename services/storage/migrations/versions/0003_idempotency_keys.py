@@ -28,3 +28,8 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], schema=SCHEMA)
+
+
+def downgrade() -> None:
+    """Take the change back; destroys the answers that are kept: a repeated request acts again."""
+    op.drop_table("idempotency_keys", schema=SCHEMA)

@@ -32,6 +32,12 @@ def upgrade() -> None:
     )
 
 
+def downgrade() -> None:
+    """Take the change back; destroys every data key, so no photo can ever be opened again."""
+    op.drop_table("tombstones", schema=SCHEMA)
+    op.drop_table("keys", schema=SCHEMA)
+
+
 def _moment(name: str) -> sa.Column[object]:
     now = sa.text("clock_timestamp()")
     return sa.Column(name, sa.DateTime(timezone=True), server_default=now, nullable=False)
