@@ -43,10 +43,11 @@ def downgrade(layout: Layout, schema: str, to: str) -> None:
     Prints each step, and what it destroyed where it did.
     """
     from alembic import command  # noqa: PLC0415
+    from alembic.script import Script  # noqa: PLC0415
 
     def tell(*, step: "MigrationInfo", **_: object) -> None:
         script = step.up_revision
-        if script:
+        if isinstance(script, Script):
             print(f"{schema} {script.revision}, {script.doc} {script.module.downgrade.__doc__}")
 
     config = _config(layout, schema)
