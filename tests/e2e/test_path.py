@@ -176,6 +176,10 @@ async def test_photo_is_uploaded_listed_read_and_deleted(person, jpeg) -> None:
     whole = await app.follow("GET", shown["original_url"])
     part = await app.follow("GET", shown["original_url"], headers={"Range": "bytes=2-5"})
     thumbnail = await app.follow("GET", shown["thumbnail_url"])
+    measured = await app.follow("HEAD", shown["original_url"])
+    told = ("Content-Length", "Content-Type", "ETag", "Accept-Ranges")
+    assert (measured.status, measured.body) == (200, b"")
+    assert [measured.headers[name] for name in told] == [whole.headers[name] for name in told]
     assert (whole.status, whole.headers["Content-Type"]) == (200, "image/jpeg")
     assert (part.status, part.body) == (206, whole.body[2:6])
     assert picture.read(whole.body).pixels == picture.read(jpeg).pixels

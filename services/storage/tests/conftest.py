@@ -82,6 +82,13 @@ class Pictures:
         self.gradient(width, height).save(target, "JPEG", quality=90)
         return target.getvalue()
 
+    def noise(self, side: int) -> bytes:
+        """A JPEG that can hardly be packed: about a byte per pixel."""
+        target = io.BytesIO()
+        grain = Image.effect_noise((side, side), 100)
+        Image.merge("RGB", (grain, grain, grain)).save(target, "JPEG", quality=95)
+        return target.getvalue()
+
     def png(self, *, orientation: int = 1, mode: str = "RGB") -> bytes:
         target = io.BytesIO()
         info = PngInfo()

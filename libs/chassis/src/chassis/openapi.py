@@ -67,8 +67,10 @@ def document_problems(app: FastAPI) -> None:
             schemas |= definition.pop("$defs", {})
             schemas["ProblemDocument"] = definition
             for operations in document["paths"].values():
-                for operation in operations.values():
+                for method, operation in operations.items():
                     _add_common_problems(operation)
+                    if method == "head":
+                        leave_out_bodies(operation)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             app.openapi_schema = document
@@ -86,6 +88,12 @@ def _add_common_problems(operation: dict[str, Any]) -> None:
         own = PROBLEM_JSON in responses.get(status, {}).get("content", {})
         described = responses[status]["description"].split("; ") if own else []
         responses[status] = {"description": "; ".join(dict.fromkeys([*described, description])), **_content()}
+
+
+def leave_out_bodies(operation: dict[str, Any]) -> None:
+    """Let an operation answer nothing but headers, as HEAD does (RFC 9110 §9.3.2)."""
+    for response in operation["responses"].values():
+        response.pop("content", None)
 
 
 def name_operation(route: APIRoute) -> str:

@@ -173,7 +173,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/photos/upload", _STORAGE, Access.BEARER, RateClass.UPLOAD),
     _link("PUT", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/content"),
+    _link("HEAD", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/thumbnail"),
+    _link("HEAD", "/api/v1/photos/{photo_id}/thumbnail"),
     _bearer(_STORAGE, "POST", "/api/v1/photos/{photo_id}/confirm"),
     _bearer(_STORAGE, "GET", "/api/v1/photos"),
     _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}"),
@@ -215,8 +217,6 @@ class RoutingTable:
                 raise Moved(raw_path[:-1])
             raise NotFound
         route = methods.get(method)
-        if method == "HEAD" and "GET" in methods and methods["GET"].access is Access.LINK:
-            route = methods["GET"]
         if route is None:
             raise MethodNotAllowed(methods)
         return route

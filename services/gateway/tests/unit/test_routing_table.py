@@ -102,7 +102,9 @@ def test_links_are_exactly_the_bytes_of_photos() -> None:
     assert {(each.method, each.path) for each in ROUTES if each.access is Access.LINK} == {
         ("PUT", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/content"),
+        ("HEAD", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/thumbnail"),
+        ("HEAD", "/api/v1/photos/{photo_id}/thumbnail"),
     }
 
 

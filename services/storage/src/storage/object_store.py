@@ -174,6 +174,16 @@ class ObjectStore:
                     await admit(answer["ContentLength"])
                 return bytes(await body.read())
 
+    async def size(self, key: str) -> int:
+        """Return how many bytes one object has, without reading it."""
+        try:
+            with _translated():
+                return int((await self._client.head_object(Bucket=self._bucket, Key=key))["ContentLength"])
+        except ObjectNotFound:
+            # An answer without a body does not tell a missing object from a missing bucket.
+            await self.check()
+            raise
+
     async def presigned_url(self, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
         """Return a link that reads this object, sealed as it is, for so many seconds."""
         with _translated():

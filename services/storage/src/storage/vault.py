@@ -105,6 +105,9 @@ class Vault:
                 raise PersonErased
             return await DataKeys(uow.session).find(self._keyring.person_hash(user_id))
 
+    async def _existing_key(self, user_id: UUID) -> bytes:
+        return await self._unwrapped(await self._find_key(user_id), user_id)
+
     async def _unwrapped(self, wrapped: WrappedKey | None, user_id: UUID) -> bytes:
         if wrapped is None:
             raise KeyMissing
@@ -134,9 +137,17 @@ class Vault:
 
         Raises `PersonErased`, `KeyMissing`, a `SealingError`, and what `admit` and the object store raise.
         """
-        data_key = await self._unwrapped(await self._find_key(photo.owner), photo.owner)
+        data_key = await self._existing_key(photo.owner)
         sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
         return unseal(sealed, data_key=data_key, label=photo.label(rendition))
+
+    async def measure(self, photo: PhotoLocation, rendition: Rendition) -> int:
+        """Return how many bytes one rendition has when it is open; raises what `get` raises for its key.
+
+        The key is tried as well, so that this promises nothing that reading could not keep.
+        """
+        await self._existing_key(photo.owner)
+        return await self._objects.size(photo.key(rendition)) - SEAL_OVERHEAD
 
     async def empty(self, folder: str) -> None:
         """Destroy everything under a folder: versions, delete markers and unfinished uploads too."""

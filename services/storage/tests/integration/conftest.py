@@ -114,6 +114,8 @@ class Road:
         self._open = True
         self._writers: set[asyncio.StreamWriter] = set()
         self.url = ""
+        self.carried_back = 0
+        """Bytes that have come from the store."""
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
@@ -122,13 +124,16 @@ class Road:
         far_reader, far_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._writers |= {writer, far_writer}
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, back=True))
         finally:
             self._writers -= {writer, far_writer}
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(65_536):
+                self.carried_back += len(chunk) if back else 0
                 writer.write(chunk)
                 await writer.drain()
         writer.close()

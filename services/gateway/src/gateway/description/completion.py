@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.counters import QuotaExceeded
 from chassis.health import NotHealthy
-from chassis.openapi import problems
+from chassis.openapi import leave_out_bodies, problems
 from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, NotFound, Problem
 from gateway import problems as own
 from gateway.description.examples import Examples
@@ -65,6 +65,8 @@ def complete(document: Document, routes: Iterable[Route]) -> Document:
     for method, path, operation in _operations(document):
         route = by_place.get((method, re.sub(r"\{[^}]*\}", "{}", path)))
         _add_answers(operation, route)
+        if method == "HEAD":
+            leave_out_bodies(operation)
         _add_headers(operation, limited=route is not None)
     document["info"] |= {
         "description": _DESCRIPTION,

@@ -13,6 +13,7 @@ from chassis.openapi import problems
 from chassis.pace import Pace, TooSlow
 from storage.api.dependencies import CurrentService
 from storage.conditions import is_known, range_applies
+from storage.models import Photo
 from storage.policy import (
     ConsentRequired,
     LinkGone,
@@ -47,32 +48,49 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         PhotoUnavailable,
     ),
 }
+_HEAD_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The headers of the whole picture"},
+    304: _ANSWERS[304],
+    **problems(LinkRefused, ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SignedLink:
-    """What proves a reading link, and what its holder wants of the picture and has of it already."""
+    """What proves a reading link, and which version of the picture its holder has already."""
 
     session_id: UUID
     expires: int
     signature: str
+    known: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPart:
+    """Which part of the picture is wanted, and of which version only; a HEAD has none (RFC 9110 §14.2)."""
+
     wanted: str | None
     only_of: str | None
-    known: str | None
 
 
 async def _signed_link(
     session: Annotated[UUID, Query()],
     expires: Annotated[int, Query(ge=0, le=9_999_999_999)],
     signature: Annotated[str, Query(max_length=128)],
-    wanted: Annotated[str | None, Header(alias="Range", max_length=256)] = None,
-    only_of: Annotated[str | None, Header(alias="If-Range", max_length=256)] = None,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1024)] = None,
 ) -> SignedLink:
-    return SignedLink(session, expires, signature, wanted, only_of, known)
+    return SignedLink(session, expires, signature, known)
+
+
+async def _asked_part(
+    wanted: Annotated[str | None, Header(alias="Range", max_length=256)] = None,
+    only_of: Annotated[str | None, Header(alias="If-Range", max_length=256)] = None,
+) -> AskedPart:
+    return AskedPart(wanted, only_of)
 
 
 Link = Annotated[SignedLink, Depends(_signed_link)]
+Part = Annotated[AskedPart, Depends(_asked_part)]
 
 
 @router.get(
@@ -82,9 +100,9 @@ Link = Annotated[SignedLink, Depends(_signed_link)]
     responses=_ANSWERS,
     summary="Read a photo over its link",
 )
-async def get_content(photo_id: UUID, service: CurrentService, link: Link) -> Response:
+async def get_content(photo_id: UUID, service: CurrentService, link: Link, part: Part) -> Response:
     """Return the photo without its metadata; the link is the permission while the consent lives."""
-    return await _read(service, photo_id, link, Rendition.ORIGINAL)
+    return await _read(service, photo_id, link, part, Rendition.ORIGINAL)
 
 
 @router.get(
@@ -94,12 +112,66 @@ async def get_content(photo_id: UUID, service: CurrentService, link: Link) -> Re
     responses=_ANSWERS,
     summary="Read a photo's thumbnail over its link",
 )
-async def get_thumbnail(photo_id: UUID, service: CurrentService, link: Link) -> Response:
+async def get_thumbnail(photo_id: UUID, service: CurrentService, link: Link, part: Part) -> Response:
     """Return a JPEG of at most 512 pixels; the link is the permission while the consent lives."""
-    return await _read(service, photo_id, link, Rendition.THUMBNAIL)
+    return await _read(service, photo_id, link, part, Rendition.THUMBNAIL)
 
 
-async def _read(service: Service, photo_id: UUID, link: SignedLink, rendition: Rendition) -> Response:
+@router.head(
+    "/{photo_id}/content",
+    name="measure_photo",
+    response_class=Response,
+    responses=_HEAD_ANSWERS,
+    summary="Ask for a photo's size and version over its link",
+)
+async def head_content(photo_id: UUID, service: CurrentService, link: Link) -> Response:
+    """Return the headers that reading the whole photo would have, without reading any of it."""
+    return await _measure(service, photo_id, link, Rendition.ORIGINAL)
+
+
+@router.head(
+    "/{photo_id}/thumbnail",
+    name="measure_thumbnail",
+    response_class=Response,
+    responses=_HEAD_ANSWERS,
+    summary="Ask for a thumbnail's size and version over its link",
+)
+async def head_thumbnail(photo_id: UUID, service: CurrentService, link: Link) -> Response:
+    """Return the headers that reading the whole thumbnail would have, without reading any of it."""
+    return await _measure(service, photo_id, link, Rendition.THUMBNAIL)
+
+
+async def _read(
+    service: Service, photo_id: UUID, link: SignedLink, part: AskedPart, rendition: Rendition
+) -> Response:
+    photo, headers = await _find(service, photo_id, link, rendition)
+    if is_known(link.known, headers["ETag"]):
+        return await _not_modified(service, photo, headers)
+    async with AsyncExitStack() as resources:
+        memory = await resources.enter_async_context(service.reads.of(photo.user_id))
+        # The object is in memory twice for a moment, sealed and open.
+        opened = await service.reader.open(photo, rendition, admit=lambda size: memory.grow(2 * size))
+        wanted = part.wanted if range_applies(part.only_of, opened.tag) else None
+        answer = _answer(opened, wanted, headers)
+        # From here on the bytes are held until the last of them has left.
+        answer.holds = resources.pop_all()
+        return answer
+
+
+async def _measure(service: Service, photo_id: UUID, link: SignedLink, rendition: Rendition) -> Response:
+    photo, headers = await _find(service, photo_id, link, rendition)
+    if is_known(link.known, headers["ETag"]):
+        return await _not_modified(service, photo, headers)
+    # No byte of the picture comes into memory, so this takes none of the places of those who read.
+    measured = await service.reader.measure(photo, rendition)
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(measured.size)}
+    return Response(media_type=measured.content_type, headers=headers)
+
+
+async def _find(
+    service: Service, photo_id: UUID, link: SignedLink, rendition: Rendition
+) -> tuple[Photo, dict[str, str]]:
+    """Return the photo that a good link leads to, and the headers of every answer about it."""
     now = service.clock.now()
     service.links.check(
         photo_id,
@@ -112,19 +184,12 @@ async def _read(service: Service, photo_id: UUID, link: SignedLink, rendition: R
     photo = await service.reader.find(photo_id)
     seconds = link.expires - int(now.timestamp())
     # Only the device that holds the link may keep the picture, and not longer than the link is good.
-    headers = {"ETag": tag_of(photo, rendition), "Cache-Control": f"private, max-age={seconds}"}
-    if is_known(link.known, headers["ETag"]):
-        await service.reader.permit(photo)
-        return Response(status_code=304, headers=headers)
-    async with AsyncExitStack() as resources:
-        memory = await resources.enter_async_context(service.reads.of(photo.user_id))
-        # The object is in memory twice for a moment, sealed and open.
-        opened = await service.reader.open(photo, rendition, admit=lambda size: memory.grow(2 * size))
-        wanted = link.wanted if range_applies(link.only_of, opened.tag) else None
-        answer = _answer(opened, wanted, headers)
-        # From here on the bytes are held until the last of them has left.
-        answer.holds = resources.pop_all()
-        return answer
+    return photo, {"ETag": tag_of(photo, rendition), "Cache-Control": f"private, max-age={seconds}"}
+
+
+async def _not_modified(service: Service, photo: Photo, headers: dict[str, str]) -> Response:
+    await service.reader.permit(photo)
+    return Response(status_code=304, headers=headers)
 
 
 class PictureResponse(Response):

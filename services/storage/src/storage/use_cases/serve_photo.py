@@ -1,5 +1,7 @@
 """Open one rendition of a photo for whoever holds its link, while the consent lives."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -29,6 +31,14 @@ class OpenedPhoto:
     content: bytes
     content_type: str
     tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPhoto:
+    """How many bytes a rendition has in the clear, and what they are."""
+
+    size: int
+    content_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +75,28 @@ class PhotoReader:
         Raises `LinkGone`, `ConsentRequired`, `PhotoUnavailable`, `PhotoLost`, what `admit` raises, and
         transient faults when consent or the store can't be asked.
         """
-        place = PhotoLocation.of(photo)
+        async with self._shown(photo):
+            content = await self.vault.get(PhotoLocation.of(photo), rendition, admit=admit)
+        return OpenedPhoto(content, _type_of(photo, rendition), tag_of(photo, rendition))
+
+    async def measure(self, photo: Photo, rendition: Rendition) -> MeasuredPhoto:
+        """Return what can be said of the bytes without reading them; raises what `open` raises."""
+        async with self._shown(photo):
+            size = await self.vault.measure(PhotoLocation.of(photo), rendition)
+        return MeasuredPhoto(size, _type_of(photo, rendition))
+
+    @asynccontextmanager
+    async def _shown(self, photo: Photo) -> AsyncIterator[None]:
+        """Run the block, which asks the vault, between two looks at whether the photo may be shown."""
         await self.permit(photo)
         try:
-            content = await self.vault.get(place, rendition, admit=admit)
+            yield
         except PersonErased:
             raise LinkGone from None
         except (UnknownKeyEncryptionKey, KeyMissing, ObjectNotFound, SealBroken, UnwrapFailed) as error:
             await self._explain(photo, error)
             raise
         await self._look_again(photo)
-        return OpenedPhoto(content, _type_of(photo, rendition), tag_of(photo, rendition))
 
     async def _look_again(self, photo: Photo) -> None:
         """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
