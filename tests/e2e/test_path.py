@@ -203,7 +203,8 @@ async def test_upload_takes_only_the_picture_that_the_link_is_for(person, jpeg) 
 
     assert (no_picture.status, no_picture.problem) == (415, "wrong-image-type")
     assert (other_type.status, other_type.problem) == (415, "wrong-image-type")
-    assert too_large.status == 413
+    assert (too_large.status, too_large.problem) == (413, "photo-too-large")
+    assert too_large.document["limit"] == 25_000_000
     assert (changed.status, changed.problem) == (403, "link-refused")
     assert (await person.app.put(link, jpeg)).status == 200
 

@@ -17,7 +17,13 @@ from chassis import context
 from chassis.health import HealthCheck, health_router
 from chassis.ids import new_id
 from chassis.openapi import document_problems, name_operation
-from chassis.problems import Problem, install_problem_handlers, problem_response, unexpected_error_response
+from chassis.problems import (
+    ContentTooLarge,
+    Problem,
+    install_problem_handlers,
+    problem_response,
+    unexpected_error_response,
+)
 from chassis.service_auth import OnlyThroughGateway
 from chassis.settings import ServiceSettings
 
@@ -28,15 +34,6 @@ _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,128}$")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 log = structlog.get_logger(__name__)
-
-
-class ContentTooLarge(Problem):
-    """The body is larger than the operation takes."""
-
-    status = 413
-    slug = "content-too-large"
-    title = "The body is too large"
-    detail = "The body is larger than this operation takes."
 
 
 def create_app(
@@ -107,7 +104,7 @@ class Edge:
             return receive
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > MAX_BODY_BYTES:
-            raise ContentTooLarge
+            raise ContentTooLarge(MAX_BODY_BYTES)
         received = 0
 
         async def bounded_receive() -> Message:
@@ -116,7 +113,7 @@ class Edge:
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
                 # FastAPI turns every other error of a body that it reads into a 400.
-                raise HTTPException(ContentTooLarge.status)
+                raise HTTPException(ContentTooLarge.status) from ContentTooLarge(MAX_BODY_BYTES)
             return message
 
         return bounded_receive

@@ -27,6 +27,7 @@ class ProblemDocument(BaseModel):
     detail: str = Field(description="A sentence for the person.")
     instance: str = Field(description="Names the request; quote it to support.")
     errors: list[FieldError] | None = Field(default=None, description="Only for invalid input, by field.")
+    limit: int | None = Field(default=None, description="Only where too many bytes were sent: how many may.")
 
 
 def problems(*kinds: type[Problem]) -> Responses:

@@ -122,6 +122,17 @@ class InvalidRequest(Problem):
     detail = "The request is not valid."
 
 
+class ContentTooLarge(Problem):
+    """The body has more bytes than the operation takes."""
+
+    status = 413
+    slug = "content-too-large"
+    title = "The body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})
+
+
 class _HttpProblem(Problem):
     """An error that the web framework raised by itself: unknown path, wrong method, unreadable body."""
 
@@ -142,13 +153,11 @@ _HTTP_KINDS = {
     403: ("forbidden", "Not allowed"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
-    413: ("content-too-large", "The body is too large"),
 }
 _HTTP_DETAILS = {
     400: "The request can't be read. Check its form and its encoding.",
     404: NotFound.detail,
     405: "This address exists but does not take this method; the Allow header says which it takes.",
-    413: "The body is larger than this operation takes.",
 }
 
 
@@ -174,7 +183,8 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    problem = _HttpProblem(error)
+    # What our own code raises by way of the framework says itself what is wrong.
+    problem = error.__cause__ if isinstance(error.__cause__, Problem) else _HttpProblem(error)
     if error.status_code == METHOD_NOT_ALLOWED:
         # The framework names the methods of one route only, though several may share an address.
         problem.headers = {**problem.headers, "Allow": ", ".join(_methods_at(request))}

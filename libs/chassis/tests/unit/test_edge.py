@@ -129,6 +129,7 @@ async def test_body_over_the_limit_is_a_problem(path, make, client):
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "urn:irisvue:problem:content-too-large"
+    assert answer.json()["limit"] == MAX_BODY_BYTES
     assert answer.headers["x-request-id"]
 
 

@@ -204,7 +204,7 @@ async def get_consent_texts(
     """Show the current and the earlier texts with their versions and digests."""
     regime = service.rulebook.regimes.get(jurisdiction.lower())
     if regime is None:
-        raise NotFound("There is no such jurisdiction. GET /privacy/retention-schedule lists them all.")
+        raise NotFound(f"There is no such jurisdiction. Use one of: {service.rulebook.regime_names}.")
     return ConsentTextsRead.of(regime, consent_type, utc_day(service.clock.now()))
 
 

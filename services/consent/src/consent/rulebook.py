@@ -160,6 +160,11 @@ class Rulebook(_Data):
     region_names: dict[str, dict[str, str]]
     regimes: dict[str, Regime]
 
+    @property
+    def regime_names(self) -> str:
+        """The jurisdictions that a request can name, as a list to read."""
+        return ", ".join(sorted(self.regimes))
+
     def territories(self, day: date) -> Territories:
         """Return the map of the world in force on `day`."""
         return _in_force(self.tables, day)

@@ -133,6 +133,10 @@ async def test_what_was_not_shown_can_not_be_agreed_to(person, admin, changed, s
     assert answer.json()["type"] == f"urn:irisvue:problem:{slug}"
     assert "2025-12" not in answer.text
     assert "atlantis" not in answer.text
+    named = [
+        name in answer.json()["detail"] for name in ("bipa", "ccpa", "cubi", "gdpr", "generic", "uk_gdpr")
+    ]
+    assert named == [slug == "jurisdiction-unknown"] * 6
     assert await admin.fetchval("SELECT count(*) FROM consent.entries") == 0
     assert await admin.fetchval("SELECT count(*) FROM consent.gates") == 0
 

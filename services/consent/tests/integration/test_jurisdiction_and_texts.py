@@ -104,6 +104,7 @@ async def test_texts_carry_the_digest_of_what_is_shown(client, consent_type) -> 
 async def test_texts_of_unknown_places_and_purposes_are_not_found(client) -> None:
     unknown = await client.get("/api/v1/privacy/consent-texts/atlantis/marketing")
     assert (unknown.status_code, "atlantis" in unknown.text) == (404, False)
+    assert "bipa, ccpa, cubi, gdpr, generic, uk_gdpr" in unknown.json()["detail"]
     assert (await client.get("/api/v1/privacy/consent-texts/gdpr/telepathy")).status_code == 422
 
 

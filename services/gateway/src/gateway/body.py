@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from starlette.types import Receive, Scope
 
 from chassis.pace import Pace, TooSlow
-from chassis.problems import Problem
+from chassis.problems import ContentTooLarge, Problem
 from gateway.headers import header
-from gateway.problems import BadRequest, ContentTooLarge, RequestTimeout, UnsupportedEncoding
+from gateway.problems import BadRequest, RequestTimeout, UnsupportedEncoding
 
 
 class ClientGone(Exception):

@@ -53,17 +53,6 @@ class RequestTimeout(Problem):
     detail = "The body arrived too slowly, or not at all. Send it again over a better connection."
 
 
-class ContentTooLarge(Problem):
-    """The body is larger than the route takes."""
-
-    status = 413
-    slug = "content-too-large"
-    title = "The body is too large"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})
-
-
 class PhotoTooLarge(Problem):
     """The photo has more bytes than are accepted; storage says the same."""
 

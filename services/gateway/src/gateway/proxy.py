@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from chassis import context
 from chassis.auth import Principal
-from chassis.problems import Problem, ServiceUnavailable
+from chassis.problems import ContentTooLarge, Problem, ServiceUnavailable
 from gateway.body import ClientGone, RequestBody
 from gateway.deadline import Deadline
 from gateway.gate import Gate
@@ -25,7 +25,6 @@ from gateway.headers import (
 )
 from gateway.problems import (
     BadRequest,
-    ContentTooLarge,
     PhotoTooLarge,
     RequestTimeout,
     UpstreamBroken,

@@ -129,6 +129,7 @@ async def test_photo_limit_is_the_setting_and_the_refusal_storages_own(open_stag
             assert answer.status == 413
             problem = await answer.json()
             assert problem["type"] == "urn:irisvue:problem:photo-too-large"
+            assert problem["limit"] == 1000
             assert "1000 bytes" in problem["detail"]
         async with stage.client.put(LINK, data=b"x" * 1000) as answer:
             assert answer.status == 200

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from chassis.problems import Problem, ServiceUnavailable
@@ -115,6 +116,11 @@ class PhotoTooLarge(Problem):
     slug = "photo-too-large"
     title = "The photo is too large"
     detail = "The photo is larger than is accepted."
+
+    @classmethod
+    def of_bytes(cls, limit: int) -> Self:
+        """Return the refusal of more than `limit` bytes; the gateway says the same."""
+        return cls(f"A photo may have at most {limit} bytes.", extra={"limit": limit})
 
 
 class WrongImageType(Problem):

@@ -23,7 +23,9 @@ class JurisdictionUnknown(Problem):
     status = 409
     slug = "jurisdiction-unknown"
     title = "This jurisdiction is not known"
-    detail = "Nobody can agree under a jurisdiction without rules. GET /privacy/jurisdiction names yours."
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        super().__init__(f"There is no such jurisdiction. Use one of: {rulebook.regime_names}.")
 
 
 class StricterJurisdictionHolds(Problem):
@@ -127,7 +129,7 @@ async def grant_consent(
 def _what_was_shown(rulebook: Rulebook, agreement: Agreement, day: date) -> tuple[Regime, ConsentText]:
     regime = rulebook.regimes.get(agreement.jurisdiction)
     if regime is None:
-        raise JurisdictionUnknown
+        raise JurisdictionUnknown(rulebook)
     if not meets(rulebook, agreement.jurisdiction, agreement.resolution, day):
         raise _stricter(rulebook, agreement, day)
     text = regime.current_text(agreement.consent_type, day)

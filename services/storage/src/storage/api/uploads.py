@@ -151,7 +151,7 @@ def _media_type(header: str) -> str:
 def _refuse_announced_excess(request: Request, limit: int) -> None:
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > limit:
-        raise _too_many_bytes(limit)
+        raise PhotoTooLarge.of_bytes(limit)
 
 
 async def _read_body(request: Request, limit: int, memory: MemoryShare, *, digest_key: bytes) -> Received:
@@ -171,14 +171,10 @@ async def _read_body(request: Request, limit: int, memory: MemoryShare, *, diges
                     return Received(b"".join(parts), digest.hexdigest())
                 received += len(part)
                 if received > limit:
-                    raise _too_many_bytes(limit)
+                    raise PhotoTooLarge.of_bytes(limit)
                 await memory.grow(len(part))
                 pace.count(moved=len(part))
                 digest.update(part)
                 parts.append(part)
     except (ClientDisconnect, TooSlow, TimeoutError):
         raise UploadInterrupted from None
-
-
-def _too_many_bytes(limit: int) -> PhotoTooLarge:
-    return PhotoTooLarge(f"A photo may have at most {limit} bytes.")

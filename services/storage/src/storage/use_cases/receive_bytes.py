@@ -79,7 +79,9 @@ class Reception:
             async with self.database.unit_of_work() as uow:
                 photo = self._usable(await Photos(uow.session).find(photo_id), token)
             if content_type != photo.declared_type:
-                raise WrongImageType
+                raise WrongImageType(
+                    f"This link takes {photo.declared_type}. Ask for another for other types."
+                )
             await self._consent(photo)
             async with self.attempts.newest(photo.id), self.uploads.of(photo.user_id) as memory:
                 place = await self._claim(photo, token)
