@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.ids import new_id
 from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate, DataKey, Destruction, Photo
+from storage.paging import Place
 from storage.sealing import WrappedKey
 
 BATCH = 100
@@ -44,20 +45,26 @@ class Photos:
         """Return the photo, whoever's it is, locked until the transaction ends."""
         return await self._session.get(Photo, photo_id, with_for_update=True)
 
-    async def page(
-        self, user_id: UUID, *, pending: bool, skip: int, limit: int
-    ) -> tuple[Sequence[Photo], int]:
-        """Return one page of a person's photos, newest first, and how many there are in all.
+    async def newest_first(
+        self, user_id: UUID, *, pending: bool, begin: Place | int, limit: int
+    ) -> Sequence[Photo]:
+        """Return a person's photos behind a place, or behind so many of them.
 
         Those without bytes are among them when `pending` ones are asked for.
         """
-        theirs = self._theirs(user_id)
-        if not pending:
-            theirs = theirs.where(Photo.received_at.is_not(None))
-        newest_first = theirs.order_by(Photo.created_at.desc(), Photo.id.desc())
-        rows = (await self._session.scalars(newest_first.offset(skip).limit(limit))).all()
-        total = select(func.count()).select_from(theirs.subquery())
-        return rows, int(await self._session.scalar(total) or 0)
+        statement = self._listed(user_id, pending=pending).order_by(Photo.created_at.desc(), Photo.id.desc())
+        if isinstance(begin, Place):
+            statement = statement.where(
+                tuple_(Photo.created_at, Photo.id) < tuple_(begin.created_at, begin.photo_id)
+            )
+        else:
+            statement = statement.offset(begin)
+        return (await self._session.scalars(statement.limit(limit))).all()
+
+    async def count_listed(self, user_id: UUID, *, pending: bool) -> int:
+        """Return how many photos a person's list has, `pending` ones among them or not."""
+        listed = self._listed(user_id, pending=pending).subquery()
+        return int(await self._session.scalar(select(func.count()).select_from(listed)) or 0)
 
     async def take_resting_on(self, user_id: UUID, *, epoch: int, now: datetime) -> Sequence[Photo]:
         """Remove and return the photos that rest on consents up to that epoch, and close those without bytes.
@@ -118,6 +125,10 @@ class Photos:
     async def count(self, user_id: UUID) -> int:
         """Return how many rows a person has."""
         return int(await self._session.scalar(select(func.count()).where(Photo.user_id == user_id)) or 0)
+
+    def _listed(self, user_id: UUID, *, pending: bool) -> Select[Photo]:
+        theirs = self._theirs(user_id)
+        return theirs if pending else theirs.where(Photo.received_at.is_not(None))
 
     @staticmethod
     def _theirs(user_id: UUID) -> Select[Photo]:

@@ -92,3 +92,7 @@ class PhotoPage(BaseModel):
     total: int
     page: int
     page_size: int
+    next: str | None = Field(
+        description="Give it as `after` for the next page; null on the last one.",
+        examples=["1795705800000000-01a218a0835674f5b207f1053475fe76"],
+    )

@@ -419,6 +419,34 @@ async def test_photos_are_listed_in_pages_newest_first(ada, clock) -> None:
         assert problem(await ada.call("GET", f"?{query}")) == (422, "invalid-request")
 
 
+async def test_pages_that_follow_each_other_miss_and_repeat_nothing_while_photos_come_and_go(
+    ada, clock
+) -> None:
+    async def begin(number: int) -> list[str]:
+        # Some of them at the same moment.
+        made = [(await ada.ticket())["photo_id"] for _ in range(number)]
+        clock.advance(timedelta(microseconds=1))
+        return made
+
+    ids = [photo_id for number in (1, 3, 2) for photo_id in await begin(number)]
+    seen, following = [], ""
+    while following is not None:
+        after = f"&after={following}" if following else ""
+        page = (await ada.call("GET", f"?include=pending&page_size=2{after}")).json()
+        following = page["next"]
+        seen += [item["id"] for item in page["items"]]
+        await begin(1)
+        # The photo at the place where the next page begins is deleted.
+        assert (await ada.call("DELETE", f"/{seen[-1]}")).status_code == 204
+    assert sorted(seen) == sorted(ids)
+    assert seen[:2] == sorted(ids[4:], reverse=True)
+
+
+@pytest.mark.parametrize("after", ["", "x", "1-2", f"-{'0' * 33}", f"{'9' * 17}-{'0' * 32}", "Ⅷ-" + "0" * 32])
+async def test_a_place_that_no_page_has_named_is_refused(ada, after) -> None:
+    assert problem(await ada.call("GET", f"?after={after}")) == (422, "invalid-request")
+
+
 async def test_objects_of_one_photo_do_not_open_as_anothers(ada, service, pictures) -> None:
     first, second = await ada.upload(pictures.jpeg()), await ada.upload(pictures.jpeg())
     store = service.vault._objects

@@ -11,6 +11,7 @@ from chassis.openapi import problems
 from chassis.problems import NotFound, PersonErased, Unauthorized
 from storage import schemas
 from storage.api.dependencies import CurrentService, photo_read
+from storage.paging import PLACE, Place
 from storage.policy import ConsentRequired, NotUploadedYet, SizeMismatch
 from storage.use_cases.ask_consent import bring_gate_up_to_date
 from storage.use_cases.confirm_photo import confirm_photo
@@ -58,21 +59,34 @@ async def get_photos(
     principal: CurrentPrincipal,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 20,
+    after: Annotated[
+        str | None,
+        Query(
+            pattern=PLACE,
+            examples=["1795705800000000-01a218a0835674f5b207f1053475fe76"],
+            description="`next` of the page before; `page` is not looked at then, and nothing shifts.",
+        ),
+    ] = None,
     include: Annotated[
         schemas.Listed | None, Query(description="`pending`: uploads without bytes too.")
     ] = None,
 ) -> schemas.PhotoPage:
     """Return one page; a photo is listed once its bytes have arrived."""
     async with service.unit_of_work() as uow:
-        photos, total = await list_photos(
+        found = await list_photos(
             uow,
             user_id=principal.user_id,
             pending=include is schemas.Listed.PENDING,
-            page=page,
+            begin=Place.parse(after) if after else (page - 1) * page_size,
             page_size=page_size,
         )
-    items = [photo_read(photo, service, principal) for photo in photos]
-    return schemas.PhotoPage(items=items, total=total, page=page, page_size=page_size)
+    return schemas.PhotoPage(
+        items=[photo_read(photo, service, principal) for photo in found.photos],
+        total=found.total,
+        page=page,
+        page_size=page_size,
+        next=None if found.following is None else str(found.following),
+    )
 
 
 @router.get(
