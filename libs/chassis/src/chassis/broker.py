@@ -14,6 +14,7 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
+from chassis.broker_url import HostsInTurn, split_hosts
 from chassis.faults import TransientFault, asked_to_stop
 from contracts.topology import EXCHANGE, LATER_EXCHANGE
 
@@ -68,6 +69,7 @@ class ServiceBroker(RabbitBroker):
     """A broker that knows its connection from the first attempt on, so that the attempts can be ended."""
 
     tried: RobustConnection | None = None
+    hosts: HostsInTurn | None = None
 
     async def _connect(self) -> RobustConnection:
         self._connection_kwargs["connection_class"] = self._remembered
@@ -75,13 +77,15 @@ class ServiceBroker(RabbitBroker):
 
     def _remembered(self, *args: Any, **kwargs: Any) -> RobustConnection:
         self.tried = RobustConnection(*args, **kwargs)
+        self.tried.kwargs["transport_factory"] = self.hosts
         return self.tried
 
 
 def make_broker(url: str) -> ServiceBroker:
     """Return a broker with confirms, returned messages as errors, and manual acknowledgement."""
-    return ServiceBroker(
-        url,
+    urls = split_hosts(url)
+    broker = ServiceBroker(
+        urls[0],
         fail_fast=False,
         reconnect_interval=1,
         graceful_timeout=GRACE_SECONDS,
@@ -89,6 +93,8 @@ def make_broker(url: str) -> ServiceBroker:
         default_channel=Channel(prefetch_count=PREFETCH, publisher_confirms=True, on_return_raises=True),
         ack_policy=AckPolicy.MANUAL,
     )
+    broker.hosts = HostsInTurn(urls)
+    return broker
 
 
 class BrokerConnection:

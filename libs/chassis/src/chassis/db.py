@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from chassis.clock import Clock, SystemClock
 from chassis.context import traceparent
+from chassis.database_url import read_database_url
 from chassis.engine import TAKES_NO_WRITES, ReadOnlyServer, make_engine
 from chassis.ids import new_id
 from chassis.notifications import Notifications
@@ -155,6 +156,7 @@ class Database:
         *,
         schema: str,
         tombstone_key: bytes,
+        direct_url: SecretStr | None = None,
         application_name: str | None = None,
         pool_size: int = 10,
         overflow: int = 5,
@@ -163,16 +165,20 @@ class Database:
         self.url = url
         self.schema = schema
         self.tables = tables_of(schema)
-        self.notifications = Notifications(url, schema)
+        # Who listens keeps a connection, which a pooler of transactions can't give.
+        self.notifications = Notifications(direct_url or url, schema)
         self.clock: Clock = clock or SystemClock()
         self.engine = make_engine(
             url, application_name=application_name or schema, pool_size=pool_size, overflow=overflow
         )
         self._tombstone_key = tombstone_key
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._readers = async_sessionmaker(
-            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
-        )
+        self._readers = self._sessions
+        if not read_database_url(url).pooled:
+            # Without a transaction around it, a pooler could send a statement and its values to two servers.
+            self._readers = async_sessionmaker(
+                self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+            )
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; commit it with its events at the end of the block, or roll all of it back.

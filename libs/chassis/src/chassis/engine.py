@@ -12,20 +12,29 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from chassis.database_url import read_database_url
 from chassis.faults import READ_ONLY_TRANSACTION, TransientFault
 
 TRUSTED_SECONDS = 1.0
 """How long after its last use a database connection is taken for alive without asking."""
 _USED_AT = "used_at"
+DRIVER = "postgresql+asyncpg://"
+# A statement without a name is replaced by the next one: none is left behind on a connection that is shared.
+_WITHIN_ONE_TRANSACTION: dict[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
 TAKES_NO_WRITES = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool")
 
 
 def make_engine(
     url: SecretStr, *, application_name: str, pool_size: int = 10, overflow: int = 5
 ) -> AsyncEngine:
-    """Return an engine whose errors show no row values and whose waits all end."""
+    """Return an engine whose errors show no row values and whose waits all end; ValueError for a bad URL."""
+    address = read_database_url(url)
     engine = create_async_engine(
-        url.get_secret_value(),
+        DRIVER,
         pool_size=pool_size,
         max_overflow=overflow,
         pool_timeout=2,
@@ -33,9 +42,11 @@ def make_engine(
         hide_parameters=True,
         json_serializer=lambda value: json.dumps(value, sort_keys=True, separators=(",", ":")),
         connect_args={
+            "dsn": address.dsn,
             "timeout": 5,
             "command_timeout": 10,
             "server_settings": {"application_name": application_name},
+            **(_WITHIN_ONE_TRANSACTION if address.pooled else {}),
         },
     )
     listen(engine.sync_engine, "checkin", _note_use)

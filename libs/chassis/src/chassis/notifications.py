@@ -9,7 +9,8 @@ from weakref import WeakSet
 import asyncpg
 import structlog
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
+
+from chassis.database_url import read_database_url
 
 RECONNECT_SECONDS = 1.0
 SIGN_OF_LIFE_SECONDS = 10.0
@@ -38,16 +39,16 @@ class Notifications:
 
     async def listen(self) -> None:
         """Pass on the wake-ups of other processes until cancelled."""
-        url = make_url(self._url.get_secret_value()).set(drivername="postgresql")
+        dsn = read_database_url(self._url).dsn
         while True:
             try:
-                await self._listen_on_one_connection(url.render_as_string(hide_password=False))
+                await self._listen_on_one_connection(dsn)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("notifications_interrupted", channel=self.channel, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _listen_on_one_connection(self, url: str) -> None:
-        connection = await asyncpg.connect(url, timeout=5)
+    async def _listen_on_one_connection(self, dsn: str) -> None:
+        connection = await asyncpg.connect(dsn, timeout=5)
         try:
             await connection.add_listener(self.channel, lambda *message: self.wake(str(message[-1])))
             while not connection.is_closed():

@@ -1,7 +1,7 @@
 """Settings that every service has; a missing or weak secret refuses the start."""
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from chassis.database_url import read_database_url
 from chassis.secret_checks import (
     check_hex_key,
     check_own_public_key,
@@ -35,10 +36,16 @@ def _parse_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _check_database_url(value: SecretStr) -> SecretStr:
+    read_database_url(value)
+    return value
+
+
 HexKey = Annotated[SecretStr, AfterValidator(check_hex_key)]
 PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem), AfterValidator(check_signing_key)]
 Password = Annotated[SecretStr, AfterValidator(check_password)]
 ServerUrl = Annotated[SecretStr, AfterValidator(check_server_url)]
+DatabaseUrl = Annotated[ServerUrl, AfterValidator(_check_database_url)]
 JsonObject = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_parse_json)]
 PublicKeys = Annotated[JsonObject, AfterValidator(check_public_keys)]
 
@@ -58,6 +65,9 @@ class ServiceSettings(BaseSettings):
         hide_input_in_errors=True,
         frozen=True,
     )
+
+    second_ways: ClassVar[frozenset[str]] = frozenset({"database_direct_url"})
+    """Settings that lead to the same account as another one, and so hold the same secret."""
 
     environment: Literal["development", "production"] = Field(
         default="development", description="In production weak secrets and plain HTTP are refused."
@@ -100,7 +110,11 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _each_secret_has_one_purpose(self) -> Self:
-        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        secrets = {
+            name: value
+            for name, value in self
+            if isinstance(value, SecretStr) and name not in self.second_ways
+        }
         shared = shared_secrets(secrets) if self.environment == "production" else []
         if shared:
             prefix = str(self.model_config.get("env_prefix", ""))
@@ -117,9 +131,21 @@ class StatefulSettings(ServiceSettings):
     """Settings of a service that has a schema, a worker and participates in erasure."""
 
     worker_port: int = Field(description="Port on which the worker tells its health.")
-    database_url: ServerUrl = Field(description="PostgreSQL, as the role that reads and writes rows.")
-    owner_database_url: ServerUrl | None = Field(default=None, description="Only migrations use it.")
-    broker_url: ServerUrl = Field(description="RabbitMQ, with the service's own user.")
+    database_url: DatabaseUrl = Field(
+        description="PostgreSQL, as the role that reads and writes rows; takes sslmode, sslrootcert and the "
+        "like, and with prepared_statement_cache_size=0 leads through PgBouncer in transaction mode."
+    )
+    database_direct_url: DatabaseUrl | None = Field(
+        default=None,
+        description="The same role past PgBouncer, for wake-ups, where DATABASE_URL leads through it.",
+    )
+    owner_database_url: DatabaseUrl | None = Field(
+        default=None, description="Only migrations use it; it leads past PgBouncer."
+    )
+    broker_url: ServerUrl = Field(
+        description="RabbitMQ, with the service's own user. Several `host:port` stand beside each other with "
+        "commas; amqps:// takes ?cafile=."
+    )
     tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
     database_pool_size: int = Field(default=10, description="Connections to PostgreSQL kept, per process.")
     database_pool_overflow: int = Field(
@@ -134,3 +160,11 @@ class StatefulSettings(ServiceSettings):
     reconcile_seconds: float = Field(
         default=300.0, description="Pause between comparisons with identity's list of erasures."
     )
+
+    @model_validator(mode="after")
+    def _wake_ups_have_a_session(self) -> Self:
+        prefix = str(self.model_config.get("env_prefix", ""))
+        direct = self.database_direct_url or self.database_url
+        if read_database_url(direct).pooled:
+            raise ValueError(f"{prefix}DATABASE_DIRECT_URL: wake-ups need a way past PgBouncer")
+        return self

@@ -175,3 +175,31 @@ def test_start_that_is_refused_names_the_variables_and_no_value(load, capsys):
         assert name in said
     assert "canary" not in said
     assert "make env" in said
+
+
+def test_way_through_pgbouncer_needs_a_second_one_past_it(load, good):
+    pooled = good["WIDGET_DATABASE_URL"] + "?prepared_statement_cache_size=0"
+    with pytest.raises(ValidationError, match="WIDGET_DATABASE_DIRECT_URL"):
+        load(DATABASE_URL=pooled)
+    with pytest.raises(ValidationError, match="WIDGET_DATABASE_DIRECT_URL"):
+        load(DATABASE_URL=pooled, DATABASE_DIRECT_URL=pooled)
+    load(DATABASE_URL=pooled, DATABASE_DIRECT_URL=good["WIDGET_DATABASE_URL"])
+
+
+def test_both_ways_to_the_database_may_have_the_same_password_in_production(load, good):
+    settings = load(
+        ENVIRONMENT="production",
+        PUBLIC_URL="https://irisvue.example",
+        DATABASE_URL=good["WIDGET_DATABASE_URL"] + "?prepared_statement_cache_size=0",
+        DATABASE_DIRECT_URL=good["WIDGET_DATABASE_URL"],
+    )
+    assert settings.database_direct_url is not None
+
+
+def test_password_is_seen_in_an_address_of_several_brokers(load):
+    with pytest.raises(ValidationError, match="at least 16 characters"):
+        load(
+            ENVIRONMENT="production",
+            PUBLIC_URL="https://irisvue.example",
+            BROKER_URL="amqp://widget:guessed@one:5672,two:5672/irisvue",
+        )

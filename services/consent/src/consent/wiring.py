@@ -51,6 +51,7 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
         settings.database_url,
         schema=SCHEMA,
         tombstone_key=key_bytes(settings.tombstone_key),
+        direct_url=settings.database_direct_url,
         pool_size=settings.database_pool_size,
         overflow=settings.database_pool_overflow,
         clock=clock,

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_val
 from pydantic_settings import SettingsConfigDict
 
 from chassis.secret_checks import check_keyring
-from chassis.settings import HexKey, Password, ServerUrl, StatefulSettings
+from chassis.settings import DatabaseUrl, HexKey, Password, StatefulSettings
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
 from storage.sealing import InvalidKeyring, LocalKeyring
 from storage.stripping import Frame
@@ -50,8 +50,10 @@ class StorageSettings(StatefulSettings):
     s3_bucket: str = Field(default="irisvue-photos", description="Where sealed photos lie.")
     s3_region: str = Field(default="us-east-1", description="The region of that bucket.")
 
-    keyring_database_url: ServerUrl = Field(description="The database of the wrapped data keys.")
-    keyring_owner_database_url: ServerUrl | None = Field(default=None, description="Only migrations use it.")
+    keyring_database_url: DatabaseUrl = Field(description="The database of the wrapped data keys.")
+    keyring_owner_database_url: DatabaseUrl | None = Field(
+        default=None, description="Only migrations use it."
+    )
     key_encryption_keys: Annotated[SecretStr, AfterValidator(_check_keyring)] = Field(
         description='What wraps the data keys: {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
     )
