@@ -84,6 +84,7 @@ class Edge:
         incoming = headers.get(b"x-request-id", b"")
         request_id = incoming.decode() if _REQUEST_ID.match(incoming) else str(new_id())
         context.request_id.set(request_id)
+        context.arrived.set(time.monotonic())
         context.traceparent.set(context.continued_trace(headers.get(b"traceparent", b"").decode("latin-1")))
         answer = _Answer(send, request_id)
         started = time.perf_counter()

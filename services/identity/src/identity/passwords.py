@@ -10,6 +10,7 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from chassis import context
 from chassis.problems import ServiceUnavailable
 from identity.password_strength import is_weak_password
 from identity.policy import WeakPassword, normalised_password
@@ -42,7 +43,7 @@ class Argon2Pool:
     def __init__(
         self, *, memory_kib: int, iterations: int, parallelism: int, threads: int, wait_seconds: float
     ) -> None:
-        """Whoever has waited `wait_seconds` for a result gets none: the caller has gone by then."""
+        """Give no result to a request that arrived `wait_seconds` ago: its caller has gone by then."""
         self._scheme = PasswordHash(
             (Argon2Hasher(time_cost=iterations, memory_cost=memory_kib, parallelism=parallelism),)
         )
@@ -86,7 +87,7 @@ class Argon2Pool:
 
     async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(context.seconds_left(self._wait_seconds)):
                 return await asyncio.get_running_loop().run_in_executor(threads, work)
         except TimeoutError:
             raise ServiceUnavailable("Too many sign-ins are waiting. Try again shortly.") from None

@@ -66,7 +66,7 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     argon2_wait_seconds: float = Field(
         default=4.0,
         gt=0,
-        description="How long a sign-in waits for its hash before a 503; less than the gateway waits.",
+        description="Seconds from a sign-in to its hash before it gets a 503; less than the gateway waits.",
     )
 
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")

@@ -1,9 +1,11 @@
 import asyncio
 import os
 import threading
+import time
 
 import pytest
 
+from chassis import context
 from chassis.problems import ServiceUnavailable
 from identity.passwords import Argon2Pool
 from identity.settings import hashing_threads
@@ -50,3 +52,15 @@ async def test_who_has_waited_too_long_is_told_and_costs_no_hash(pool, monkeypat
     busy.set()
     await asyncio.wrap_future(threads.submit(int))
     assert hashed == []
+
+
+async def test_what_a_request_has_waited_for_elsewhere_is_time_that_its_hash_no_longer_has(pool) -> None:
+    hasher, busy = pool(60.0), threading.Event()
+    hasher._threads.submit(busy.wait)
+    context.arrived.set(time.monotonic() - 59.8)
+    began = time.monotonic()
+    for chosen in (hasher.verify("correct horse", None), hasher.hash("correct horse")):
+        with pytest.raises(ServiceUnavailable):
+            await chosen
+    assert time.monotonic() - began < 10
+    busy.set()
