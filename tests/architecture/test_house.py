@@ -13,7 +13,7 @@ MEMBERS = sorted(
     path.parent for pattern in ("libs", "services", ".") for path in ROOT.glob(f"{pattern}/*/pyproject.toml")
 )
 HEADINGS = ["Owns", "Publishes", "Consumes", "Configuration"]
-MODULES = ("__init__", "__main__", "main", "wiring", "settings", "api", "consumers")
+MODULES = ("__init__", "__main__", "main", "wiring", "settings", "api")
 STATEFUL_MODULES = ("schemas", "policy", "models", "repositories", "use_cases")
 STATEFUL_FILES = ("alembic.ini", "migrations/env.py", "migrations/versions", "openapi.json")
 LAYERS = ("unit", "contract", "integration")

@@ -10,19 +10,19 @@ from httpx2 import ASGITransport, AsyncClient
 
 from chassis.ids import new_id
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
-from consent.main import create_api as create_consent
+from consent.main import CONSENT
 from consent.settings import ConsentSettings
-from identity.main import create_api as create_identity
+from identity.main import IDENTITY
 from identity.models import Session
 from identity.settings import IdentitySettings
 from identity.tokens import AuthorizedSession, TokenIssuer
-from storage.main import create_api as create_storage
+from storage.main import STORAGE
 from storage.settings import StorageSettings
 
 SERVICES = {
-    "identity": (IdentitySettings, create_identity),
-    "consent": (ConsentSettings, create_consent),
-    "storage": (StorageSettings, create_storage),
+    "identity": (IdentitySettings, IDENTITY.create_api),
+    "consent": (ConsentSettings, CONSENT.create_api),
+    "storage": (StorageSettings, STORAGE.create_api),
 }
 OPEN = re.compile(r"/health(/.*)?|/openapi\.json|/\.well-known/jwks\.json")
 

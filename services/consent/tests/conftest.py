@@ -23,7 +23,7 @@ from chassis.settings import JsonObject
 from chassis.testing import FrozenClock
 from chassis.testing.gateway import through_gateway
 from cluster.testing.platform import Platform
-from consent.main import create_api, install
+from consent.main import CONSENT
 from consent.settings import ConsentSettings
 from consent.use_cases.erase_person import ConsentHoldings
 from consent.wiring import Service, open_service
@@ -112,8 +112,8 @@ def issuer(settings: ConsentSettings) -> Issuer:
 
 @pytest.fixture
 def app(settings: ConsentSettings, service: Service, issuer: Issuer) -> FastAPI:
-    app = create_api(settings)
-    install(app, service)
+    app = CONSENT.create_api(settings)
+    CONSENT.install(app, service)
     app.state.access_tokens = issuer.verifier
     return app
 
@@ -180,6 +180,6 @@ def unlimited(app: FastAPI, service: Service, issuer: Issuer) -> Service:
     """The service without a bound to how often somebody may change their mind."""
     settings = service.settings.model_copy(update={"changes_per_hour": 1_000_000})
     changed = replace(service, settings=settings)
-    install(app, changed)
+    CONSENT.install(app, changed)
     app.state.access_tokens = issuer.verifier
     return changed

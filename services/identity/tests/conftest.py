@@ -18,7 +18,7 @@ from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
 from chassis.testing.gateway import through_gateway
 from cluster.testing.platform import Platform
-from identity.main import create_api, install
+from identity.main import IDENTITY
 from identity.post import SmtpPost
 from identity.settings import IdentitySettings
 from identity.use_cases.send_mail import MailDelivery
@@ -48,8 +48,8 @@ async def service(
 async def client(
     settings: IdentitySettings, service: Service, platform: Platform
 ) -> AsyncIterator[AsyncClient]:
-    app = create_api(settings)
-    install(app, service)
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, service)
     hooks = through_gateway(platform.gateway_proof("identity"))
     async with AsyncClient(
         transport=ASGITransport(app), base_url="http://identity", event_hooks=hooks

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from chassis.erasure import ErasureParticipation
 from chassis.testing import FrozenClock
 from cluster.testing.platform import Platform
-from storage.main import participation_of
+from storage.main import STORAGE
 from storage.settings import StorageSettings
 from storage.wiring import Service, open_service
 
@@ -167,4 +167,4 @@ async def service(
 
 @pytest.fixture
 def participation(service: Service) -> ErasureParticipation:
-    return participation_of(service)
+    return STORAGE.participation(service)

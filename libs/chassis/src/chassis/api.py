@@ -3,11 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Literal
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -31,8 +28,6 @@ MAX_BODY_BYTES = 1_000_000
 CLIENT_GONE = 499  # What servers log for a client that did not wait.
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,128}$")
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
 log = structlog.get_logger(__name__)
 
 
@@ -42,24 +37,24 @@ def create_app(
     title: str,
     routers: Sequence[APIRouter],
     checks: Mapping[str, HealthCheck],
-    lifespan: Lifespan | None = None,
     unlimited_paths: Sequence[str] = (),
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """Return an application with problems, request ids, logs, limits and health, behind the gateway.
 
-    `unlimited_paths` are regular expressions of paths whose routes limit the body themselves.
+    `unlimited_paths` are regular expressions of paths whose routes limit the body themselves. A process that
+    `is_stopping` is not ready, whatever the checks say.
     """
     app = FastAPI(
         title=title,
         version=settings.version,
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=name_operation,
     )
     install_problem_handlers(app)
-    app.include_router(health_router(settings.version, checks))
+    app.include_router(health_router(settings.version, checks, is_stopping))
     for router in routers:
         app.include_router(router)
     document_problems(app)
@@ -161,25 +156,3 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
         status=status,
         milliseconds=round(seconds * 1000, 1),
     )
-
-
-def serve(app: ASGIApp, *, host: str, port: int, lifespan: Literal["on", "off"] = "on") -> uvicorn.Server:
-    """Return a server of `app`; await its `serve()`.
-
-    Signals end it after running requests, at most 20 seconds later. The client's address is never taken
-    from forwarding headers here: only the gateway knows whom it may believe.
-    """
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        timeout_graceful_shutdown=20,
-        timeout_keep_alive=75,
-        lifespan=lifespan,
-    )
-    return uvicorn.Server(config)

@@ -1,5 +1,6 @@
 """Transactions: one unit of work per request or message, with its events in the same commit."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -8,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 from uuid import UUID
 
+import structlog
 from pydantic import SecretStr
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -23,6 +25,10 @@ from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
 from contracts.topology import heard_by_someone
+
+CLOSE_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
 
 
 class UnitOfWork:
@@ -241,8 +247,12 @@ class Database:
                 raise ReadOnlyServer
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self.engine.dispose()
+        """Close every connection; a server that is silent is not waited for."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.engine.dispose()
+        except TimeoutError:
+            log.warning("database_not_closed_in_good_order", schema=self.schema)
 
 
 def advisory_lock_key(person_hash: str) -> int:

@@ -1,63 +1,52 @@
-"""The command line of a service: `api`, `worker` and `migrate`, alike everywhere."""
+"""The command line of a service: its processes and its operators' commands, alike everywhere."""
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from fastapi import FastAPI
 from pydantic import ValidationError
 
-from chassis.api import serve
 from chassis.hardening import forbid_inspection
-from chassis.migrations import upgrade
-from chassis.settings import StatefulSettings
+from chassis.settings import ServiceSettings, StatefulSettings
 from chassis.telemetry import configure_logging
-from chassis.worker import Worker
 
-S = TypeVar("S", bound=StatefulSettings)
-PROCESSES = frozenset({"api", "worker", "migrate"})
+S = TypeVar("S", bound=ServiceSettings)
+AddCommands = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]  # noqa: SLF001 - a type
+HELP = {
+    "api": "serve HTTP",
+    "worker": "relay, consume and do scheduled work",
+    "migrate": "bring the schema to its newest version",
+}
 
 
 def run_service(
     service: str,
     settings_class: type[S],
+    processes: Mapping[str, Callable[[S], None]],
     *,
-    create_api: Callable[[S], FastAPI],
-    create_worker: Callable[[S], Awaitable[Worker]],
-    migrate: Callable[[S], None] | None = None,
-    add_commands: Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None] | None = None,
+    add_commands: AddCommands | None = None,
     run_command: Callable[[S, argparse.Namespace], int] | None = None,
 ) -> None:
-    """Run the process that the command line names.
+    """Run the one of `processes` that the command line names.
 
-    `migrate` replaces the usual migration of one schema from the service's `migrations/` folder;
     `add_commands` and `run_command` add commands of the service's own.
     """
     forbid_inspection()
     parser = argparse.ArgumentParser(prog=f"python -m {service}")
     commands = parser.add_subparsers(dest="process", required=True)
-    commands.add_parser("api", help="serve HTTP")
-    commands.add_parser("worker", help="relay, consume and do scheduled work")
-    commands.add_parser("migrate", help="bring the schema to its newest version")
+    for name in processes:
+        commands.add_parser(name, help=HELP[name])
     if add_commands is not None:
         add_commands(commands)
     arguments = parser.parse_args()
-    process = arguments.process
     settings = load_settings(settings_class)
     configure_logging(service=service, level=settings.log_level)
-    if run_command is not None and process not in PROCESSES:
+    if arguments.process in processes:
+        processes[arguments.process](settings)
+    elif run_command is not None:
         raise SystemExit(run_command(settings, arguments))
-    if process == "api":
-        serve(create_api(settings), host=settings.host, port=settings.port).run()
-    elif process == "worker":
-        asyncio.run(_work(create_worker, settings))
-    elif migrate is not None:
-        migrate(settings)
-    else:
-        upgrade(migrations_of(service), owner_url(settings))
 
 
 def load_settings(settings_class: type[S]) -> S:
@@ -88,8 +77,3 @@ def owner_url(settings: StatefulSettings) -> str:
     if settings.owner_database_url is None:
         raise SystemExit("OWNER_DATABASE_URL is not set; migrations run with the owner's rights")
     return settings.owner_database_url.get_secret_value()
-
-
-async def _work(create_worker: Callable[[S], Awaitable[Worker]], settings: S) -> None:
-    worker = await create_worker(settings)
-    await worker.run()

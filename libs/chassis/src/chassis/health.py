@@ -45,7 +45,15 @@ async def run_check(name: str, check: HealthCheck) -> str:
     return f"{OK}: {told}" if told else OK
 
 
-def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
+def refuse_while(is_stopping: Callable[[], bool]) -> None:
+    """Raise `NotHealthy` in a process that has begun to end: whoever spreads requests goes elsewhere."""
+    if is_stopping():
+        raise NotHealthy("This process is stopping.")
+
+
+def health_router(
+    version: str, checks: Mapping[str, HealthCheck], is_stopping: Callable[[], bool] = lambda: False
+) -> APIRouter:
     """Return the /health routes; `checks` are the parts this process needs, by their short names."""
     router = APIRouter(tags=["health"])
 
@@ -59,6 +67,7 @@ def health_router(version: str, checks: Mapping[str, HealthCheck]) -> APIRouter:
 
     @router.get("/health/readiness", summary="Whether every part that is needed answers")
     async def readiness() -> dict[str, Any]:
+        refuse_while(is_stopping)
         states = await asyncio.gather(*(run_check(name, check) for name, check in checks.items()))
         parts = dict(zip(checks, states, strict=True))
         failing = [name for name, state in parts.items() if state == FAILING]

@@ -12,6 +12,8 @@ from pydantic import SecretStr
 
 from chassis.database_url import read_database_url
 
+from chassis.faults import asked_to_stop
+
 RECONNECT_SECONDS = 1.0
 SIGN_OF_LIFE_SECONDS = 10.0
 
@@ -44,6 +46,9 @@ class Notifications:
             try:
                 await self._listen_on_one_connection(dsn)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if asked_to_stop():
+                    # The cancellation has ended in the farewell to a server that does not answer.
+                    raise asyncio.CancelledError from error
                 log.warning("notifications_interrupted", channel=self.channel, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 

@@ -67,6 +67,10 @@ class Relay:
         """Return how many rows wait and for how long the oldest has."""
         return await self._rows.depth()
 
+    def seconds_since_turn(self) -> float:
+        """Return how long ago the relay last looked at the outbox: a few seconds, unless it hangs."""
+        return self._rows.seconds_since_turn()
+
     async def _relay(self, claimed: Sequence[Claimed]) -> None:
         rows = sorted(claimed, key=lambda each: each.key)
         if rows and not await self._is_connected():

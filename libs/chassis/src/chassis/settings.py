@@ -77,6 +77,13 @@ class ServiceSettings(BaseSettings):
     public_url: str = Field(
         default="http://localhost:8000", description="How the app reaches the gateway; issuer of tokens."
     )
+    stop_grace_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="How long an API that is told to stop goes on serving while it is not ready any more, so "
+        "that load balancers go elsewhere first.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least important lines that the log keeps."
     )

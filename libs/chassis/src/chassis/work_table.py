@@ -5,6 +5,7 @@ Delivery is at least once: work must be harmless when it is repeated.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +38,11 @@ class WorkTable(LeasedTable):
         """Take what `LeasedTable` takes."""
         super().__init__(database, table, **options)
         self._wake = database.notifications.event(self.table.name)
+        self._turned_at = time.monotonic()
+
+    def seconds_since_turn(self) -> float:
+        """Return how long ago the workers last looked for what is due: a few seconds, unless they hang."""
+        return time.monotonic() - self._turned_at
 
     async def work_once(self, work: Work, *, limit: int = WORKERS) -> int:
         """Claim what is due and bring each to its end; return how many rows were claimed."""
@@ -65,6 +71,7 @@ class WorkTable(LeasedTable):
         try:
             while True:
                 self._wake.clear()
+                self._turned_at = time.monotonic()
                 claiming, free = uuid4(), (workers - len(running)) * size
                 claimed = await self._claim_unless_away(free, claiming) if free else []
                 if claimed is None:

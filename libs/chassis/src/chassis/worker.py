@@ -1,20 +1,14 @@
-"""The worker of a service: relay, consumers, scheduled work and a health port, supervised together.
-
-Any part that ends takes the process down, and its supervisor starts a fresh one: half a worker that looks
-alive would be worse than none.
-"""
+"""The worker of a service: relay, consumers, scheduled work and a health port, as parts of one process."""
 
 import asyncio
-import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
 from chassis.answers import purge_answers
-from chassis.api import create_app, serve
+from chassis.api import create_app
 from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
 from chassis.consumer import Consumer, Inbound
 from chassis.db import Database
@@ -23,22 +17,26 @@ from chassis.faults import TransientFault, is_transient
 from chassis.health import HealthCheck
 from chassis.inbox import purge_old_records
 from chassis.problems import describe
+from chassis.process import Part, Process, Run
 from chassis.relay import Relay
+from chassis.server import serve
 from chassis.settings import StatefulSettings
 from contracts.envelope import Event
 
 CONSUMER_CHECK_SECONDS = 10.0
 CONSUMERS_MISSING_SECONDS = 60.0
+RELAY_STALLED_SECONDS = 30.0
 PURGE_SECONDS = 3600.0
-JOBS_SECONDS = 10.0
-
-Loop = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
 
 class ConsumersLost(TransientFault):
     """The broker delivers to none of our consumers although the connection is up."""
+
+
+class RelayStalled(TransientFault):
+    """The relay has not looked at the outbox for long."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,27 @@ class Periodic:
     seconds: float
     work: Callable[[], Awaitable[object]]
 
+    async def run(self) -> None:
+        """Do the work until cancelled."""
+        while True:
+            try:
+                await self.work()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("periodic_work_postponed", work=self.name, error=describe(error))
+            await asyncio.sleep(self.seconds)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the worker of a service does beside what every worker does."""
+
+    consumers: Sequence[Consumer] = ()
+    loops: Mapping[str, Run] = field(default_factory=dict)
+    periodic: Sequence[Periodic] = ()
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+
 
 @dataclass
 class Worker:
@@ -56,18 +75,15 @@ class Worker:
 
     settings: StatefulSettings
     database: Database
-    consumers: Sequence[Consumer]
-    loops: Mapping[str, Loop] = field(default_factory=dict)
-    periodic: Sequence[Periodic] = ()
-    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
-    announce: Event | None = None
-    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+    work: Work
+    announce: Event
 
-    async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then stop consuming, finish what runs, and leave."""
+    @asynccontextmanager
+    async def parts(self, process: Process) -> AsyncIterator[list[Part]]:
+        """Connect to the broker and return the parts of the worker's process; disconnect at the end."""
         broker_url = self.settings.broker_url.get_secret_value()
         publisher, inbound = EventPublisher(broker_url), BrokerConnection(broker_url)
-        for consumer in self.consumers:
+        for consumer in self.work.consumers:
             handling = Inbound(
                 self.database,
                 consumer,
@@ -75,48 +91,48 @@ class Worker:
                 patience_seconds=self.settings.unknown_event_seconds,
             )
             consume(inbound.broker, consumer.queue, handling.receive)
-        relay = Relay(self.database, publisher)
-        stop = _stop_signal()
-        async with self.resources:
-            publisher.connect()
-            inbound.connect()
-            jobs = [
-                asyncio.create_task(_until_stopped(job, stop), name=name)
-                for name, job in self._jobs(relay, publisher, inbound, stop).items()
-            ]
-            ended: set[asyncio.Task[None]] = set()
-            try:
-                ended, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                asked = stop.is_set()
-                stop.set()
-                await self._wind_down(jobs, inbound, publisher)
-            if not asked:
-                _report_ended(ended)
-                raise SystemExit(1)
+        publisher.connect()
+        inbound.connect()
+        try:
+            yield self._parts(Relay(self.database, publisher), publisher, inbound, process)
+        finally:
+            await publisher.close()
 
-    def _jobs(
-        self, relay: Relay, publisher: EventPublisher, inbound: BrokerConnection, stop: asyncio.Event
-    ) -> dict[str, Awaitable[None]]:
-        dead_letters = DeadLetters(self.database, inbound, [consumer.queue for consumer in self.consumers])
+    def _parts(
+        self, relay: Relay, publisher: EventPublisher, inbound: BrokerConnection, process: Process
+    ) -> list[Part]:
+        dead_letters = DeadLetters(
+            self.database, inbound, [consumer.queue for consumer in self.work.consumers]
+        )
         checks = {
             "db": self.database.ping,
             "broker": lambda: self._check_broker(publisher, inbound),
+            "relay": lambda: _tell_turn(relay),
             "outbox": lambda: _tell_depth(relay),
             "dead_letters": dead_letters.tell,
-            **self.checks,
+            **self.work.checks,
         }
-        jobs: dict[str, Awaitable[None]] = {
-            "relay": relay.run(),
-            "dead-letters": dead_letters.watch(),
-            "wake-ups": self.database.notifications.listen(),
-            "health": self._serve_health(checks, stop),
-            "announce": self._announce(),
-            "watch-consumers": self._watch_consumers(inbound),
-        }
-        jobs |= {name: loop() for name, loop in self.loops.items()}
-        jobs |= {periodic.name: _repeat(periodic) for periodic in (*self._purges(), *self.periodic)}
-        return jobs
+        return [
+            Part("consumers", lambda: self._watch_consumers(inbound), finish=inbound.close),
+            Part("relay", relay.run),
+            Part("dead-letters", dead_letters.watch),
+            Part("wake-ups", self.database.notifications.listen),
+            Part("announce", self._announce),
+            *(Part(name, loop) for name, loop in self.work.loops.items()),
+            *(Part(periodic.name, periodic.run) for periodic in (*self._purges(), *self.work.periodic)),
+            self._health(checks, process),
+        ]
+
+    def _health(self, checks: Mapping[str, HealthCheck], process: Process) -> Part:
+        app = create_app(
+            self.settings,
+            title="Worker health",
+            routers=[],
+            checks=checks,
+            is_stopping=lambda: process.is_stopping,
+        )
+        server = serve(app, host=self.settings.host, port=self.settings.worker_port)
+        return server.part("health", outlasts=True)
 
     def _purges(self) -> list[Periodic]:
         return [
@@ -126,16 +142,16 @@ class Worker:
         ]
 
     async def announce_once(self) -> None:
-        """Write the announcement of this service, if it has one, into its outbox."""
-        if self.announce is not None:
-            async with self.database.unit_of_work() as uow:
-                uow.publish(self.announce)
+        """Write the announcement of this service into its outbox."""
+        async with self.database.unit_of_work() as uow:
+            uow.publish(self.announce)
 
     async def _announce(self) -> None:
-        while self.announce is not None:
+        announced = False
+        while not announced:
             try:
                 await self.announce_once()
-                break
+                announced = True
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -143,17 +159,10 @@ class Worker:
                 await asyncio.sleep(1)
         await asyncio.Event().wait()
 
-    async def _serve_health(self, checks: Mapping[str, HealthCheck], stop: asyncio.Event) -> None:
-        app = create_app(self.settings, title="Worker health", routers=[], checks=checks)
-        server = serve(app, host=self.settings.host, port=self.settings.worker_port, lifespan="off")
-        await server.serve()
-        # The server takes the signals while it runs, and ends only because of one.
-        stop.set()
-
     async def _check_broker(self, publisher: EventPublisher, inbound: BrokerConnection) -> None:
         await publisher.ping()
         await inbound.ping()
-        missing = await missing_consumers(inbound, self.consumers)
+        missing = await missing_consumers(inbound, self.work.consumers)
         if missing:
             raise ConsumersLost(f"no consumer on {', '.join(missing)}")
 
@@ -163,7 +172,7 @@ class Worker:
         while True:
             await asyncio.sleep(CONSUMER_CHECK_SECONDS)
             try:
-                missing = await missing_consumers(inbound, self.consumers)
+                missing = await missing_consumers(inbound, self.work.consumers)
             except BrokerUnavailable:
                 # Without a connection nothing can be said; the connection mends itself.
                 healthy_at = loop.time()
@@ -172,32 +181,6 @@ class Worker:
                 healthy_at = loop.time()
             elif loop.time() - healthy_at > CONSUMERS_MISSING_SECONDS:
                 raise ConsumersLost(f"no consumer on {', '.join(missing)}")
-
-    async def _wind_down(
-        self,
-        jobs: list["asyncio.Task[None]"],
-        inbound: BrokerConnection,
-        publisher: EventPublisher,
-    ) -> None:
-        asyncio.get_running_loop().set_exception_handler(_note_what_leaving_breaks)
-        await inbound.close()
-        # Every job has been told to stop; one that drains is not cut short, one that hangs is.
-        _, hanging = await asyncio.wait(jobs, timeout=JOBS_SECONDS)
-        for job in hanging:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-        await publisher.close()
-        await self.database.close()
-
-
-def _note_what_leaving_breaks(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # A job that is ended in the middle of a query leaves its connection to be dropped, and the driver with an
-    # answer that nobody waits for. That is nobody's error; whatever else goes wrong is told as ever.
-    error = context.get("exception")
-    if isinstance(error, ConnectionError):
-        log.info("connection_dropped_while_leaving", error=describe(error))
-    else:
-        loop.default_exception_handler(context)
 
 
 async def missing_consumers(inbound: BrokerConnection, consumers: Sequence[Consumer]) -> list[str]:
@@ -217,44 +200,8 @@ async def _tell_depth(relay: Relay) -> str | None:
     return f"{depth.waiting} wait, {depth.failing} failing, the oldest for {depth.oldest_seconds:.0f} s"
 
 
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _until_stopped(job: Awaitable[None], stop: asyncio.Event) -> None:
-    running = asyncio.ensure_future(job)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-    finally:
-        running.cancel()
-        stopping.cancel()
-        await asyncio.gather(running, stopping, return_exceptions=True)
-
-
-def _report_ended(ended: set["asyncio.Task[None]"]) -> None:
-    for task in ended:
-        if task.cancelled():
-            # Not by us: a part that mistook a lost connection for its own end.
-            reason = "cancelled"
-        else:
-            error = task.exception()
-            reason = describe(error) if error else "returned"
-        log.error("worker_part_ended", part=task.get_name(), error=reason)
-
-
-async def _repeat(periodic: Periodic) -> None:
-    while True:
-        try:
-            await periodic.work()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            log.warning("periodic_work_postponed", work=periodic.name, error=describe(error))
-        await asyncio.sleep(periodic.seconds)
+async def _tell_turn(relay: Relay) -> str:
+    seconds = relay.seconds_since_turn()
+    if seconds > RELAY_STALLED_SECONDS:
+        raise RelayStalled(f"no turn for {seconds:.0f} s")
+    return f"its last turn {seconds:.0f} s ago"

@@ -1,9 +1,15 @@
 """A scratch database with the chassis' tables in two schemas, and the real broker."""
 
 import asyncio
+import json
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -320,3 +326,88 @@ async def open_publisher(broker: Broker) -> AsyncIterator[Callable[..., Any]]:
     yield open_one
     for publisher in opened:
         await publisher.close()
+
+
+WIDGET = Path(__file__).with_name("widget.py")
+OWN_PORT = {"api": "WIDGET_PORT", "worker": "WIDGET_WORKER_PORT"}
+
+
+@dataclass(frozen=True)
+class WidgetProcess:
+    """A running process of the widget, and its health."""
+
+    process: asyncio.subprocess.Process
+    url: str
+
+    async def health(self, part: str) -> tuple[int, dict[str, Any]]:
+        """Ask for a part of its health; AssertionError until the port answers."""
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"{self.url}/health/{part}") as answer:
+                    return answer.status, await answer.json(content_type=None)
+            except aiohttp.ClientError:
+                if self.process.returncode is not None:
+                    raise RuntimeError(f"it ended with {self.process.returncode}") from None
+                raise AssertionError("the health port does not answer yet") from None
+
+    async def is_alive(self) -> None:
+        assert (await self.health("liveness"))[0] == HTTPStatus.OK
+
+    async def is_ready(self) -> None:
+        status, document = await self.health("readiness")
+        assert status == HTTPStatus.OK, document
+
+    async def end(self, number: int, seconds: float) -> tuple[int | None, list[dict[str, Any]]]:
+        """Send a signal; return exit status and log lines."""
+        self.process.send_signal(number)
+        return await self.ended(seconds)
+
+    async def ended(self, seconds: float) -> tuple[int | None, list[dict[str, Any]]]:
+        """Wait for its end; return exit status and log lines."""
+        output, _ = await asyncio.wait_for(self.process.communicate(), timeout=seconds)
+        return self.process.returncode, [
+            json.loads(line) for line in output.splitlines() if line.startswith(b"{")
+        ]
+
+
+@pytest.fixture
+async def start(scratch: Scratch, broker: Broker, key: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Return a function that starts the widget's worker or API, whose servers may stand behind proxies."""
+    started = []
+
+    async def run(
+        kind: str = "worker",
+        *,
+        broker_via: FaultyProxy | None = None,
+        database_via: FaultyProxy | None = None,
+        **more: str,
+    ) -> WidgetProcess:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = {
+            **dict.fromkeys(OWN_PORT.values(), "0"),
+            OWN_PORT[kind]: str(port),
+            "WIDGET_SERVICE_KEY": key.pem.replace("\n", "\\n"),
+            "WIDGET_SERVICE_PUBLIC_KEYS": "{}",
+            "WIDGET_TOMBSTONE_KEY": TOMBSTONE_KEY.hex(),
+            "WIDGET_DATABASE_URL": scratch.url(via=database_via),
+            "WIDGET_BROKER_URL": broker.url("consent", via=broker_via),
+            **more,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(WIDGET),
+            kind,
+            env={**os.environ, **settings},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        started.append(process)
+        return WidgetProcess(process, f"http://127.0.0.1:{port}")
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

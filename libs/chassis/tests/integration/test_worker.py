@@ -1,14 +1,9 @@
 """The worker as a real process: started without its servers, killed, stopped, and with a part that dies."""
 
-import asyncio
 import json
-import os
 import signal
 import socket
-import sys
-from pathlib import Path
 
-import aiohttp
 import pytest
 
 from chassis.dead_letters import purge_dead_letters
@@ -17,78 +12,8 @@ from chassis.testing import eventually
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import parse_head
 
-PROGRAM = Path(__file__).with_name("widget_worker.py")
 QUEUE = "consent.erase-user"
 START_SECONDS = 30
-
-
-class Process:
-    """A running worker and its health port."""
-
-    def __init__(self, process, port):
-        self.process = process
-        self.url = f"http://127.0.0.1:{port}/health"
-
-    async def health(self, part):
-        async with aiohttp.ClientSession() as session:
-            try:
-                async with session.get(f"{self.url}/{part}") as answer:
-                    return answer.status, await answer.json(content_type=None)
-            except aiohttp.ClientError:
-                raise AssertionError("the health port does not answer yet") from None
-
-    async def is_alive(self):
-        assert (await self.health("liveness"))[0] == 200
-
-    async def is_ready(self):
-        status, document = await self.health("readiness")
-        assert status == 200, document
-
-    async def end(self, number, seconds):
-        """Send a signal; return exit status and log lines."""
-        self.process.send_signal(number)
-        return await self.ended(seconds)
-
-    async def ended(self, seconds):
-        output, _ = await asyncio.wait_for(self.process.communicate(), timeout=seconds)
-        return self.process.returncode, [json.loads(line) for line in output.splitlines()]
-
-
-@pytest.fixture
-async def start(scratch, broker, key):
-    """Return a function that starts a worker whose servers may stand behind proxies."""
-    started = []
-
-    async def run(*, broker_via=None, database_via=None, **more):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        settings = {
-            "WIDGET_PORT": "0",
-            "WIDGET_WORKER_PORT": str(port),
-            "WIDGET_SERVICE_KEY": key.pem.replace("\n", "\\n"),
-            "WIDGET_SERVICE_PUBLIC_KEYS": "{}",
-            "WIDGET_TOMBSTONE_KEY": "00112233445566778899aabbccddeeff" * 2,
-            "WIDGET_DATABASE_URL": scratch.url(via=database_via),
-            "WIDGET_BROKER_URL": broker.url("consent", via=broker_via),
-            **more,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(PROGRAM),
-            "worker",
-            env={**os.environ, **settings},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        started.append(process)
-        return Process(process, port)
-
-    yield run
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 @pytest.fixture
@@ -235,16 +160,6 @@ async def test_backlog_of_the_outbox_is_told_by_readiness(start, hearer, scratch
 
     await eventually(it_is_told, seconds=START_SECONDS)
     await scratch.execute("DELETE FROM consent.outbox")
-
-
-async def test_part_that_dies_takes_the_process_down_and_is_named(start):
-    worker = await start(WIDGET_DOOMED="true")
-    status, lines = await worker.ended(START_SECONDS)
-    assert status == 1
-    (line,) = [line for line in lines if line["event"] == "worker_part_ended"]
-    assert line["part"] == "doomed-part"
-    assert line["error"].startswith("LookupError in fail (widget_worker.py:")
-    assert "canary" not in json.dumps(lines)
 
 
 async def test_worker_that_never_saw_the_broker_stops_at_once(start, broker):

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from chassis import context
-from chassis.api import MAX_BODY_BYTES, serve
+from chassis.api import MAX_BODY_BYTES
+from chassis.server import serve
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
 from chassis.testing import eventually
 from chassis.testing.gateway import gateway_proof
@@ -205,7 +206,7 @@ async def over_the_network(app, settings, key):
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     async with aiohttp.ClientSession(url, headers=proof) as session:
         yield session
-    server.should_exit = True
+    await server.finish()
     await serving
 
 

@@ -95,7 +95,7 @@ def told(_class):
     raise SystemExit
 entry.load_settings = told
 sys.argv = ["service", "worker"]
-entry.run_service("service", object, create_api=None, create_worker=None)
+entry.run_service("service", object, dict.fromkeys(["worker"]))
 """,
     "the gateway": f"""
 from gateway import __main__

@@ -2,8 +2,10 @@ import asyncio
 import json
 
 import pytest
+from httpx2 import AsyncClient
 
 from chassis import health
+from chassis.api import create_app
 
 CANARY = "canary"
 
@@ -79,3 +81,16 @@ async def test_check_that_a_lost_connection_cancels_is_failing_and_nothing_more(
     answer = await client.get("/health/readiness")
     assert answer.status_code == 503
     assert answer.json()["broker"] == "failing"
+
+
+async def test_process_that_is_stopping_is_not_ready_and_asks_nobody(settings, behind_gateway):
+    async def never_asked():
+        raise AssertionError("asked")
+
+    app = create_app(
+        settings, title="Stopping", routers=[], checks={"db": never_asked}, is_stopping=lambda: True
+    )
+    async with AsyncClient(base_url="http://service", **behind_gateway(app)) as client:
+        answer = await client.get("/health/readiness")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "This process is stopping.")
+        assert (await client.get("/health/liveness")).status_code == 200

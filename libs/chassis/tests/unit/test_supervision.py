@@ -1,14 +1,18 @@
-"""How the worker watches its parts: whatever ends, however it ends, is noticed."""
+"""How a process watches its parts: whatever ends, however it ends, is noticed, and a stop has an order."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
+from chassis import process as process_module
 from chassis import worker
 from chassis.broker import BrokerUnavailable
 from chassis.consumer import Consumer
 from chassis.faults import TransientFault
-from chassis.worker import ConsumersLost, Periodic, Worker, missing_consumers
+from chassis.process import Part, Process
+from chassis.testing import eventually
+from chassis.worker import ConsumersLost, Periodic, Work, Worker, missing_consumers
 
 
 async def returns():
@@ -19,8 +23,21 @@ async def fails():
     raise LookupError("canary")
 
 
+async def asks_for_the_end():
+    raise SystemExit(3)
+
+
 async def is_cancelled_by_a_lost_connection():
     raise asyncio.CancelledError
+
+
+async def forever():
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def opened(*parts):
+    yield [part if isinstance(part, Part) else Part("the-part", part) for part in parts]
 
 
 @pytest.mark.parametrize(
@@ -29,33 +46,101 @@ async def is_cancelled_by_a_lost_connection():
         (returns, "returned"),
         (fails, "LookupError in fails (test_supervision.py:"),
         (is_cancelled_by_a_lost_connection, "cancelled"),
+        (asks_for_the_end, "PartExited in "),
     ],
 )
-async def test_part_that_ends_is_named_with_its_reason(part, said, logged):
-    job = asyncio.create_task(worker._until_stopped(part(), asyncio.Event()), name="the-part")
-    ended, _ = await asyncio.wait([job], timeout=2)
-    assert ended
-    worker._report_ended(ended)
+async def test_part_that_ends_ends_the_others_and_is_named_with_its_reason(part, said, logged):
+    process, cleaned = Process(), []
+
+    async def another():
+        try:
+            await forever()
+        finally:
+            cleaned.append(process.is_stopping)
+
+    assert not await asyncio.wait_for(process.run(opened(part, another)), timeout=2)
+    assert cleaned == [True]
     (line,) = logged()
-    assert (line["event"], line["part"]) == ("worker_part_ended", "the-part")
+    assert (line["event"], line["part"]) == ("part_ended", "the-part")
     assert line["error"].startswith(said)
 
 
-async def test_stop_ends_a_part_and_waits_for_its_cleaning_up():
-    stop, begun, cleaned = asyncio.Event(), asyncio.Event(), []
+async def test_stop_lets_parts_finish_in_order_before_anything_is_closed():
+    process, told = Process(), []
 
-    async def part():
+    def part(name, **more):
+        async def run():
+            try:
+                await forever()
+            finally:
+                told.append(f"{name} ended")
+
+        async def finish():
+            told.append(f"{name} finishes")
+
+        return Part(name, run, finish=finish if name != "plain" else None, **more)
+
+    @asynccontextmanager
+    async def everything():
+        yield [part("health", outlasts=True), part("server"), part("plain")]
+        told.append("closed")
+
+    running = asyncio.create_task(process.run(everything()))
+    await eventually(lambda: begun(process))
+    process.stop()
+    process.stop()
+    assert process.is_stopping
+    assert await asyncio.wait_for(running, timeout=2)
+    assert sorted(told[:3]) == ["plain ended", "server ended", "server finishes"]
+    assert told[3:] == ["health finishes", "health ended", "closed"]
+
+
+async def begun(process):
+    assert not process.is_stopping
+
+
+async def test_part_that_does_not_end_in_time_is_cut_and_the_process_ends_well(monkeypatch, logged):
+    monkeypatch.setattr(process_module, "DRAIN_SECONDS", 0.05)
+    process = Process()
+    running = asyncio.create_task(process.run(opened(Part("stubborn", forever, finish=forever))))
+    await eventually(lambda: begun(process))
+    process.stop()
+    assert await asyncio.wait_for(running, timeout=2)
+    (line,) = logged()
+    assert (line["event"], line["parts"]) == ("parts_cut", ["stubborn"])
+
+
+async def test_part_that_fails_while_it_stops_is_named(logged):
+    process = Process()
+
+    async def breaks_at_the_end():
         try:
-            begun.set()
-            await asyncio.Event().wait()
+            await forever()
         finally:
-            cleaned.append(True)
+            await fails()
 
-    job = asyncio.create_task(worker._until_stopped(part(), stop))
-    await begun.wait()
-    stop.set()
-    await asyncio.wait_for(job, timeout=2)
-    assert cleaned
+    running = asyncio.create_task(process.run(opened(breaks_at_the_end)))
+    await eventually(lambda: begun(process))
+    process.stop()
+    assert not await asyncio.wait_for(running, timeout=2)
+    (line,) = logged()
+    assert (line["event"], line["part"]) == ("part_failed_while_stopping", "the-part")
+
+
+async def test_resources_that_do_not_close_keep_no_process(monkeypatch, logged):
+    monkeypatch.setattr(process_module, "STOP_SECONDS", process_module.CUT_SECONDS + 0.05)
+
+    @asynccontextmanager
+    async def clinging():
+        yield [Part("the-part", forever)]
+        await forever()
+
+    process = Process()
+    running = asyncio.create_task(process.run(clinging()))
+    await eventually(lambda: begun(process))
+    process.stop()
+    assert await asyncio.wait_for(running, timeout=2)
+    assert [line["event"] for line in logged()] == ["not_closed_in_time"]
 
 
 async def test_periodic_work_outlives_a_passing_fault_and_not_a_lasting_one():
@@ -67,7 +152,7 @@ async def test_periodic_work_outlives_a_passing_fault_and_not_a_lasting_one():
         raise faults.pop(0)
 
     with pytest.raises(LookupError):
-        await asyncio.wait_for(worker._repeat(Periodic("work", 0, work)), timeout=2)
+        await asyncio.wait_for(Periodic("work", 0, work).run(), timeout=2)
     assert turns.qsize() == 3
 
 
@@ -90,7 +175,8 @@ class Inbound:
 
 
 def watch(inbound, *queues):
-    watched = Worker(settings=None, database=None, consumers=[Consumer(queue, {}) for queue in queues])
+    work = Work(consumers=[Consumer(queue, {}) for queue in queues])
+    watched = Worker(settings=None, database=None, work=work, announce=None)
     return asyncio.create_task(watched._watch_consumers(inbound))
 
 

@@ -1,89 +1,37 @@
-"""Composition root: builds the API and the worker of consent; nothing runs at import."""
+"""Consent, declared: its API, its worker and its part in erasures."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-
-from fastapi import FastAPI
-
-from chassis.api import create_app
-from chassis.auth import AccessTokens, KeySet
-from chassis.erasure import ErasureParticipation
-from chassis.idempotency import Idempotency
-from chassis.reconcile import OpenErasures
-from chassis.worker import Periodic, Worker
+from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.worker import Periodic, Work
+from consent import wiring
 from consent.api import internal, public
-from consent.consumers import consumers
 from consent.settings import ConsentSettings
 from consent.use_cases.erase_person import ConsentHoldings
 from consent.use_cases.expire_consents import expire_consents
-from consent.wiring import Service, open_service
 from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
+from contracts.identity import UserDeleted
 
 
-def create_api(settings: ConsentSettings) -> FastAPI:
-    """Return the HTTP side; its collaborators open with the application's lifespan."""
+def work(opened: wiring.Service) -> Work:
+    """Return what consent's worker does: consents end when their time is over."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
-            install(app, service)
-            yield
+    async def expire() -> None:
+        await expire_consents(opened.database, clock=opened.clock)
 
-    async def check_database() -> None:
-        await app.state.service.database.ping()
-
-    app = create_app(
-        settings,
-        title="IrisVue consent",
-        routers=[public, internal],
-        checks={"db": check_database},
-        lifespan=lifespan,
-    )
-    return app
+    return Work(periodic=[Periodic("expire-consents", opened.settings.expiry_seconds, expire)])
 
 
-def install(app: FastAPI, service: Service) -> None:
-    """Give the application its collaborators."""
-
-    async def signing_keys() -> dict[str, Any]:
-        return await service.identity.get("/.well-known/jwks.json")
-
-    app.state.service = service
-    app.state.service_tokens = service.service_tokens
-    app.state.idempotency = Idempotency(service.database)
-    app.state.access_tokens = AccessTokens(
-        KeySet(signing_keys),
-        issuer=service.settings.access_token_issuer,
-        audience=service.settings.access_token_audience,
-    )
-
-
-async def create_worker(settings: ConsentSettings) -> Worker:
-    """Return the worker: relay, the erase-user consumer, erasures and their reconciliation, expiries."""
-    resources = AsyncExitStack()
-    service = await resources.enter_async_context(open_service(settings))
-    participation = ErasureParticipation(
-        service.database, ConsentHoldings(service.database), reported=ConsentErasureReported
-    )
-    open_erasures = OpenErasures(service.identity)
-    return Worker(
-        settings=settings,
-        database=service.database,
-        consumers=consumers(participation),
-        loops={"erasures": participation.run},
-        periodic=[
-            Periodic(
-                "reconcile-erasures",
-                settings.reconcile_seconds,
-                lambda: participation.reconcile(open_erasures),
-            ),
-            Periodic(
-                "expire-consents",
-                settings.expiry_seconds,
-                lambda: expire_consents(service.database, clock=service.clock),
-            ),
-        ],
-        announce=ConsentParticipantJoined.of(handles=("erasure",), version=settings.version),
-        resources=resources,
-    )
+CONSENT: Service[ConsentSettings, wiring.Service] = Service(
+    "consent",
+    ConsentSettings,
+    open=wiring.open_service,
+    routers=[public, internal],
+    signing_keys=keys_of_identity,
+    work=work,
+    erasing=Erasing(
+        event=UserDeleted,
+        holdings=lambda opened: ConsentHoldings(opened.database),
+        reported=ConsentErasureReported,
+        joined=ConsentParticipantJoined,
+        open_erasures=erasures_of_identity,
+    ),
+)

@@ -1,7 +1,7 @@
 import pytest
 
 from consent import examples, schemas
-from consent.main import create_api
+from consent.main import CONSENT
 from consent.requests import GrantRequest
 
 
@@ -29,7 +29,7 @@ def test_the_example_of_a_grant_is_one() -> None:
 
 
 def test_every_operation_of_the_service_shows_an_example_of_what_it_gives(settings) -> None:
-    document = create_api(settings).openapi()
+    document = CONSENT.create_api(settings).openapi()
     without = [
         f"{method} {path}"
         for path, operations in document["paths"].items()

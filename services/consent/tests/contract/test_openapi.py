@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from consent.main import create_api
+from consent.main import CONSENT
 
 
 def test_the_api_is_the_committed_one(settings, assert_openapi_snapshot) -> None:
-    assert_openapi_snapshot(create_api(settings), Path(__file__).parents[2] / "openapi.json")
+    assert_openapi_snapshot(CONSENT.create_api(settings), Path(__file__).parents[2] / "openapi.json")

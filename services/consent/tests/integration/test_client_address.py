@@ -4,7 +4,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from chassis.service_auth import ServiceTokens
-from consent.main import install
+from consent.main import CONSENT
 from consent.policy import Place
 
 ILLINOIS, GERMANY = "192.0.2.7", "203.0.113.7"
@@ -22,7 +22,7 @@ class Atlas:
 
 @pytest.fixture
 def with_atlas(app, service, issuer) -> None:
-    install(app, replace(service, geography=Atlas()))
+    CONSENT.install(app, replace(service, geography=Atlas()))
     app.state.access_tokens = issuer.verifier
 
 

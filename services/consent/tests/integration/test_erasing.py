@@ -9,12 +9,11 @@ from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from chassis.problems import PersonErased
 from chassis.testing.erasures import work_on_erasures
-from consent.consumers import consumers
+from consent.main import CONSENT
 from consent.policy import resolve_hints
 from consent.rulebook import load_rulebook
 from consent.use_cases.erase_person import ConsentHoldings
 from consent.use_cases.grant_consent import Agreement, grant_consent
-from contracts.consent import ConsentErasureReported
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
 from contracts.identity import UserDeleted
@@ -42,9 +41,7 @@ async def places_of(admin, user_id) -> list[str]:
 
 @pytest.fixture
 def participation(service) -> ErasureParticipation:
-    return ErasureParticipation(
-        service.database, ConsentHoldings(service.database), reported=ConsentErasureReported
-    )
+    return CONSENT.participation(service)
 
 
 def deletion(user_id, clock) -> UserDeleted:
@@ -54,9 +51,9 @@ def deletion(user_id, clock) -> UserDeleted:
     )
 
 
-async def deliver(service, participation, event, clock, *, times: int = 1) -> None:
+async def deliver(service, event, clock, *, times: int = 1) -> None:
     body = wrap(event, event_id=new_id(), time=clock.now()).to_json()
-    for consumer in consumers(participation):
+    for consumer in CONSENT.create_worker(service).work.consumers:
         inbound = Inbound(service.database, consumer)
         for _ in range(times):
             assert await inbound.process(body) is Outcome.DONE
@@ -76,7 +73,7 @@ async def test_after_an_erasure_no_column_leads_to_the_person(
     await ann.withdraw(granted["id"])
     await ben.agree()
     event = deletion(ann.id, clock)
-    await deliver(service, participation, event, clock, times=2)
+    await deliver(service, event, clock, times=2)
     assert (await ask(ann.id)).json()["granted"] is False
     assert await work_on_erasures(participation, service.database) == 1
     [report] = await reports(admin)
@@ -107,7 +104,7 @@ async def test_whoever_has_asked_to_be_erased_can_do_nothing_more(
 ) -> None:
     ann = person()
     granted = (await ann.agree()).json()
-    await deliver(service, participation, deletion(ann.id, clock), clock)
+    await deliver(service, deletion(ann.id, clock), clock)
     for answer in [
         await ann.agree(),
         await ann.agree("marketing"),
@@ -122,7 +119,7 @@ async def test_whoever_has_asked_to_be_erased_can_do_nothing_more(
 
 
 async def test_an_erasure_of_somebody_unknown_is_reported_too(service, participation, admin, clock) -> None:
-    await deliver(service, participation, deletion(new_id(), clock), clock)
+    await deliver(service, deletion(new_id(), clock), clock)
     await work_on_erasures(participation, service.database)
     [report] = await reports(admin)
     assert report["erased"] == {"consent_entries": 0, "consent_gates": 0}
@@ -165,7 +162,7 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
     granted, may_commit = asyncio.Event(), asyncio.Event()
     slow = asyncio.create_task(agree_slowly())
     await granted.wait()
-    burial = asyncio.create_task(deliver(service, participation, deletion(ann.id, clock), clock))
+    burial = asyncio.create_task(deliver(service, deletion(ann.id, clock), clock))
     done, _ = await asyncio.wait({burial}, timeout=0.2)
     assert not done, "the erasure began while a grant was being written"
     may_commit.set()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent.main import install
+from consent.main import CONSENT
 from consent.repositories import Ledger
 
 
@@ -294,7 +294,7 @@ async def test_a_withdrawal_is_never_one_too_many_and_a_double_tap_never_counts(
 @pytest.fixture
 def proved_address_needed(app, service, issuer) -> None:
     settings = service.settings.model_copy(update={"proved_address_for_biometrics": True})
-    install(app, replace(service, settings=settings))
+    CONSENT.install(app, replace(service, settings=settings))
     app.state.access_tokens = issuer.verifier
 
 

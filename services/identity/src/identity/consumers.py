@@ -4,35 +4,18 @@ from typing import Any
 
 from chassis.consumer import Consumer
 from chassis.db import UnitOfWork
-from chassis.erasure import ErasureParticipation, OpenErasure
 from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 from contracts.envelope import Envelope
-from contracts.identity import (
-    IdentityErasureReported,
-    IdentityParticipantJoined,
-    UserDeleted,
-)
+from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.repositories import Participants
 from identity.use_cases.collect_report import collect_report
 from identity.wiring import Service
 
 
-def consumers(service: Service, participation: ErasureParticipation) -> list[Consumer]:
-    """Return identity's queues and their handlers."""
+def consumers(service: Service) -> list[Consumer]:
+    """Return the queues by which identity coordinates erasures, and their handlers."""
 
-    async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
-        event = envelope.data
-        erasure = OpenErasure(event.erasure_id, event.user_id, event.requested_at, event.deadline)
-        await participation.accept(uow, erasure)
-
-    return [
-        Consumer("identity.erase-user", {UserDeleted: on_user_deleted}),
-        *_coordination(service),
-    ]
-
-
-def _coordination(service: Service) -> list[Consumer]:
     async def on_erasure_reported(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
         await collect_report(uow, envelope.data, now=service.clock.now())
 

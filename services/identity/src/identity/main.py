@@ -1,167 +1,103 @@
-"""Composition root: builds the API and the worker of identity; nothing runs at import."""
+"""Identity, declared: its API, its worker and its part in the erasures that it coordinates."""
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-import structlog
-from fastapi import FastAPI
-
-from chassis.api import create_app
-from chassis.auth import AccessTokens, KeySet
-from chassis.erasure import ErasureParticipation, OpenErasure
-from chassis.idempotency import Idempotency
-from chassis.problems import describe
-from chassis.worker import Periodic, Worker
-from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
+from chassis.erasure import OpenErasure
+from chassis.service import Erasing, Service
+from chassis.worker import Periodic, Work
+from contracts.identity import IdentityErasureReported, IdentityParticipantJoined, UserDeleted
+from identity import wiring
 from identity.api import ROUTERS
 from identity.consumers import consumers
-from identity.repositories import (
-    Erasures,
-    Mails,
-    PasskeyChallenges,
-    Revocations,
-    Sessions,
-    SigningKeys,
-    SpentTokens,
-)
+from identity.repositories import Erasures
 from identity.settings import IdentitySettings
 from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.forget_expired import forget_expired
 from identity.use_cases.remind_participants import remind_participants
 from identity.use_cases.send_mail import MailDelivery
-from identity.wiring import Service, open_service
 
 RECONCILE_LIMIT = 500
-
-log = structlog.get_logger(__name__)
 FORGET_SECONDS = 300.0
-KEEP_ENDED_SESSIONS = timedelta(hours=72)
 
 
-def create_api(settings: IdentitySettings) -> FastAPI:
-    """Return the HTTP side; its collaborators open with the application's lifespan."""
+def own_keys(opened: wiring.Service) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Return the keys of access tokens, which identity need not ask anybody for."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
-            install(app, service)
-            following = asyncio.create_task(service.follow_key_rotation(), name="follow-key-rotation")
-            following.add_done_callback(_end_with)
-            try:
-                yield
-            finally:
-                following.remove_done_callback(_end_with)
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+    async def keys() -> dict[str, Any]:
+        return opened.tokens.jwks(opened.clock.now())
 
-    async def check_database() -> None:
-        await app.state.service.database.ping()
-
-    app = create_app(
-        settings,
-        title="IrisVue identity",
-        routers=ROUTERS,
-        checks={"db": check_database},
-        lifespan=lifespan,
-    )
-    return app
+    return keys
 
 
-def _end_with(part: "asyncio.Task[None]") -> None:
-    """End the process with a part that ended: an API that knows no new keys would only look alive."""
-    error = None if part.cancelled() else part.exception()
-    log.error("api_part_ended", part=part.get_name(), error=describe(error) if error else "ended")
-    # Running requests are finished, and whoever started the process sees that no stop was asked for.
-    signal.raise_signal(signal.SIGTERM)
+def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[OpenErasure]]]:
+    """Return the erasures that wait for identity's own report."""
 
-
-def install(app: FastAPI, service: Service) -> None:
-    """Give the application its collaborators."""
-
-    async def own_keys() -> dict[str, Any]:
-        return service.tokens.jwks(service.clock.now())
-
-    app.state.service = service
-    app.state.service_tokens = service.service_tokens
-    app.state.idempotency = Idempotency(service.database, before_replay=service.refuse_ended_session)
-    app.state.access_tokens = AccessTokens(
-        KeySet(own_keys),
-        issuer=service.settings.access_token_issuer,
-        audience=service.settings.access_token_audience,
-    )
-
-
-async def create_worker(settings: IdentitySettings) -> Worker:
-    """Return the worker: relay, consumers, identity's own erasures, reminders and house-keeping."""
-    resources = AsyncExitStack()
-    service = await resources.enter_async_context(open_service(settings))
-    farewell = timedelta(minutes=settings.farewell_minutes)
-    holdings = IdentityHoldings(service.database, farewell=farewell, revoker=service.providers.apple_grants)
-    participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
-    mails = MailDelivery(
-        service.database,
-        service.mail_sender,
-        service.limits,
-        outage=timedelta(minutes=settings.mail_outage_minutes),
-    )
-    return Worker(
-        settings=settings,
-        database=service.database,
-        consumers=consumers(service, participation),
-        loops={"erasures": participation.run, "mails": mails.run},
-        periodic=_periodic_work(service, participation),
-        checks={"mail": mails.check},
-        announce=IdentityParticipantJoined.of(handles=("erasure",), version=settings.version),
-        resources=resources,
-    )
-
-
-def _periodic_work(service: Service, participation: ErasureParticipation) -> list[Periodic]:
-    settings = service.settings
-
-    async def own_open_erasures() -> list[OpenErasure]:
-        async with service.unit_of_work() as uow:
-            waiting = await Erasures(uow.session).waiting_for("identity", after=None, limit=RECONCILE_LIMIT)
+    async def waiting() -> list[OpenErasure]:
+        async with opened.unit_of_work() as uow:
+            rows = await Erasures(uow.session).waiting_for("identity", after=None, limit=RECONCILE_LIMIT)
         return [
-            OpenErasure(row.id, row.user_id, row.requested_at, row.deadline) for row in waiting if row.user_id
+            OpenErasure(row.id, row.user_id, row.requested_at, row.deadline) for row in rows if row.user_id
         ]
 
+    return waiting
+
+
+def holdings(opened: wiring.Service) -> IdentityHoldings:
+    """Return what identity holds of a person, whose last mail leaves before it is erased."""
+    farewell = timedelta(minutes=opened.settings.farewell_minutes)
+    return IdentityHoldings(opened.database, farewell=farewell, revoker=opened.providers.apple_grants)
+
+
+async def forget_what_expired(opened: wiring.Service) -> None:
+    """Delete the rows that no request can need any more."""
+    keep_keys = opened.tokens.ring.keep
+    await forget_expired(opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys)
+
+
+def work(opened: wiring.Service) -> Work:
+    """Return what identity's worker does: mails, reminders of erasures, and house-keeping."""
+    settings = opened.settings
+    outage = timedelta(minutes=settings.mail_outage_minutes)
+    mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
+
     async def remind() -> None:
-        async with service.unit_of_work() as uow:
-            await remind_participants(
-                uow, now=service.clock.now(), base_pause=timedelta(seconds=settings.reminder_seconds)
-            )
+        pause = timedelta(seconds=settings.reminder_seconds)
+        async with opened.unit_of_work() as uow:
+            await remind_participants(uow, now=opened.clock.now(), base_pause=pause)
 
-    return [
-        Periodic(
-            "reconcile-erasures",
-            settings.reconcile_seconds,
-            lambda: participation.reconcile(own_open_erasures),
-        ),
-        Periodic("remind-participants", settings.reminder_seconds, remind),
-        Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(service)),
-    ]
+    async def forget() -> None:
+        keep_keys = opened.tokens.ring.keep
+        await forget_expired(
+            opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys
+        )
 
-
-async def forget_what_expired(service: Service) -> None:
-    """Delete the rows that no request can need any more; a signing key ends with its last token."""
-    now = service.clock.now()
-    async with service.unit_of_work() as uow:
-        await Revocations(uow.session).forget()
-        await Mails(uow.session).forget_old(now=now)
-        await SpentTokens(uow.session).forget_expired(now=now)
-        await PasskeyChallenges(uow.session).forget_expired(now=now)
-        await SigningKeys(uow.session).forget_replaced(before=now - service.tokens.ring.keep)
-    await _prune_sessions(service)
+    return Work(
+        consumers=consumers(opened),
+        loops={"mails": mails.run},
+        periodic=[
+            Periodic("remind-participants", settings.reminder_seconds, remind),
+            Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
+        ],
+        checks={"mail": mails.check},
+    )
 
 
-async def _prune_sessions(service: Service) -> None:
-    before = service.clock.now() - KEEP_ENDED_SESSIONS
-    last_live = service.session_rules.live_since(before)
-    pruned = True
-    while pruned:
-        async with service.unit_of_work() as uow:
-            pruned = bool(await Sessions(uow.session).prune(ended_before=before, last_live=last_live))
+IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
+    "identity",
+    IdentitySettings,
+    open=wiring.open_service,
+    routers=ROUTERS,
+    signing_keys=own_keys,
+    api_loops={"follow-key-rotation": wiring.Service.follow_key_rotation},
+    before_replay=wiring.Service.refuse_ended_session,
+    work=work,
+    erasing=Erasing(
+        event=UserDeleted,
+        holdings=holdings,
+        reported=IdentityErasureReported,
+        joined=IdentityParticipantJoined,
+        open_erasures=own_open_erasures,
+    ),
+)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PASSWORD = "correct horse battery staple"
 REGISTER, LOGIN, ME = "/api/v1/auth/register", "/api/v1/auth/login/json", "/api/v1/users/me"
@@ -47,8 +47,8 @@ async def test_letters_before_the_at_sign_need_a_mail_server_that_takes_them(cli
     changed = await client.patch(ME, json={"email": "josé@example.org"}, headers=ada.bearer)
     assert changed.status_code == 422
     settings = service.settings.model_copy(update={"smtp_utf8": True})
-    app = create_api(settings)
-    install(app, replace(service, settings=settings))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, settings=settings))
     async with type(client)(
         transport=type(client._transport)(app), base_url="http://identity", event_hooks=client.event_hooks
     ) as able:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PASSWORD = "correct horse battery staple"
 REGISTER, ME = "/api/v1/auth/register", "/api/v1/users/me"
@@ -14,8 +14,8 @@ REGISTER, ME = "/api/v1/auth/register", "/api/v1/users/me"
 async def concealing(service, ada):
     """Return a client of an API that conceals."""
     settings = service.settings.model_copy(update={"registration_disclosure": "conceal"})
-    app = create_api(settings)
-    install(app, replace(service, settings=settings))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, settings=settings))
     transport = type(ada.client._transport)(app)
     async with type(ada.client)(
         transport=transport, base_url="http://identity", event_hooks=ada.client.event_hooks

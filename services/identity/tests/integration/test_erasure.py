@@ -12,7 +12,7 @@ from contracts.consent import ConsentErasureReported
 from contracts.envelope import wrap
 from contracts.identity import IdentityErasureReported, UserDeleted
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
-from identity.consumers import consumers
+from identity.main import IDENTITY
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
 
@@ -27,10 +27,10 @@ def participation(service):
 
 
 @pytest.fixture
-def deliver(service, participation):
+def deliver(service):
     by_type = {
         event.type: Inbound(service.database, consumer)
-        for consumer in consumers(service, participation)
+        for consumer in IDENTITY.create_worker(service).work.consumers
         for event in consumer.handlers
     }
 

@@ -7,7 +7,7 @@ import pytest
 
 from chassis.settings import key_bytes
 from chassis.testing.forged_tokens import TokenForge, forged_bearers
-from identity.main import create_api, install
+from identity.main import IDENTITY
 from identity.use_cases.rotate_keys import rotate_keys
 
 ME = "/api/v1/users/me"
@@ -77,8 +77,8 @@ async def test_a_retired_key_signs_nobody_in(settings, service, ada, forge, cloc
         await rotate_keys(uow, secret=key_bytes(settings.refresh_token_key), now=clock.now())
     await service.load_keys()
     clock.advance(timedelta(minutes=10 + 30 + 2))
-    app = create_api(settings)
-    install(app, service)
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, service)
     transport = type(ada.client._transport)(app)
     async with type(ada.client)(
         transport=transport, base_url="http://identity", event_hooks=ada.client.event_hooks

@@ -5,7 +5,7 @@ import pytest
 
 from chassis.counters import connect_redis
 from identity.limits import AccountLimits
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PASSWORD = "correct horse battery staple"
 
@@ -55,8 +55,8 @@ async def test_past_the_limit_no_more_reset_mails_leave_and_the_answer_stays(cli
 @pytest.mark.parametrize("row", ["A-04-without-redis"])
 async def test_without_redis_the_limits_are_stricter_and_nothing_fails(service, settings, ada, row):
     away = connect_redis("redis://127.0.0.1:1/0")
-    app = create_api(settings)
-    install(app, replace(service, limits=AccountLimits(away, secret=b"test")))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, limits=AccountLimits(away, secret=b"test")))
     async with type(ada.client)(
         transport=type(ada.client._transport)(app),
         base_url="http://identity",

@@ -5,7 +5,7 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "an entirely different phrase"
@@ -176,8 +176,8 @@ async def test_concealed_registration_says_nothing_and_mails_the_owner(
 ):
     await post_office()
     settings = service.settings.model_copy(update={"registration_disclosure": "conceal"})
-    app = create_api(settings)
-    install(app, replace(service, settings=settings))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, settings=settings))
     concealed = type(ada.client)(
         transport=type(ada.client._transport)(app),
         base_url="http://identity",

@@ -1,8 +1,8 @@
 """`python -m storage api|worker|migrate`."""
 
-from chassis.entry import migrations_of, owner_url, run_service
+from chassis.entry import migrations_of, owner_url
 from chassis.migrations import upgrade
-from storage.main import create_api, create_worker
+from storage.main import STORAGE
 from storage.settings import StorageSettings
 
 
@@ -17,6 +17,4 @@ def migrate(settings: StorageSettings) -> None:
 
 
 if __name__ == "__main__":
-    run_service(
-        "storage", StorageSettings, create_api=create_api, create_worker=create_worker, migrate=migrate
-    )
+    STORAGE.run(migrate=migrate)

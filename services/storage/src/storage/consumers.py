@@ -3,23 +3,17 @@
 from chassis.clock import Clock
 from chassis.consumer import Consumer, Handler
 from chassis.db import UnitOfWork
-from chassis.erasure import ErasureParticipation, OpenErasure
 from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope, Event
 from contracts.fields import ConsentType
-from contracts.identity import UserDeleted, UserRegistered
+from contracts.identity import UserRegistered
 from storage.use_cases.follow_consent import follow_grant, follow_withdrawal
 from storage.use_cases.open_key import open_key
 from storage.wiring import Service
 
 
-def consumers(service: Service, participation: ErasureParticipation) -> list[Consumer]:
+def consumers(service: Service) -> list[Consumer]:
     """Return storage's queues and their handlers."""
-
-    async def on_user_deleted(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
-        event = envelope.data
-        erasure = OpenErasure(event.erasure_id, event.user_id, event.requested_at, event.deadline)
-        await participation.accept(uow, erasure)
 
     async def before_user_registered(envelope: Envelope[UserRegistered]) -> None:
         await open_key(service.vault, user_id=envelope.data.user_id)
@@ -28,7 +22,6 @@ def consumers(service: Service, participation: ErasureParticipation) -> list[Con
         await uow.about(envelope.data.user_id)
 
     return [
-        Consumer("storage.erase-user", {UserDeleted: on_user_deleted}),
         Consumer(
             "storage.open-keys",
             {UserRegistered: on_user_registered},

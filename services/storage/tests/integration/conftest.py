@@ -21,7 +21,6 @@ from sqlalchemy import select
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.consumer import Inbound, Outcome
-from chassis.erasure import ErasureParticipation
 from chassis.ids import new_id
 from chassis.problems import Problem
 from chassis.service_auth import ServiceTokens
@@ -31,8 +30,7 @@ from cluster.testing.platform import Platform
 from contracts.consent import ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Event, parse_head, wrap
 from contracts.fields import ConsentType
-from storage.consumers import consumers
-from storage.main import create_api, install
+from storage.main import STORAGE
 from storage.settings import StorageSettings
 from storage.wiring import Service
 
@@ -244,8 +242,8 @@ def issuer(settings: StorageSettings) -> Issuer:
 
 @pytest.fixture
 def app(settings: StorageSettings, service: Service, issuer: Issuer) -> FastAPI:
-    app = create_api(settings)
-    install(app, service)
+    app = STORAGE.create_api(settings)
+    STORAGE.install(app, service)
     app.state.access_tokens = issuer.verifier
     return app
 
@@ -282,13 +280,11 @@ def grace(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Per
 
 
 @pytest.fixture
-def deliver(
-    service: Service, participation: ErasureParticipation, clock: FrozenClock
-) -> Callable[[Event], Awaitable[None]]:
+def deliver(service: Service, clock: FrozenClock) -> Callable[[Event], Awaitable[None]]:
     """Bring an event to its consumer, as the broker would."""
     by_type = {
         event.type: Inbound(service.database, consumer)
-        for consumer in consumers(service, participation)
+        for consumer in STORAGE.create_worker(service).work.consumers
         for event in consumer.handlers
     }
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PROVIDERS = pytest.mark.parametrize("provider", ["apple", "google"])
 
@@ -13,8 +13,8 @@ PROVIDERS = pytest.mark.parametrize("provider", ["apple", "google"])
 async def concealing(service, phone):
     """Return the app on a phone, at an API that conceals."""
     settings = service.settings.model_copy(update={"registration_disclosure": "conceal"})
-    app = create_api(settings)
-    install(app, replace(service, settings=settings))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, settings=settings))
     transport = type(phone.client._transport)(app)
     async with type(phone.client)(
         transport=transport, base_url="http://identity", event_hooks=phone.client.event_hooks

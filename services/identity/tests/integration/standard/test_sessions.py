@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from identity.main import create_api, install
+from identity.main import IDENTITY
 
 PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "an entirely different phrase"
@@ -80,8 +80,8 @@ async def test_the_current_password_is_the_recent_sign_in_of_its_own_change(clie
 )
 async def test_a_deletion_asks_for_a_recent_sign_in_where_it_is_set(service, stale, minutes, status):
     settings = service.settings.model_copy(update={"erasure_fresh_minutes": minutes})
-    app = create_api(settings)
-    install(app, replace(service, settings=settings))
+    app = IDENTITY.create_api(settings)
+    IDENTITY.install(app, replace(service, settings=settings))
     transport = type(stale.client._transport)(app)
     async with type(stale.client)(
         transport=transport, base_url="http://identity", event_hooks=stale.client.event_hooks

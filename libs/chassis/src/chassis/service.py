@@ -1,0 +1,215 @@
+"""A service is declared once: from the declaration come its API, its worker and its command line."""
+
+import argparse
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from fastapi import APIRouter, FastAPI
+
+from chassis.api import create_app
+from chassis.auth import AccessTokens, FetchKeys, KeySet
+from chassis.consumer import Consumer
+from chassis.db import Database, UnitOfWork
+from chassis.entry import AddCommands, migrations_of, owner_url, run_service
+from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure, Participant
+from chassis.health import HealthCheck
+from chassis.http import ServiceClient
+from chassis.idempotency import Idempotency
+from chassis.migrations import upgrade
+from chassis.process import Part, Process, run_process
+from chassis.reconcile import OpenErasures
+from chassis.server import new_event_loop, serve
+from chassis.service_auth import ServiceTokens
+from chassis.settings import StatefulSettings
+from chassis.worker import Periodic, Work, Worker
+from contracts.envelope import Envelope, Event
+from contracts.participation import ErasureReported, ParticipantJoined
+
+S = TypeVar("S", bound=StatefulSettings)
+
+
+class Opened(Protocol):
+    """What every service opens once per process; its own collaborators come on top."""
+
+    @property
+    def settings(self) -> StatefulSettings:
+        """The settings that it was opened with."""
+
+    @property
+    def database(self) -> Database:
+        """Its schema."""
+
+    @property
+    def service_tokens(self) -> ServiceTokens:
+        """What it proves itself with to other services, and knows them by."""
+
+
+class AsksIdentity(Protocol):
+    """What asks identity over HTTP."""
+
+    @property
+    def identity(self) -> ServiceClient:
+        """The client of identity."""
+
+
+C = TypeVar("C", bound=Opened)
+
+
+def keys_of_identity(opened: AsksIdentity) -> FetchKeys:
+    """Return what fetches the public keys of access tokens from their issuer."""
+    return lambda: opened.identity.get("/.well-known/jwks.json")
+
+
+def erasures_of_identity(opened: AsksIdentity) -> ListOpenErasures:
+    """Return what lists the erasures that identity still waits for."""
+    return OpenErasures(opened.identity)
+
+
+async def check_database(opened: Opened) -> None:
+    """Prove that the service's schema answers and takes writes."""
+    await opened.database.ping()
+
+
+@dataclass(frozen=True)
+class Erasing(Generic[C]):
+    """A service's part in erasures: which event asks for one, what is held of a person, and who is told."""
+
+    event: type[Event]
+    holdings: Callable[[C], Participant]
+    reported: type[ErasureReported]
+    joined: type[ParticipantJoined]
+    open_erasures: Callable[[C], ListOpenErasures]
+
+
+@dataclass(frozen=True)
+class Service(Generic[S, C]):
+    """A service with a schema, an API and a worker; nothing runs before `run`.
+
+    `open` makes the collaborators of a process and closes them. `signing_keys` fetches the keys of access
+    tokens, `checks` are what the API needs, `api_loops` what it does beside answering, until the last request
+    is answered. `before_replay` may refuse a kept answer, and paths that match `unlimited_paths` limit their
+    bodies themselves.
+    """
+
+    name: str
+    settings: type[S]
+    open: Callable[[S], AbstractAsyncContextManager[C]]
+    routers: Sequence[APIRouter]
+    signing_keys: Callable[[C], FetchKeys]
+    erasing: Erasing[C]
+    work: Callable[[C], Work] = lambda _: Work()
+    checks: Mapping[str, Callable[[C], Awaitable[str | None]]] = field(
+        default_factory=lambda: {"db": check_database}
+    )
+    api_loops: Mapping[str, Callable[[C], Awaitable[None]]] = field(default_factory=dict)
+    before_replay: Callable[[C, bytes], Awaitable[None]] | None = None
+    unlimited_paths: Sequence[str] = ()
+
+    def run(
+        self,
+        *,
+        migrate: Callable[[S], None] | None = None,
+        add_commands: AddCommands | None = None,
+        run_command: Callable[[S, argparse.Namespace], int] | None = None,
+    ) -> None:
+        """Be the process that the command line names; see `run_service`.
+
+        `migrate` replaces the usual migration of one schema from the service's `migrations/` folder.
+        """
+        processes = {"api": self._run_api, "worker": self._run_worker, "migrate": migrate or self._migrate}
+        run_service(self.name, self.settings, processes, add_commands=add_commands, run_command=run_command)
+
+    def create_api(self, settings: S, is_stopping: Callable[[], bool] = lambda: False) -> FastAPI:
+        """Return the HTTP side, which needs `install` before it can answer."""
+
+        def check(name: str) -> HealthCheck:
+            return lambda: self.checks[name](app.state.service)
+
+        app = create_app(
+            settings,
+            title=f"IrisVue {self.name}",
+            routers=self.routers,
+            checks={name: check(name) for name in self.checks},
+            unlimited_paths=self.unlimited_paths,
+            is_stopping=is_stopping,
+        )
+        return app
+
+    def install(self, app: FastAPI, opened: C) -> None:
+        """Give the application its collaborators."""
+        before_replay = None if self.before_replay is None else partial(self.before_replay, opened)
+        app.state.service = opened
+        app.state.service_tokens = opened.service_tokens
+        app.state.idempotency = Idempotency(opened.database, before_replay=before_replay)
+        app.state.access_tokens = AccessTokens(
+            KeySet(self.signing_keys(opened)),
+            issuer=opened.settings.access_token_issuer,
+            audience=opened.settings.access_token_audience,
+        )
+
+    def participation(self, opened: C) -> ErasureParticipation:
+        """Return the service's part in every erasure."""
+        holdings = self.erasing.holdings(opened)
+        return ErasureParticipation(opened.database, holdings, reported=self.erasing.reported)
+
+    def create_worker(self, opened: C) -> Worker:
+        """Return the worker: what the service declares, and its part in erasures."""
+        settings, participation, own = opened.settings, self.participation(opened), self.work(opened)
+        open_erasures = self.erasing.open_erasures(opened)
+        reconcile = Periodic(
+            "reconcile-erasures",
+            settings.reconcile_seconds,
+            lambda: participation.reconcile(open_erasures),
+        )
+
+        async def accept(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
+            asked = envelope.data
+            await participation.accept(
+                uow, OpenErasure(asked.erasure_id, asked.user_id, asked.requested_at, asked.deadline)
+            )
+
+        return Worker(
+            settings=settings,
+            database=opened.database,
+            work=replace(
+                own,
+                consumers=[Consumer(f"{self.name}.erase-user", {self.erasing.event: accept}), *own.consumers],
+                loops={"erasures": participation.run, **own.loops},
+                periodic=[reconcile, *own.periodic],
+            ),
+            announce=self.erasing.joined.of(handles=("erasure",), version=settings.version),
+        )
+
+    def _run_api(self, settings: S) -> None:
+        run_process(
+            partial(self._api_parts, settings),
+            grace_seconds=settings.stop_grace_seconds,
+            loop_factory=new_event_loop,
+        )
+
+    def _run_worker(self, settings: S) -> None:
+        run_process(partial(self._worker_parts, settings))
+
+    @asynccontextmanager
+    async def _api_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
+        async with self.open(settings) as opened:
+            app = self.create_api(settings, lambda: process.is_stopping)
+            self.install(app, opened)
+            server = serve(
+                app, host=settings.host, port=settings.port, grace_seconds=settings.stop_grace_seconds
+            )
+            beside = [
+                Part(name, partial(loop, opened), outlasts=True) for name, loop in self.api_loops.items()
+            ]
+            yield [server.part("http"), *beside]
+
+    @asynccontextmanager
+    async def _worker_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
+        async with self.open(settings) as opened, self.create_worker(opened).parts(process) as parts:
+            yield parts
+
+    def _migrate(self, settings: S) -> None:
+        upgrade(migrations_of(self.name), owner_url(settings))

@@ -1,0 +1,130 @@
+"""A service made of nothing but the chassis, as a program: `python widget.py api|worker`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import text
+
+from chassis import process
+from chassis.consumer import Consumer
+from chassis.db import Database, UnitOfWork
+from chassis.http import ServiceClient
+from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.service_auth import ServiceTokens
+from chassis.settings import StatefulSettings, key_bytes
+from chassis.worker import Worker
+from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
+from contracts.envelope import Envelope
+from contracts.identity import UserDeleted
+
+HELD = 4711
+"""The advisory lock that a test takes to keep a message or an erasure under way."""
+router = APIRouter()
+
+
+class WidgetSettings(StatefulSettings):
+    model_config = SettingsConfigDict(env_prefix="WIDGET_", extra="ignore", hide_input_in_errors=True)
+
+    doomed: Literal["", "raises", "returns", "cancelled", "holds"] = ""
+    stop_seconds: float = process.STOP_SECONDS
+
+
+@dataclass(frozen=True)
+class Opened:
+    settings: WidgetSettings
+    database: Database
+    service_tokens: ServiceTokens
+    identity: ServiceClient
+
+
+@asynccontextmanager
+async def open_widget(settings: WidgetSettings) -> AsyncIterator[Opened]:
+    process.STOP_SECONDS = settings.stop_seconds
+    tokens = ServiceTokens.of("consent", settings)
+    key = key_bytes(settings.tombstone_key)
+    database = Database(settings.database_url, schema="consent", tombstone_key=key)
+    async with ServiceClient("http://127.0.0.1:1", audience="identity", tokens=tokens) as identity:
+        yield Opened(settings, database, tokens, identity)
+    await database.close()
+
+
+@router.post("/internal/slow")
+async def slow(request: Request) -> dict[str, int]:
+    """Answer when the body has arrived."""
+    return {"bytes": len(await request.body())}
+
+
+async def doomed(opened: Opened) -> None:
+    """End as the settings say, or never."""
+    match opened.settings.doomed:
+        case "raises":
+            raise LookupError(f"canary {UUID(int=0)}")
+        case "cancelled":
+            raise asyncio.CancelledError
+        case "returns":
+            return
+    try:
+        await asyncio.Event().wait()
+    finally:
+        if opened.settings.doomed == "holds":
+            time.sleep(60)  # noqa: ASYNC251 - what holds the loop is what the test is about
+
+
+async def unless_held(uow: UnitOfWork) -> None:
+    await uow.session.execute(text(f"SELECT pg_advisory_xact_lock_shared({HELD})"))
+
+
+async def act(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
+    await unless_held(uow)
+    await uow.session.execute(text("INSERT INTO consent.effects VALUES (:id, '')"), {"id": envelope.id})
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the widget has of a person: something that takes as long to erase as the lock is held."""
+
+    database: Database
+
+    async def count(self, _user_id: UUID) -> dict[str, int]:
+        return {"widgets": 0}
+
+    async def erase(self, _user_id: UUID) -> None:
+        async with self.database.unit_of_work() as uow:
+            await unless_held(uow)
+
+
+class Widget(Service[WidgetSettings, Opened]):
+    """Like any service, but its queue is the one that the broker's users of these tests may read."""
+
+    def create_worker(self, opened: Opened) -> Worker:
+        worker = super().create_worker(opened)
+        loops = {**worker.work.loops, "doomed-part": lambda: doomed(opened)}
+        consumers = [Consumer("consent.erase-user", {UserDeleted: act})]
+        return replace(worker, work=replace(worker.work, consumers=consumers, loops=loops))
+
+
+WIDGET: Widget = Widget(
+    "consent",
+    WidgetSettings,
+    open=open_widget,
+    routers=[router],
+    signing_keys=keys_of_identity,
+    api_loops={"doomed-part": doomed},
+    erasing=Erasing(
+        event=UserDeleted,
+        holdings=lambda opened: Holdings(opened.database),
+        reported=ConsentErasureReported,
+        joined=ConsentParticipantJoined,
+        open_erasures=erasures_of_identity,
+    ),
+)
+
+if __name__ == "__main__":
+    WIDGET.run()

@@ -1,0 +1,34 @@
+"""Forgetting: what no request can need any more."""
+
+from datetime import datetime, timedelta
+
+from chassis.db import Database
+from identity.repositories import (
+    Mails,
+    PasskeyChallenges,
+    Revocations,
+    Sessions,
+    SigningKeys,
+    SpentTokens,
+)
+from identity.session_rules import SessionRules
+
+KEEP_ENDED_SESSIONS = timedelta(hours=72)
+
+
+async def forget_expired(
+    database: Database, rules: SessionRules, *, now: datetime, keep_keys: timedelta
+) -> None:
+    """Delete such rows; a signing key ends `keep_keys` after its replacement, with its last token."""
+    async with database.unit_of_work() as uow:
+        await Revocations(uow.session).forget()
+        await Mails(uow.session).forget_old(now=now)
+        await SpentTokens(uow.session).forget_expired(now=now)
+        await PasskeyChallenges(uow.session).forget_expired(now=now)
+        await SigningKeys(uow.session).forget_replaced(before=now - keep_keys)
+    before = now - KEEP_ENDED_SESSIONS
+    last_live = rules.live_since(before)
+    pruned = True
+    while pruned:
+        async with database.unit_of_work() as uow:
+            pruned = bool(await Sessions(uow.session).prune(ended_before=before, last_live=last_live))
