@@ -19,7 +19,7 @@ from cluster.layout import Layout
 from cluster.programs import MARKER, Program
 
 START_SECONDS = 10
-STOP_SECONDS = 30
+STOP_SECONDS = 35
 PAUSE = 0.05
 RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 HARMLESS = {Faults.ALREADY_STARTED, Faults.NOT_RUNNING}
