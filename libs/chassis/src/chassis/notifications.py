@@ -11,7 +11,6 @@ import structlog
 from pydantic import SecretStr
 
 from chassis.database_url import read_database_url
-
 from chassis.faults import asked_to_stop
 
 RECONNECT_SECONDS = 1.0
