@@ -12,18 +12,18 @@ from chassis.auth import current_principal
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.testing.gateway import through_gateway
-from consent.main import create_api as create_consent
+from consent.main import CONSENT
 from consent.settings import ConsentSettings
 from identity.api.dependencies import freshly_signed_in, signed_in
-from identity.main import create_api as create_identity
+from identity.main import IDENTITY
 from identity.settings import IdentitySettings
-from storage.main import create_api as create_storage
+from storage.main import STORAGE
 from storage.settings import StorageSettings
 
 SERVICES = {
-    "identity": (IdentitySettings, create_identity),
-    "consent": (ConsentSettings, create_consent),
-    "storage": (StorageSettings, create_storage),
+    "identity": (IdentitySettings, IDENTITY.create_api),
+    "consent": (ConsentSettings, CONSENT.create_api),
+    "storage": (StorageSettings, STORAGE.create_api),
 }
 UNKNOWN = "nobody-knows-this"
 
