@@ -36,6 +36,17 @@ def install_missing(progress: Progress) -> None:
         missing.append(Tool("Redis", "redis-server", "redis"))
     if not missing:
         return
+    install(missing, progress)
+    if rabbitmq.find_server() is None or redis.find_server() is None:
+        titles = " and ".join(tool.title for tool in missing)
+        raise ClusterError(
+            f"{titles} was installed but can't be found. "
+            f"Looked at {', '.join(map(str, rabbitmq.SERVER_PLACES))}."
+        )
+
+
+def install(missing: list[Tool], progress: Progress) -> None:
+    """Install packages of the system, or raise a ClusterError that says which command the user should run."""
     titles = " and ".join(tool.title for tool in missing)
     if sys.platform == "darwin" and shutil.which("brew"):
         progress.say(f"installing {titles} with brew (several minutes the first time)")
@@ -47,11 +58,6 @@ def install_missing(progress: Progress) -> None:
         raise ClusterError(
             f"{titles} can't be installed automatically on this system. Install it with the system's package "
             "manager, or start a Docker engine, and run `make up` again."
-        )
-    if rabbitmq.find_server() is None or redis.find_server() is None:
-        raise ClusterError(
-            f"{titles} was installed but can't be found. "
-            f"Looked at {', '.join(map(str, rabbitmq.SERVER_PLACES))}."
         )
 
 

@@ -1,6 +1,7 @@
 """The relay and its publisher on RabbitMQ, with queues missing, full and out of reach."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -101,6 +102,24 @@ def registered():
         )
 
     return event
+
+
+async def test_thousand_events_of_one_person_leave_as_fast_as_of_a_thousand_people(
+    open_publisher, run_relay, announce, an_event, outbox_is_empty
+):
+    run_relay(await open_publisher())
+
+    async def seconds_for(people):
+        began = time.monotonic()
+        await announce(*map(an_event, people))
+        await eventually(outbox_is_empty, seconds=60)
+        return time.monotonic() - began
+
+    one = new_id()
+    of_many = await seconds_for([new_id() for _ in range(1000)])
+    of_one = await seconds_for([one] * 1000)
+    # With the order per person that was kept once, it took more than thirty times as long.
+    assert of_one < 5 * of_many
 
 
 async def test_row_without_a_route_waits_for_its_route_while_others_go_on(
