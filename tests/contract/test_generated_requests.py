@@ -42,7 +42,7 @@ def bearer_only(service: str) -> Iterator[str]:
     document = json.loads((SERVICES / service / "openapi.json").read_text())
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if "security" in operation:
+            if operation.get("security"):
                 yield f"{method.upper()} {path}"
 
 

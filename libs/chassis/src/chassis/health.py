@@ -8,13 +8,17 @@ import structlog
 from fastapi import APIRouter
 
 from chassis.faults import asked_to_stop
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import NotFound, Problem, describe
 
 CHECK_SECONDS = 1.0
 OK, FAILING = "ok", "failing"
 # The public name of each part, as the health answers spell it.
 PARTS = {"db": "database", "redis": "redis", "broker": "broker", "storage": "storage"}
+
+HEALTHY = example({"status": "healthy", "version": "0.1.0"})
+ALIVE = example({"status": "alive"})
+WELL = example({"status": "healthy", "service": PARTS["db"]})
 
 HealthCheck = Callable[[], Awaitable[str | None]]
 """Raises when a part does not answer; what it returns is told beside "ok"."""
@@ -56,16 +60,17 @@ def health_router(
 ) -> APIRouter:
     """Return the /health routes; `checks` are the parts this process needs, by their short names."""
     router = APIRouter(tags=["health"])
+    ready = example({"status": "ready", **dict.fromkeys(checks, OK)})
 
-    @router.get("/health", summary="Whether the process serves")
+    @router.get("/health", summary="Whether the process serves", responses=HEALTHY)
     async def health() -> dict[str, str]:
         return {"status": "healthy", "version": version}
 
-    @router.get("/health/liveness", summary="Whether the process runs; asks nobody else")
+    @router.get("/health/liveness", summary="Whether the process runs; asks nobody else", responses=ALIVE)
     async def liveness() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/health/readiness", summary="Whether every part that is needed answers")
+    @router.get("/health/readiness", summary="Whether every part that is needed answers", responses=ready)
     async def readiness() -> dict[str, Any]:
         refuse_while(is_stopping)
         states = await asyncio.gather(*(run_check(name, check) for name, check in checks.items()))
@@ -78,7 +83,7 @@ def health_router(
     @router.get(
         "/health/{part}",
         summary="Whether one part answers: db, redis, broker or storage",
-        responses=problems(NotFound),
+        responses=WELL | problems(NotFound),
     )
     async def part_health(part: str) -> dict[str, str]:
         if part not in PARTS or part not in checks:

@@ -1,4 +1,4 @@
-"""The errors of an API, as its OpenAPI document shows them."""
+"""What every API's OpenAPI document shows: errors as they are, who may ask, and an example of everything."""
 
 from typing import Annotated, Any
 
@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
+from chassis.examples import Examples, add_formats
 from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, Problem, Unauthorized
 
 Responses = dict[int | str, dict[str, Any]]
@@ -41,6 +42,12 @@ def problems(*kinds: type[Problem]) -> Responses:
     }
 
 
+def example(shown: BaseModel | Any, *, status: int = 200) -> Responses:
+    """Return the `responses=` of a route that shows what it gives: a model, or a value of JSON."""
+    value = shown.model_dump(mode="json") if isinstance(shown, BaseModel) else shown
+    return {status: {"content": {"application/json": {"example": value}}}}
+
+
 def _content() -> dict[str, Any]:
     # Made anew each time: whoever completes one operation's answers must not write into those of all others.
     return {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}}
@@ -57,7 +64,7 @@ _WITH_LOCK: dict[str, str] = {"401": f"{Unauthorized.title} (`{Unauthorized.slug
 
 
 def document_problems(app: FastAPI) -> None:
-    """Let the document of `app` show problem documents where the framework would show its own errors."""
+    """Let the document of `app` show problem documents in place of the framework's errors, and examples."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -67,13 +74,18 @@ def document_problems(app: FastAPI) -> None:
             definition = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= definition.pop("$defs", {})
             schemas["ProblemDocument"] = definition
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            for schema in schemas.values():
+                add_formats(schema)
             for operations in document["paths"].values():
                 for method, operation in operations.items():
+                    # Said of each operation, so that nobody takes a forgotten lock for an open door.
+                    operation.setdefault("security", [])
                     _add_common_problems(operation)
                     if method == "head":
                         leave_out_bodies(operation)
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
+                Examples(document).add_to(operations.values())
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -83,7 +95,7 @@ def document_problems(app: FastAPI) -> None:
 def _add_common_problems(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     body = _WITH_BODY if "requestBody" in operation else {}
-    lock = _WITH_LOCK if "security" in operation else {}
+    lock = _WITH_LOCK if operation["security"] else {}
     for status, description in (_ALWAYS | body | lock).items():
         # What the framework says by itself about a 422 shows another document than ours.
         own = PROBLEM_JSON in responses.get(status, {}).get("content", {})

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.networks import normalised
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import Forbidden, NotFound
 from chassis.service_auth import client_address, require_service
 from consent.examples import (
@@ -21,7 +21,6 @@ from consent.examples import (
     JURISDICTION,
     RETENTION_SCHEDULE,
     WITHDRAWN,
-    example,
 )
 from consent.policy import resolve_hints, utc_day
 from consent.requests import Code, GrantRequest, KnownConsentType, canonical_json
@@ -100,7 +99,7 @@ async def get_jurisdiction(
 
 @public.get(
     "/consent",
-    summary="Every consent of the caller, newest first, withdrawn ones too",
+    summary="List the caller's consents, newest first, withdrawn ones too",
     responses=example(CONSENTS) | problems(PageNotFound),
 )
 async def get_consents(
@@ -181,7 +180,7 @@ async def get_biometric_status(service: CurrentService, principal: CurrentPrinci
 
 @public.post(
     "/consent/{consent_id}/withdraw",
-    summary="No longer agree; no reason is asked for",
+    summary="Withdraw a consent; no reason is asked for",
     responses=example(WITHDRAWN) | problems(ConsentNotFound),
 )
 async def post_withdrawal(

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from chassis.openapi import Responses
-
 _TEXT = "I agree that pictures of my iris are taken and kept for 365 days after their last use."
 _DIGEST = "621b4f11312702f113f4f4c73cf9ab5a6c846e2bb2371ec5eb9311ff81f855cf"
 
@@ -115,8 +113,3 @@ CHANGES = {
     "complete": True,
     "changes": [{**ANSWER, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
 }
-
-
-def example(value: Any, *, status: int = 200) -> Responses:
-    """Return the `responses=` of a route that shows `value` as what it gives."""
-    return {status: {"content": {"application/json": {"example": value}}}}

@@ -6,35 +6,46 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from chassis.health import ALIVE, HEALTHY, OK, PARTS, WELL
+from chassis.openapi import example
 from gateway.documents import served_documents
+from gateway.routes import Upstream
 from gateway.wiring import Service
+
+_ALL_WELL = example(
+    {
+        "status": "ready",
+        **dict.fromkeys([*PARTS, "revocations"], OK),
+        "services": dict.fromkeys(map(str, Upstream), OK),
+    }
+)
 
 
 def health_routes(service: Service, version: str) -> APIRouter:
     """Return /health and what stands below it."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/health", summary="Whether the gateway serves")
+    @router.get("/health", summary="Whether the gateway serves", responses=HEALTHY)
     async def health() -> dict[str, str]:
         """Answer without asking anybody, with the version that runs."""
         return {"status": "healthy", "version": version}
 
-    @router.get("/health/liveness", summary="Whether the gateway runs; asks nobody else")
+    @router.get("/health/liveness", summary="Whether the gateway runs", responses=ALIVE)
     async def liveness() -> dict[str, str]:
         """Answer while the process runs."""
         return {"status": "alive"}
 
-    @router.get("/health/readiness", summary="Whether the gateway can do its part, and how everything is")
+    @router.get("/health/readiness", summary="Whether the gateway can do its part", responses=_ALL_WELL)
     async def readiness() -> dict[str, Any]:
         """Tell of each part how it is; 503 when the gateway can't do its own work."""
         return await service.vitals.readiness()
 
-    @router.get("/health/dependencies", summary="Whether everything that the platform needs answers")
+    @router.get("/health/dependencies", summary="Whether everything needed answers", responses=_ALL_WELL)
     async def dependencies() -> dict[str, Any]:
         """Tell of each part how it is; 503 when one fails that the platform can't do without."""
         return await service.vitals.dependencies()
 
-    @router.get("/health/{part}", summary="Whether one part answers: db, redis, broker or storage")
+    @router.get("/health/{part}", summary="Whether db, redis, broker or storage answers", responses=WELL)
     async def part_health(part: str) -> dict[str, str]:
         """Ask one part through every service that needs it."""
         return await service.vitals.part(part)

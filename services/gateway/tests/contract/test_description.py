@@ -104,6 +104,23 @@ def test_every_operation_has_a_name_of_its_own_and_a_tag_that_is_explained(docum
         assert operation["description"], path
 
 
+@pytest.mark.parametrize("owner", ["gateway", "identity", "consent", "storage"])
+def test_every_operation_says_what_it_is_for_who_may_ask_and_shows_an_example(owner: str) -> None:
+    file = FILE if owner == "gateway" else SERVICES / owner / "openapi.json"
+    for _, path, operation in operations(json.loads(file.read_text())):
+        made_of_the_function = operation["operationId"].replace("_", " ").title()
+        assert operation["summary"] != made_of_the_function, path
+        assert "security" in operation, path
+        contents = [operation.get("requestBody", {}).get("content", {})]
+        contents += [
+            answer.get("content", {})
+            for status, answer in operation["responses"].items()
+            if status.startswith("2")
+        ]
+        for media in (media for content in contents for media in content.values()):
+            assert media["example"], path
+
+
 def test_every_kind_of_problem_that_is_described_is_in_the_list_of_types(document: dict[str, Any]) -> None:
     types = set(document["components"]["schemas"]["ProblemDocument"]["properties"]["type"]["enum"])
     for _, path, operation in operations(document):

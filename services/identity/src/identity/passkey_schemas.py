@@ -58,6 +58,29 @@ CredentialId = Annotated[Base64Url, Field(max_length=CREDENTIAL_ID_BYTES)]
 ClientData = Annotated[Base64Url, Field(alias="clientDataJSON", max_length=CLIENT_DATA_BYTES)]
 
 
+CREATION_OPTIONS: dict[str, Any] = {
+    "rp": {"id": "irisvue.example", "name": "IrisVue"},
+    "user": {"id": "AQIDBA", "name": "anna@example.com", "displayName": "anna@example.com"},
+    "challenge": "AQIDBA",
+    "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+    "timeout": 300_000,
+    "excludeCredentials": [],
+    "authenticatorSelection": {
+        "residentKey": "required",
+        "requireResidentKey": True,
+        "userVerification": "required",
+    },
+    "attestation": "none",
+}
+REQUEST_OPTIONS: dict[str, Any] = {
+    "challenge": "AQIDBA",
+    "timeout": 300_000,
+    "rpId": "irisvue.example",
+    "allowCredentials": [],
+    "userVerification": "required",
+}
+
+
 class CredentialAnswer(RequestBody):
     """What an authenticator's answer has in common for both ceremonies."""
 
@@ -80,7 +103,7 @@ class AttestationResponse(RequestBody):
     transports: Annotated[
         tuple[str, ...],
         BeforeValidator(_known_transports),
-        WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "examples": [["internal", "hybrid"]]}),
     ] = ()
 
 
@@ -90,7 +113,10 @@ class RegistrationAnswer(CredentialAnswer):
     response: AttestationResponse
     name: Annotated[
         Annotated[str, AfterValidator(_presentable), Field(max_length=NAME_MAX_LENGTH)] | None,
-        Field(description="What the owner calls the passkey; optional and not part of WebAuthn."),
+        Field(
+            description="What the owner calls the passkey; optional and not part of WebAuthn.",
+            examples=["Anna's phone"],
+        ),
     ] = None
 
 
@@ -117,9 +143,10 @@ class PasskeyRead(BaseModel):
     """A passkey, as its owner sees it."""
 
     id: UUID
-    name: str
+    name: str = Field(examples=["Anna's phone"])
     credential_id: str = Field(
-        description="In base64url, for `PublicKeyCredential.signalAllAcceptedCredentials`."
+        description="In base64url, for `PublicKeyCredential.signalAllAcceptedCredentials`.",
+        examples=["AQIDBA"],
     )
     backed_up: bool = Field(
         description="Whether its provider keeps a copy, so that it survives a lost phone."

@@ -25,7 +25,9 @@ def _counted_as_hashed(typed: Any) -> Any:
 
 
 NewPassword = Annotated[
-    SecretStr, BeforeValidator(_counted_as_hashed), Field(min_length=8, max_length=PASSWORD_MAX_LENGTH)
+    SecretStr,
+    BeforeValidator(_counted_as_hashed),
+    Field(min_length=8, max_length=PASSWORD_MAX_LENGTH, examples=["nine quiet herons at dusk"]),
 ]
 
 
@@ -40,11 +42,11 @@ class Credentials(RequestBody):
     """What signs a person in."""
 
     email: Annotated[str, Field(max_length=EMAIL_MAX_LENGTH)]
-    password: Annotated[SecretStr, Field(max_length=1024)]
+    password: Annotated[SecretStr, Field(max_length=1024, examples=["seven blue irises"])]
 
 
-CurrentPassword = Annotated[SecretStr, Field(max_length=1024)]
-MailTokenText = Annotated[SecretStr, Field(max_length=128)]
+CurrentPassword = Annotated[SecretStr, Field(max_length=1024, examples=["seven blue irises"])]
+MailTokenText = Annotated[SecretStr, Field(max_length=128, examples=["the-token-of-the-mail"])]
 
 
 class VerifyEmailRequest(RequestBody):
@@ -85,8 +87,10 @@ class SessionRead(BaseModel):
     id: UUID
     created_at: datetime
     last_used_at: datetime
-    user_agent: str | None
-    ip: str | None = Field(description="The network of the address, never the whole of it.")
+    user_agent: str | None = Field(examples=["IrisVue/2.4 (iPhone; iOS 20.1)"])
+    ip: str | None = Field(
+        description="The network of the address, never the whole of it.", examples=["192.0.2.0/24"]
+    )
     current: bool
 
 
@@ -102,7 +106,9 @@ class SessionList(BaseModel):
 class AppleSignIn(RequestBody):
     """What Sign in with Apple gave the app; `nonce` is the text whose SHA-256, in hex, Apple was given."""
 
-    identity_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
+    identity_token: Annotated[
+        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
+    ]
     authorization_code: Annotated[SecretStr, Field(min_length=1, max_length=1024)] | None = None
     nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
 
@@ -110,20 +116,24 @@ class AppleSignIn(RequestBody):
 class GoogleSignIn(RequestBody):
     """What Sign in with Google gave the app; `nonce` is the text whose SHA-256, in hex, Google was given."""
 
-    id_token: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
+    id_token: Annotated[
+        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
+    ]
     nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
 
 
 class AppleNotification(RequestBody):
     """A notice of Apple's server: a signed token."""
 
-    payload: Annotated[SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH)]
+    payload: Annotated[
+        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
+    ]
 
 
 class ProviderRead(BaseModel):
     """A provider that opens the account."""
 
-    provider: str
+    provider: str = Field(examples=["apple"])
     linked_at: datetime
 
 
@@ -136,13 +146,15 @@ class ProviderList(BaseModel):
 class RefreshRequest(RequestBody):
     """A refresh token to exchange."""
 
-    refresh_token: Annotated[SecretStr, Field(max_length=512)]
+    refresh_token: Annotated[SecretStr, Field(max_length=512, examples=["an-opaque-refresh-token"])]
 
 
 class LogoutRequest(RequestBody):
     """Which session to end; without a token it is the caller's."""
 
-    refresh_token: Annotated[SecretStr, Field(max_length=512)] | None = None
+    refresh_token: (
+        Annotated[SecretStr, Field(max_length=512, examples=["an-opaque-refresh-token"])] | None
+    ) = None
 
 
 class DeletionRequest(RequestBody):
@@ -156,27 +168,27 @@ class UserRead(BaseModel):
     """An account, as its owner sees it."""
 
     id: UUID
-    email: str
+    email: Annotated[str, Field(json_schema_extra={"format": "email"})]
     is_active: bool
     is_verified: bool
     created_at: datetime
-    auth_provider: str
+    auth_provider: str = Field(examples=["email"])
     updated_at: datetime
 
 
 class TokenResponse(BaseModel):
     """A signed-in session."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = Field(examples=["header.claims.signature"])
+    refresh_token: str = Field(examples=["an-opaque-refresh-token"])
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the token's type, by RFC 6750
-    expires_in: int = Field(description="Seconds until the access token expires.")
+    expires_in: int = Field(description="Seconds until the access token expires.", examples=[1800])
 
 
 class MessageResponse(BaseModel):
     """A sentence for the person."""
 
-    message: str
+    message: str = Field(examples=["Your account is closed and everything in it is being erased."])
 
 
 class DeletionResponse(MessageResponse):
@@ -184,17 +196,19 @@ class DeletionResponse(MessageResponse):
 
     deleted_at: datetime
     erasure_id: UUID
-    status_url: str
-    status_token: str
+    status_url: str = Field(
+        examples=["https://irisvue.example/api/v1/privacy/erasures/01a218a0-8356-74f5-b207-f1053475fe76"]
+    )
+    status_token: str = Field(examples=["the-token-of-the-erasure"])
 
 
 class ErasureParticipantRead(BaseModel):
     """One participant's part in an erasure."""
 
-    service: str
+    service: str = Field(examples=["storage"])
     status: Literal["waiting", "completed"]
-    completed_at: datetime | None
-    erased: dict[str, int]
+    completed_at: datetime | None = Field(examples=[None])
+    erased: dict[str, int] = Field(examples=[{}])
 
 
 class ErasureRead(BaseModel):
@@ -203,7 +217,7 @@ class ErasureRead(BaseModel):
     status: Literal["in_progress", "completed", "overdue"]
     requested_at: datetime
     deadline: datetime
-    completed_at: datetime | None
+    completed_at: datetime | None = Field(examples=[None])
     participants: list[ErasureParticipantRead]
 
 

@@ -44,9 +44,13 @@ class UploadRequest(RequestBody):
 class UploadTicket(BaseModel):
     """Where to PUT the bytes: one picture, with the declared Content-Type, before the link expires."""
 
-    upload_url: str
+    upload_url: str = Field(
+        examples=[
+            "https://irisvue.example/api/v1/photos/01a218a0-8356-74f5-b207-f1053475fe76/content?token=abc"
+        ]
+    )
     photo_id: UUID
-    s3_key: str
+    s3_key: str = Field(examples=["photos/01a218a0-8356-74f5-b207-f1053475fe76"])
     expires_at: datetime
 
 
@@ -54,18 +58,18 @@ class UploadReceipt(BaseModel):
     """What arrived: the number of bytes received, and what was measured."""
 
     photo_id: UUID
-    file_size: int
-    content_type: str
-    width: int
-    height: int
+    file_size: int = Field(examples=[2_418_904])
+    content_type: str = Field(examples=["image/jpeg"])
+    width: int = Field(examples=[4032])
+    height: int = Field(examples=[3024])
 
 
 class Confirmation(RequestBody):
     """What the client believes it sent; only the number of bytes is compared, the rest is measured."""
 
-    file_size: int = Field(ge=0, description="Bytes sent.")
-    width: int | None = None
-    height: int | None = None
+    file_size: int = Field(ge=0, description="Bytes sent.", examples=[2_418_904])
+    width: int | None = Field(default=None, examples=[4032])
+    height: int | None = Field(default=None, examples=[3024])
 
 
 class PhotoRead(BaseModel):
@@ -73,13 +77,17 @@ class PhotoRead(BaseModel):
 
     id: UUID
     user_id: UUID
-    s3_key: str
+    s3_key: str = Field(examples=["photos/01a218a0-8356-74f5-b207-f1053475fe76"])
     thumbnail_url: str | None = Field(description="A JPEG of at most 512 pixels; null until confirmed.")
     original_url: str | None = Field(description="The photo without metadata; null until confirmed.")
-    width: int | None = Field(description="In pixels, of the photo as it is shown.")
-    height: int | None = Field(description="In pixels, of the photo as it is shown.")
-    file_size: int | None = Field(description="The number of bytes received, before metadata was removed.")
-    content_type: str = Field(description="Of what is kept: a HEIC photo is kept as image/jpeg.")
+    width: int | None = Field(description="In pixels, of the photo as it is shown.", examples=[4032])
+    height: int | None = Field(description="In pixels, of the photo as it is shown.", examples=[3024])
+    file_size: int | None = Field(
+        description="The number of bytes received, before metadata was removed.", examples=[2_418_904]
+    )
+    content_type: str = Field(
+        description="Of what is kept: a HEIC photo is kept as image/jpeg.", examples=["image/jpeg"]
+    )
     upload_status: UploadStatus
     created_at: datetime
     updated_at: datetime

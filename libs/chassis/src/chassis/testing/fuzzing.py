@@ -102,6 +102,7 @@ def fuzz(
     """
     load_all_checks()
     document = requests.get(f"{url}/openapi.json", timeout=LONGEST_ANSWER_SECONDS).json()
+    _take_examples_out(document)
     _put_examples(document, examples or {})
     config = SchemathesisConfig.from_dict(
         _configuration(url, seed, cases, _rules(also_refused or {}, unchecked or {}))
@@ -154,6 +155,16 @@ def _rules(
     for operation, names in unchecked.items():
         checks[operation] |= {name: {"enabled": False} for name in names}
     return [{"include-name": operation, "checks": chosen} for operation, chosen in checks.items()]
+
+
+def _take_examples_out(document: dict[str, Any]) -> None:
+    # They are there for people: a made-up id or token is no request that can work.
+    for operation in (operation for item in document["paths"].values() for operation in item.values()):
+        for shown in (
+            *operation.get("parameters", ()),
+            *operation.get("requestBody", {}).get("content", {}).values(),
+        ):
+            shown.pop("example", None)
 
 
 def _put_examples(document: dict[str, Any], examples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chassis.counters import QuotaExceeded
+from chassis.examples import Examples
 from chassis.health import NotHealthy
 from chassis.openapi import leave_out_bodies, problems
 from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, NotFound, Problem
 from gateway import problems as own
-from gateway.description.examples import Examples
 from gateway.routes import Access, Route
 
 Document = dict[str, Any]
@@ -81,8 +81,6 @@ def complete(document: Document, routes: Iterable[Route]) -> Document:
         for name, (kind, example, text) in _HEADERS.items()
     }
     components["schemas"]["ProblemDocument"]["properties"]["type"]["enum"] = _problem_types(document)
-    for schema in components["schemas"].values():
-        _add_formats(schema)
     Examples(document).add_to(operation for _, _, operation in _operations(document))
     return document
 
@@ -133,11 +131,3 @@ def _problem_types(document: Document) -> list[str]:
         for slug in _SLUG.findall(response["description"])
     }
     return sorted(PROBLEM_TYPE_PREFIX + slug for slug in slugs)
-
-
-def _add_formats(schema: Document) -> None:
-    for name, field in schema.get("properties", {}).items():
-        wanted = "email" if name == "email" else "uri" if name.endswith("_url") else None
-        for kind in (field, *field.get("anyOf", ())):
-            if wanted and kind.get("type") == "string":
-                kind.setdefault("format", wanted)

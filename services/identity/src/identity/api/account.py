@@ -27,14 +27,16 @@ from identity.use_cases.request_email_change import request_email_change
 router = APIRouter(prefix="/api/v1/users", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.get("/me", responses=problems(Unauthorized))
+@router.get("/me", summary="Show the caller's account", responses=problems(Unauthorized))
 async def show_me(user: SignedIn) -> schemas.UserRead:
     """Show the caller's account."""
     return user_read(user)
 
 
 @router.patch(
-    "/me", responses=problems(Unauthorized, FreshSignInNeeded, EmailTaken, QuotaExceeded, AddressNotMailable)
+    "/me",
+    summary="Ask for another address",
+    responses=problems(Unauthorized, FreshSignInNeeded, EmailTaken, QuotaExceeded, AddressNotMailable),
 )
 async def change_me(
     body: schemas.AccountChange, user: FreshlySignedIn, service: CurrentService
@@ -56,7 +58,11 @@ async def change_me(
     return user_read(changed)
 
 
-@router.delete("/me", responses=problems(Unauthorized, FreshSignInNeeded, ConfirmationMissing))
+@router.delete(
+    "/me",
+    summary="Delete the account and everything in it",
+    responses=problems(Unauthorized, FreshSignInNeeded, ConfirmationMissing),
+)
 async def delete_me(
     principal: CurrentPrincipal,
     user: SignedIn,

@@ -14,7 +14,7 @@ from identity.use_cases.show_erasure import show_erasure
 router = APIRouter(prefix="/api/v1/privacy/erasures", tags=["erasure"])
 
 
-@router.get("/{erasure_id}", responses=problems(NotFound))
+@router.get("/{erasure_id}", summary="Show how far an erasure is", responses=problems(NotFound))
 async def erasure_status(
     erasure_id: UUID,
     service: CurrentService,

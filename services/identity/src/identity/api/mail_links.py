@@ -5,7 +5,7 @@ from fastapi.responses import HTMLResponse
 
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, new_password_hash
@@ -22,18 +22,34 @@ from identity.use_cases.verify_email import verify_email
 RESET_SECONDS = 0.05
 """Many times what the work takes: reading an account takes a little longer than finding none."""
 
+ADDRESS_CONFIRMED = schemas.MessageResponse(message="Your address is confirmed.")
+ADDRESS_DECLINED = schemas.MessageResponse(message="Thank you. Nobody uses your address here now.")
+MAIL_IF_UNCONFIRMED = schemas.MessageResponse(
+    message="If your address is not confirmed yet, a mail is on its way."
+)
+MAIL_IF_KNOWN = schemas.MessageResponse(message="If this address has an account, a mail is on its way.")
+PASSWORD_SET = schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
+
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.post("/verify-email", responses=problems(InvalidMailToken, EmailTaken))
+@router.post(
+    "/verify-email",
+    summary="Confirm an address",
+    responses=example(ADDRESS_CONFIRMED) | problems(InvalidMailToken, EmailTaken),
+)
 async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Confirm an address with the token of a mail."""
     async with service.unit_of_work() as uow:
         await verify_email(uow, token=body.token.get_secret_value(), now=service.clock.now())
-    return schemas.MessageResponse(message="Your address is confirmed.")
+    return ADDRESS_CONFIRMED
 
 
-@router.post("/decline-address", responses=problems(InvalidMailToken))
+@router.post(
+    "/decline-address",
+    summary="Say that somebody else gave this address",
+    responses=example(ADDRESS_DECLINED) | problems(InvalidMailToken),
+)
 async def decline(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Say that somebody else gave this address: an account that was made with it is erased."""
     async with service.unit_of_work() as uow:
@@ -44,20 +60,29 @@ async def decline(body: schemas.VerifyEmailRequest, service: CurrentService) -> 
             deadline_days=service.settings.erasure_deadline_days,
             token_lifetime=service.settings.access_token_lifetime,
         )
-    return schemas.MessageResponse(message="Thank you. Nobody uses your address here now.")
+    return ADDRESS_DECLINED
 
 
-@router.post("/resend-verification", status_code=202, responses=problems(Unauthorized, QuotaExceeded))
+@router.post(
+    "/resend-verification",
+    summary="Send the confirmation mail again",
+    status_code=202,
+    responses=example(MAIL_IF_UNCONFIRMED, status=202) | problems(Unauthorized, QuotaExceeded),
+)
 async def resend_verification(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
     """Send the confirmation mail again; a confirmed address gets none."""
     if not user.is_verified:
         await service.limits.before_mail(str(user.id))
         async with service.unit_of_work() as uow:
             request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=service.clock.now())
-    return schemas.MessageResponse(message="If your address is not confirmed yet, a mail is on its way.")
+    return MAIL_IF_UNCONFIRMED
 
 
-@router.post("/request-password-reset")
+@router.post(
+    "/request-password-reset",
+    summary="Ask for a mail to reset the password",
+    responses=example(MAIL_IF_KNOWN),
+)
 async def ask_for_reset(
     body: schemas.PasswordResetRequest, service: CurrentService
 ) -> schemas.MessageResponse:
@@ -67,10 +92,14 @@ async def ask_for_reset(
         wanted = body.email if await service.limits.before_reset(body.email) else ""
         async with service.unit_of_work() as uow:
             await request_password_reset(uow, email=wanted, now=service.clock.now())
-    return schemas.MessageResponse(message="If this address has an account, a mail is on its way.")
+    return MAIL_IF_KNOWN
 
 
-@router.post("/reset-password", responses=problems(InvalidMailToken, WeakPassword))
+@router.post(
+    "/reset-password",
+    summary="Set a new password with the token of a mail",
+    responses=example(PASSWORD_SET) | problems(InvalidMailToken, WeakPassword),
+)
 async def choose_password(
     body: schemas.NewPasswordRequest, service: CurrentService, device: CurrentDevice
 ) -> schemas.MessageResponse:
@@ -90,16 +119,18 @@ async def choose_password(
             token_lifetime=service.settings.access_token_lifetime,
         )
     await service.database.when_durable(lambda: service.limits.after_reset(email, device.ip_prefix))
-    return schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
+    return PASSWORD_SET
 
 
-@router.get("/verify-email", response_class=HTMLResponse)
+@router.get(
+    "/verify-email", summary="The page that a confirmation mail links to", response_class=HTMLResponse
+)
 async def verify_email_page() -> HTMLResponse:
     """Show the page that a confirmation mail links to."""
     return _page(VERIFY_EMAIL_PAGE)
 
 
-@router.get("/reset-password", response_class=HTMLResponse)
+@router.get("/reset-password", summary="The page that a reset mail links to", response_class=HTMLResponse)
 async def reset_password_page() -> HTMLResponse:
     """Show the page that a reset mail links to."""
     return _page(RESET_PASSWORD_PAGE)

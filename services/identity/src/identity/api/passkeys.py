@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import NotFound, Unauthorized
 from identity.api.dependencies import (
     CurrentDevice,
@@ -20,6 +20,8 @@ from identity.api.dependencies import (
 from identity.models import Passkey
 from identity.passkey_policy import PasskeyKnown, PasskeyNotVerified, PasskeyRefused, TooManyPasskeys
 from identity.passkey_schemas import (
+    CREATION_OPTIONS,
+    REQUEST_OPTIONS,
     AuthenticationAnswer,
     PasskeyList,
     PasskeyRead,
@@ -39,7 +41,11 @@ from identity.use_cases.remove_passkey import remove_passkey
 router = APIRouter(prefix="/api/v1/auth/passkeys", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.post("/registration/options", responses=problems(Unauthorized, FreshSignInNeeded, TooManyPasskeys))
+@router.post(
+    "/registration/options",
+    summary="Begin to add a passkey",
+    responses=example(CREATION_OPTIONS) | problems(Unauthorized, FreshSignInNeeded, TooManyPasskeys),
+)
 async def passkey_registration_options(user: FreshlySignedIn, service: CurrentService) -> dict[str, Any]:
     """Begin to add a passkey: options for `PublicKeyCredential.parseCreationOptionsFromJSON`.
 
@@ -56,6 +62,7 @@ async def passkey_registration_options(user: FreshlySignedIn, service: CurrentSe
 
 @router.post(
     "/registration/verify",
+    summary="Add the passkey that was made",
     responses=problems(Unauthorized, PasskeyNotVerified, PasskeyKnown, TooManyPasskeys),
 )
 async def verify_passkey_registration(
@@ -72,7 +79,9 @@ async def verify_passkey_registration(
     return _listed(passkeys)
 
 
-@router.post("/authentication/options")
+@router.post(
+    "/authentication/options", summary="Begin to sign in with a passkey", responses=example(REQUEST_OPTIONS)
+)
 async def passkey_sign_in_options(service: CurrentService) -> dict[str, Any]:
     """Begin to sign in: options for `PublicKeyCredential.parseRequestOptionsFromJSON`."""
     async with service.unit_of_work() as uow:
@@ -81,7 +90,11 @@ async def passkey_sign_in_options(service: CurrentService) -> dict[str, Any]:
         )
 
 
-@router.post("/authentication/verify", responses=problems(PasskeyRefused, QuotaExceeded))
+@router.post(
+    "/authentication/verify",
+    summary="Sign in with a passkey",
+    responses=problems(PasskeyRefused, QuotaExceeded),
+)
 async def verify_passkey_sign_in(
     body: AuthenticationAnswer, service: CurrentService, device: CurrentDevice
 ) -> TokenResponse:
@@ -101,14 +114,19 @@ async def verify_passkey_sign_in(
     return token_response(service, authorized)
 
 
-@router.get("", responses=problems(Unauthorized))
+@router.get("", summary="List the caller's passkeys", responses=problems(Unauthorized))
 async def list_passkeys(user: SignedIn, service: CurrentService) -> PasskeyList:
     """List the caller's passkeys."""
     async with service.unit_of_work() as uow:
         return _listed(await Passkeys(uow.session).of(user.id))
 
 
-@router.delete("/{passkey_id}", status_code=204, responses=problems(Unauthorized, NotFound, LastWayIn))
+@router.delete(
+    "/{passkey_id}",
+    summary="Remove a passkey",
+    status_code=204,
+    responses=problems(Unauthorized, NotFound, LastWayIn),
+)
 async def delete_passkey(passkey_id: UUID, user: SignedIn, service: CurrentService) -> None:
     """Remove one of the caller's passkeys; the last way into the account stays."""
     async with service.unit_of_work() as uow:

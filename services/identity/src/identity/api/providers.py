@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from chassis.auth import CurrentPrincipal, Principal
 from chassis.idempotency import IdempotentRoute
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import NotFound, Unauthorized
 from contracts.fields import AuthProvider
 from identity import schemas
@@ -46,10 +46,14 @@ _LINK = problems(
 )
 _UNLINK = problems(Unauthorized, FreshSignInNeeded, NotFound, LastWayIn)
 
+APPLE_LINKED = schemas.MessageResponse(message="You can now sign in with Apple.")
+GOOGLE_LINKED = schemas.MessageResponse(message="You can now sign in with Google.")
+NOTICE_TAKEN = schemas.MessageResponse(message="The notice was taken.")
+
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.post("/apple", responses=_SIGN_IN)
+@router.post("/apple", summary="Sign in, or register, with Apple", responses=_SIGN_IN)
 async def sign_in_with_apple(
     body: schemas.AppleSignIn, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
@@ -58,7 +62,7 @@ async def sign_in_with_apple(
     return await _sign_in(service, device, identity, grant)
 
 
-@router.post("/google", responses=_SIGN_IN)
+@router.post("/google", summary="Sign in, or register, with Google", responses=_SIGN_IN)
 async def sign_in_with_google(
     body: schemas.GoogleSignIn, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
@@ -66,7 +70,7 @@ async def sign_in_with_google(
     return await _sign_in(service, device, await _google(service, body), None)
 
 
-@router.post("/apple/link", responses=_LINK)
+@router.post("/apple/link", summary="Let Apple open the account too", responses=example(APPLE_LINKED) | _LINK)
 async def link_apple(
     body: schemas.AppleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
@@ -75,10 +79,12 @@ async def link_apple(
     await link_provider(
         service.database, user_id=user.id, identity=identity, grant=grant, now=service.clock.now()
     )
-    return schemas.MessageResponse(message="You can now sign in with Apple.")
+    return APPLE_LINKED
 
 
-@router.post("/google/link", responses=_LINK)
+@router.post(
+    "/google/link", summary="Let Google open the account too", responses=example(GOOGLE_LINKED) | _LINK
+)
 async def link_google(
     body: schemas.GoogleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
@@ -87,10 +93,12 @@ async def link_google(
     await link_provider(
         service.database, user_id=user.id, identity=identity, grant=None, now=service.clock.now()
     )
-    return schemas.MessageResponse(message="You can now sign in with Google.")
+    return GOOGLE_LINKED
 
 
-@router.get("/providers", responses=problems(Unauthorized))
+@router.get(
+    "/providers", summary="List the providers that open the account", responses=problems(Unauthorized)
+)
 async def list_providers(user: SignedIn, service: CurrentService) -> schemas.ProviderList:
     """List the providers that open the caller's account."""
     async with service.unit_of_work() as uow:
@@ -100,7 +108,9 @@ async def list_providers(user: SignedIn, service: CurrentService) -> schemas.Pro
     )
 
 
-@router.delete("/apple/link", status_code=204, responses=_UNLINK)
+@router.delete(
+    "/apple/link", summary="Let Apple open the account no longer", status_code=204, responses=_UNLINK
+)
 async def unlink_apple(principal: CurrentPrincipal, user: FreshlySignedIn, service: CurrentService) -> None:
     """Let Sign in with Apple open the account no longer; ends every other session.
 
@@ -109,7 +119,9 @@ async def unlink_apple(principal: CurrentPrincipal, user: FreshlySignedIn, servi
     await _unlink(service, principal, user, AuthProvider.APPLE)
 
 
-@router.delete("/google/link", status_code=204, responses=_UNLINK)
+@router.delete(
+    "/google/link", summary="Let Google open the account no longer", status_code=204, responses=_UNLINK
+)
 async def unlink_google(principal: CurrentPrincipal, user: FreshlySignedIn, service: CurrentService) -> None:
     """Let Sign in with Google open the account no longer; ends every other session.
 
@@ -118,7 +130,11 @@ async def unlink_google(principal: CurrentPrincipal, user: FreshlySignedIn, serv
     await _unlink(service, principal, user, AuthProvider.GOOGLE)
 
 
-@router.post("/apple/notifications", responses=problems(NoticeRefused, ProviderNotOffered))
+@router.post(
+    "/apple/notifications",
+    summary="Take a notice of Apple's server",
+    responses=example(NOTICE_TAKEN) | problems(NoticeRefused, ProviderNotOffered),
+)
 async def receive_apple_notification(
     body: schemas.AppleNotification, service: CurrentService
 ) -> schemas.MessageResponse:
@@ -133,7 +149,7 @@ async def receive_apple_notification(
             deadline_days=service.settings.erasure_deadline_days,
             token_lifetime=service.settings.access_token_lifetime,
         )
-    return schemas.MessageResponse(message="The notice was taken.")
+    return NOTICE_TAKEN
 
 
 async def _apple(service: Service, body: schemas.AppleSignIn) -> tuple[ProvenIdentity, ObtainedGrant | None]:

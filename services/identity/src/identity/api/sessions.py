@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from chassis.auth import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import NotFound, Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentService, SignedIn, new_password_hash
@@ -20,10 +20,12 @@ from identity.use_cases.end_session import end_session
 LARGEST_PAGE = 100
 LAST_PAGE = 10_000
 
+PASSWORD_CHANGED = schemas.MessageResponse(message="Your password is changed. Other devices were signed out.")
+
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.get("/sessions", responses=problems(Unauthorized))
+@router.get("/sessions", summary="List the signed-in devices", responses=problems(Unauthorized))
 async def list_sessions(
     principal: CurrentPrincipal,
     user: SignedIn,
@@ -53,7 +55,12 @@ async def list_sessions(
     )
 
 
-@router.delete("/sessions/{session_id}", status_code=204, responses=problems(Unauthorized, NotFound))
+@router.delete(
+    "/sessions/{session_id}",
+    summary="Sign one device out",
+    status_code=204,
+    responses=problems(Unauthorized, NotFound),
+)
 async def remove_session(session_id: UUID, user: SignedIn, service: CurrentService) -> None:
     """End one session."""
     async with service.unit_of_work() as uow:
@@ -68,7 +75,9 @@ async def remove_session(session_id: UUID, user: SignedIn, service: CurrentServi
 
 @router.post(
     "/change-password",
-    responses=problems(Unauthorized, InvalidCredentials, WeakPassword, QuotaExceeded),
+    summary="Change the password",
+    responses=example(PASSWORD_CHANGED)
+    | problems(Unauthorized, InvalidCredentials, WeakPassword, QuotaExceeded),
 )
 async def replace_password(
     body: schemas.PasswordChangeRequest,
@@ -92,4 +101,4 @@ async def replace_password(
             now=service.clock.now(),
             token_lifetime=service.settings.access_token_lifetime,
         )
-    return schemas.MessageResponse(message="Your password is changed. Other devices were signed out.")
+    return PASSWORD_CHANGED

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from chassis.auth import CurrentPrincipal, Principal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
-from chassis.openapi import problems
+from chassis.openapi import example, problems
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
 from identity import schemas
@@ -38,10 +38,19 @@ from identity.wiring import Service
 CONCEALED_SECONDS = 0.05
 """Ten times what either way through a concealed sign-up takes beside the hash."""
 
+SIGNED_OUT = schemas.MessageResponse(message="Signed out.")
+SIGNED_OUT_EVERYWHERE = schemas.MessageResponse(message="Signed out on every device.")
+SIGNED_OUT_ELSEWHERE = schemas.MessageResponse(message="Signed out on every other device.")
+
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
 
-@router.post("/register", status_code=201, responses=problems(EmailTaken, WeakPassword, AddressNotMailable))
+@router.post(
+    "/register",
+    summary="Create an account",
+    status_code=201,
+    responses=problems(EmailTaken, WeakPassword, AddressNotMailable),
+)
 async def register(body: schemas.Registration, service: CurrentService) -> schemas.UserRead:
     """Create an account."""
     require_mailable(service, body.email)
@@ -61,18 +70,26 @@ async def register(body: schemas.Registration, service: CurrentService) -> schem
     return user_read(user)
 
 
-@router.post("/login", responses=problems(InvalidCredentials, QuotaExceeded))
+@router.post(
+    "/login",
+    summary="Sign in with an OAuth2 password form",
+    responses=problems(InvalidCredentials, QuotaExceeded),
+)
 async def login_with_form(
     service: CurrentService,
     device: CurrentDevice,
     username: Annotated[str, Form(min_length=1, max_length=320)],
-    password: Annotated[SecretStr, Form(min_length=1, max_length=1024)],
+    password: Annotated[SecretStr, Form(min_length=1, max_length=1024, examples=["seven blue irises"])],
 ) -> schemas.TokenResponse:
     """Sign in with an OAuth2 password form."""
     return await _login(service, device, username, password)
 
 
-@router.post("/login/json", responses=problems(InvalidCredentials, QuotaExceeded))
+@router.post(
+    "/login/json",
+    summary="Sign in with an address and a password",
+    responses=problems(InvalidCredentials, QuotaExceeded),
+)
 async def login_with_json(
     body: schemas.Credentials, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
@@ -101,7 +118,9 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
     return token_response(service, authorized)
 
 
-@router.post("/refresh", responses=problems(InvalidRefreshToken))
+@router.post(
+    "/refresh", summary="Exchange a refresh token for a new pair", responses=problems(InvalidRefreshToken)
+)
 async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> schemas.TokenResponse:
     """Exchange a refresh token for a new pair."""
     try:
@@ -115,7 +134,7 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
     return token_response(service, authorized)
 
 
-@router.post("/logout", responses=problems(Unauthorized))
+@router.post("/logout", summary="Sign out", responses=example(SIGNED_OUT) | problems(Unauthorized))
 async def logout(
     principal: CurrentPrincipal,
     user: SignedIn,
@@ -132,7 +151,7 @@ async def logout(
                 now=service.clock.now(),
                 token_lifetime=service.settings.access_token_lifetime,
             )
-    return schemas.MessageResponse(message="Signed out.")
+    return SIGNED_OUT
 
 
 def _sessions_to_end(
@@ -149,20 +168,28 @@ def _sessions_to_end(
     return sorted({own, named})
 
 
-@router.post("/logout-all", responses=problems(Unauthorized))
+@router.post(
+    "/logout-all",
+    summary="Sign out on every device",
+    responses=example(SIGNED_OUT_EVERYWHERE) | problems(Unauthorized),
+)
 async def logout_all(user: SignedIn, service: CurrentService) -> schemas.MessageResponse:
     """End every session of the person."""
     await _end_sessions(service, user.id, reason=RevocationReason.LOGOUT_ALL)
-    return schemas.MessageResponse(message="Signed out on every device.")
+    return SIGNED_OUT_EVERYWHERE
 
 
-@router.post("/logout-others", responses=problems(Unauthorized))
+@router.post(
+    "/logout-others",
+    summary="Sign out on every other device",
+    responses=example(SIGNED_OUT_ELSEWHERE) | problems(Unauthorized),
+)
 async def logout_others(
     principal: CurrentPrincipal, user: SignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
     """End every session of the person but the caller's."""
     await _end_sessions(service, user.id, reason=RevocationReason.ENDED_BY_USER, keep=principal.session_id)
-    return schemas.MessageResponse(message="Signed out on every other device.")
+    return SIGNED_OUT_ELSEWHERE
 
 
 async def _end_sessions(

@@ -18,14 +18,28 @@ _BY_FORMAT = {
 }
 _BY_NAME = {
     "country_code": "DE",
+    "email": "anna@example.com",
     "detail": "There is nothing at this address, or it is not yours.",
     "jurisdiction": "gdpr",
     "state_code": "BY",
+    "Idempotency-Key": _UUID,
+    "If-None-Match": '"01a218a0.1"',
+    "If-Range": '"01a218a0.1"',
     "Range": "bytes=0-1023",
+    "part": "db",
     "username": "anna@example.com",
 }
-_PASSWORDS = ("password", "current_password", "new_password")
+_PAGE = "<!doctype html>"
+_PICTURE = "the bytes of the picture"
 _DEPTH = 8
+
+
+def add_formats(schema: Document) -> None:
+    """Name the format of links among a schema's properties."""
+    for name, field in schema.get("properties", {}).items():
+        for kind in (field, *field.get("anyOf", ())):
+            if name.endswith("_url") and kind.get("type") == "string":
+                kind.setdefault("format", "uri")
 
 
 class Examples:
@@ -52,10 +66,12 @@ class Examples:
 
     def _add_to_content(self, content: Mapping[str, Document]) -> None:
         for media_type, media in content.items():
+            schema = media.get("schema", {})
             if media_type.endswith(("json", "form-urlencoded")):
-                schema = media.get("schema", {})
                 given = self._whole(media["example"], schema) if "example" in media else self.of(schema, "")
                 media["example"] = given
+            else:
+                media.setdefault("example", _PAGE if media_type == "text/html" else _PICTURE)
 
     def of(self, schema: Document, name: str, depth: int = 0) -> Any:
         """Return a value that `schema` accepts, for something called `name`."""
@@ -81,7 +97,7 @@ class Examples:
             case "string":
                 return _text(schema, name)
             case "integer" | "number":
-                return schema.get("minimum", schema.get("default", 1)) or 1
+                return schema.get("default", schema.get("minimum", 1)) or 1
             case "boolean":
                 return True
             case _:
@@ -114,8 +130,6 @@ class Examples:
 
 
 def _text(schema: Document, name: str) -> str:
-    if name in _PASSWORDS:
-        return "nine quiet herons at dusk"
     text = _BY_NAME.get(name) or _BY_FORMAT.get(schema.get("format", "")) or schema.get("default") or name
     text = str(text) or "text"
     return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", len(text) + 1000)]
