@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cluster import checks, engine, env_file
+from cluster import checks, engine, env_file, ports
 from cluster.compose import LABEL, ComposeCluster
 from cluster.environment import native_network
 from cluster.errors import ClusterError
@@ -86,7 +86,9 @@ def separate_cluster(mode: str | None = None) -> Iterator[SeparateCluster]:
     chosen = mode or ("native" if engine.why_not() else "compose")
     directory = temporary_directory()
     project = directory.name
-    values_on_free_ports(directory, GATEWAY_HOST="127.0.0.1", COMPOSE_PROJECT_NAME=project)
+    # A web page of the tests' own may use the API: its origin has to be known before the gateway starts.
+    page = f"http://127.0.0.1:{ports.pick_free(['page'])['page']}"
+    values_on_free_ports(directory, GATEWAY_HOST="127.0.0.1", COMPOSE_PROJECT_NAME=project, CORS_ORIGINS=page)
     layout = Layout.of(directory)
     label = f"{LABEL}={project}" if chosen == "compose" else ""
     places = NativeCluster(layout, env_file.load(layout.env_file), Silence()).directories()
