@@ -201,3 +201,20 @@ async def test_waiters_without_any_key_share_one_question(issuer, claims, key):
     refused = await asyncio.gather(*(tokens.verify(token) for _ in range(6)), return_exceptions=True)
     assert {type(error) for error in refused} == {ServiceUnavailable}
     assert issuer.asked == 1
+
+
+async def test_six_who_need_keys_of_an_issuer_that_hangs_wait_as_long_as_one(issuer, claims, key):
+    patience = 0.3
+
+    async def hang():
+        issuer.asked += 1
+        async with asyncio.timeout(patience):
+            await asyncio.Event().wait()
+
+    tokens = AccessTokens(KeySet(hang), issuer=claims()["iss"], audience=claims()["aud"])
+    token = key.sign(key.header, claims())
+    begun = asyncio.get_running_loop().time()
+    refused = await asyncio.gather(*(tokens.verify(token) for _ in range(6)), return_exceptions=True)
+    assert asyncio.get_running_loop().time() - begun < 2 * patience
+    assert {type(error) for error in refused} == {ServiceUnavailable}
+    assert issuer.asked == 1
