@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).with_name("settings.json")
 
-# Settings that have one value for several services: the variable of `.env`, and who hears it.
+# Settings that have one value for every service that declares them, and the variable of `.env` that has it.
 SHARED = {
-    "ENVIRONMENT": ("ENVIRONMENT", SERVICES),
-    "PUBLIC_URL": ("PUBLIC_URL", SERVICES),
-    "SERVICE_PUBLIC_KEYS": ("SERVICE_PUBLIC_KEYS", SERVICES),
-    "PROVED_ADDRESS_FOR_BIOMETRICS": ("IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS", ("consent", "storage")),
-    "UPLOAD_LIMIT_BYTES": ("STORAGE_UPLOAD_LIMIT_BYTES", ("storage", "gateway")),
-    "CORS_ORIGINS": ("CORS_ORIGINS", ("gateway",)),
+    "ENVIRONMENT": "ENVIRONMENT",
+    "PUBLIC_URL": "PUBLIC_URL",
+    "SERVICE_PUBLIC_KEYS": "SERVICE_PUBLIC_KEYS",
+    "PROVED_ADDRESS_FOR_BIOMETRICS": "IDENTITY_PROVED_ADDRESS_FOR_BIOMETRICS",
+    "UPLOAD_LIMIT_BYTES": "STORAGE_UPLOAD_LIMIT_BYTES",
+    "CORS_ORIGINS": "CORS_ORIGINS",
 }
 # Where a process listens follows from the mode: a container has its own addresses and ports.
 LISTEN = frozenset({"HOST", "PORT", "WORKER_PORT"})

@@ -5,7 +5,7 @@ from functools import partial
 
 from cluster import readiness
 from cluster.environment import ADMIN, native_network
-from cluster.members import DATABASE_SERVICES
+from cluster.members import DATABASE_SERVICES, DOORS
 from cluster.programs import Check
 
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
@@ -30,7 +30,8 @@ def server_checks(values: Mapping[str, str]) -> dict[str, Check]:
 def service_checks(values: Mapping[str, str]) -> dict[str, Check]:
     """Return one check per process of our services, by name."""
     host = values["GATEWAY_HOST"]
-    addresses = {"gateway": f"{'127.0.0.1' if host in EVERY_ADDRESS else host}:{values['GATEWAY_PORT']}"}
+    reached = "127.0.0.1" if host in EVERY_ADDRESS else host
+    addresses = {door: f"{reached}:{values[f'{door.upper()}_PORT']}" for door in DOORS}
     for service in DATABASE_SERVICES:
         addresses[f"{service}-api"] = f"127.0.0.1:{values[f'{service.upper()}_PORT']}"
         addresses[f"{service}-worker"] = f"127.0.0.1:{values[f'{service.upper()}_WORKER_PORT']}"

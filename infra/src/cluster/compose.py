@@ -11,14 +11,16 @@ from cluster import compose_file, ports, variables
 from cluster.environment import INSIDE_API_PORT, INSIDE_WORKER_PORT
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from cluster.members import DATABASE_SERVICES, DOORS
 from cluster.programs import NotReadyError
 from cluster.progress import Progress
 
 # The first image makes the layers that all share; built at the same time, each would make its own.
 FIRST_BUILT = "bootstrap"
-THEN_BUILT = ("identity-migrate", "consent-migrate", "storage-migrate", "gateway")
+MIGRATIONS = tuple(f"{service}-migrate" for service in DATABASE_SERVICES)
+THEN_BUILT = (*MIGRATIONS, *DOORS)
 SERVERS = ("postgres", "rabbitmq", "redis", "s3", "mail")
-JOBS = ("bootstrap", "identity-migrate", "consent-migrate", "storage-migrate")
+JOBS = ("bootstrap", *MIGRATIONS)
 START_SECONDS = 300
 POLL_SECONDS = 0.5
 STOP_SECONDS = "30"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster import catalogue, variables
-from cluster.members import DATABASE_SERVICES, SERVICES
+from cluster.members import DATABASE_SERVICES, DOORS, FURTHER_SCHEMAS, MEMBERS, SERVICES, Member
 
 BUCKET = "irisvue-photos"
 REGION = "us-east-1"
@@ -12,7 +12,9 @@ DATABASE = "irisvue"
 KEYRING_DATABASE = "keyring"
 VHOST = "irisvue"
 ADMIN = "irisvue_admin"
-OWNER_SETTINGS = frozenset({"OWNER_DATABASE_URL", "KEYRING_OWNER_DATABASE_URL"})
+OWNER_SETTINGS = frozenset(
+    {"OWNER_DATABASE_URL", *(f"{schema.upper()}_OWNER_DATABASE_URL" for schema in FURTHER_SCHEMAS)}
+)
 INSIDE_API_PORT = 8000
 INSIDE_WORKER_PORT = 8001
 
@@ -52,7 +54,9 @@ def native_network(values: Mapping[str, str]) -> Network:
         )
         for service in DATABASE_SERVICES
     }
-    listen["gateway"] = Listen(values["GATEWAY_HOST"], values["GATEWAY_PORT"], "")
+    listen |= {
+        door: Listen(values[f"{door.upper()}_HOST"], values[f"{door.upper()}_PORT"], "") for door in DOORS
+    }
     return Network(
         postgres=local("POSTGRES_PORT"),
         amqp=local("RABBITMQ_PORT"),
@@ -68,7 +72,7 @@ def native_network(values: Mapping[str, str]) -> Network:
 def compose_network() -> Network:
     """Container names and the images' own ports, as compose.yaml spells them."""
     inside = Listen("0.0.0.0", str(INSIDE_API_PORT), str(INSIDE_WORKER_PORT))  # noqa: S104
-    names = {service: f"{service}-api" for service in DATABASE_SERVICES} | {"gateway": "gateway"}
+    names = {service: f"{service}-api" for service in DATABASE_SERVICES} | {door: door for door in DOORS}
     return Network(
         postgres="postgres:5432",
         amqp="rabbitmq:5672",
@@ -113,15 +117,15 @@ def wiring(
         "HOST": listen.host,
         "PORT": listen.port,
         "LOG_LEVEL": values["LOG_LEVEL"],
-        "SERVICE_KEY": values[f"{prefix}_SERVICE_KEY"],
+        **{name: values[f"{prefix}_{name}"] for name in ("SERVICE_KEY", *MEMBERS[service].secrets)},
         **_shared(values, service),
         "BROKER_URL": f"amqp://{service}:{values[f'{prefix}_BROKER_PASSWORD']}@{network.amqp}/{VHOST}?heartbeat=10",
     }
     if service in DATABASE_SERVICES:
         environment |= _with_database(values, service, network)
-    if service != "identity":
-        environment["IDENTITY_URL"] = f"http://{network.apis['identity']}"
-    environment |= _own(values, service, network)
+    for other in MEMBERS[service].asks:
+        environment[f"{other.upper()}_URL"] = f"http://{network.apis[other]}"
+    environment |= _servers(values, MEMBERS[service], network)
     if migrates and service in DATABASE_SERVICES:
         environment |= _owner_urls(values, service, network)
     return {f"{prefix}_{name}": value for name, value in environment.items()}
@@ -131,8 +135,8 @@ def _shared(values: Mapping[str, str], service: str) -> dict[str, str]:
     known = variables.variables()
     return {
         name: values.get(variable, "") if known[variable].optional else values[variable]
-        for name, (variable, services) in catalogue.SHARED.items()
-        if service in services
+        for name, variable in catalogue.SHARED.items()
+        if name in catalogue.settings(service)
     }
 
 
@@ -147,40 +151,32 @@ def _with_database(values: Mapping[str, str], service: str, network: Network) ->
 
 def _owner_urls(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
     urls = {"OWNER_DATABASE_URL": database_url(values, f"{service}_owner", DATABASE, network)}
-    if service == "storage":
-        urls["KEYRING_OWNER_DATABASE_URL"] = database_url(values, "keyring_owner", KEYRING_DATABASE, network)
+    for schema in MEMBERS[service].further_schemas:
+        url = database_url(values, f"{schema}_owner", KEYRING_DATABASE, network)
+        urls[f"{schema.upper()}_OWNER_DATABASE_URL"] = url
     return urls
 
 
-def _own(values: Mapping[str, str], service: str, network: Network) -> dict[str, str]:
-    """Return what only this service has."""
-    own: dict[str, dict[str, str]] = {
-        "identity": {
-            "SIGNING_KEY": values["IDENTITY_SIGNING_KEY"],
-            "REFRESH_TOKEN_KEY": values["IDENTITY_REFRESH_TOKEN_KEY"],
-            "PROVIDER_TOKEN_KEY": values["IDENTITY_PROVIDER_TOKEN_KEY"],
-            "SMTP_URL": f"smtp://{network.smtp}",
-            "REDIS_URL": redis_url(values, "identity", network),
-        },
-        "consent": {},
-        "storage": {
-            "CONSENT_URL": f"http://{network.apis['consent']}",
+def _servers(values: Mapping[str, str], member: Member, network: Network) -> dict[str, str]:
+    """Return where the servers are that this service uses beside the database and the broker."""
+    prefix = member.name.upper()
+    found = {
+        f"{schema.upper()}_DATABASE_URL": database_url(values, f"{schema}_app", KEYRING_DATABASE, network)
+        for schema in member.further_schemas
+    }
+    if member.counts:
+        found["REDIS_URL"] = redis_url(values, member.name, network)
+    if member.sends_mail:
+        found["SMTP_URL"] = f"smtp://{network.smtp}"
+    if member.stores_objects:
+        found |= {
             "S3_ENDPOINT_URL": f"http://{network.s3}",
-            "S3_ACCESS_KEY": values["STORAGE_S3_ACCESS_KEY"],
-            "S3_SECRET_KEY": values["STORAGE_S3_SECRET_KEY"],
+            "S3_ACCESS_KEY": values[f"{prefix}_S3_ACCESS_KEY"],
+            "S3_SECRET_KEY": values[f"{prefix}_S3_SECRET_KEY"],
             "S3_BUCKET": BUCKET,
             "S3_REGION": REGION,
-            "KEYRING_DATABASE_URL": database_url(values, "keyring_app", KEYRING_DATABASE, network),
-            "KEY_ENCRYPTION_KEYS": values["STORAGE_KEY_ENCRYPTION_KEYS"],
-            "LINK_KEY": values["STORAGE_LINK_KEY"],
-        },
-        "gateway": {
-            "CONSENT_URL": f"http://{network.apis['consent']}",
-            "STORAGE_URL": f"http://{network.apis['storage']}",
-            "REDIS_URL": redis_url(values, "gateway", network),
-        },
-    }
-    return own[service]
+        }
+    return found
 
 
 def database_url(values: Mapping[str, str], role: str, database: str, network: Network) -> str:

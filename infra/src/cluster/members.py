@@ -1,5 +1,52 @@
-"""The services of the cluster and the database schemas that they own."""
+"""The registry: one entry for each service, from which follows what prepares, starts and reaches it."""
 
-SERVICES = ("identity", "consent", "storage", "gateway")
-DATABASE_SERVICES = ("identity", "consent", "storage")
-SCHEMAS = (*DATABASE_SERVICES, "keyring")
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Member:
+    """A service: what it owns, whom it asks, and which servers it uses.
+
+    With a schema it has a worker and migrations; `further_schemas` lie in the database of the keyring.
+    `secrets` are generated for it alone, by the names of its settings.
+    """
+
+    name: str
+    has_schema: bool = True
+    further_schemas: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    counts: bool = False
+    sends_mail: bool = False
+    stores_objects: bool = False
+
+
+MEMBERS = {
+    member.name: member
+    for member in (
+        Member(
+            "identity",
+            secrets=("SIGNING_KEY", "REFRESH_TOKEN_KEY", "PROVIDER_TOKEN_KEY"),
+            counts=True,
+            sends_mail=True,
+        ),
+        Member("consent", asks=("identity",)),
+        Member(
+            "storage",
+            further_schemas=("keyring",),
+            asks=("identity", "consent"),
+            secrets=("KEY_ENCRYPTION_KEYS", "LINK_KEY"),
+            stores_objects=True,
+        ),
+        Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
+    )
+}
+SERVICES = tuple(MEMBERS)
+COUNTING_SERVICES = tuple(name for name, member in MEMBERS.items() if member.counts)
+DATABASE_SERVICES = tuple(name for name, member in MEMBERS.items() if member.has_schema)
+DOORS = tuple(name for name, member in MEMBERS.items() if not member.has_schema)
+STORING_SERVICE = next(name for name, member in MEMBERS.items() if member.stores_objects)
+OWNERS = {schema: name for name in DATABASE_SERVICES for schema in (name, *MEMBERS[name].further_schemas)}
+"""The service of each schema."""
+FURTHER_SCHEMAS = tuple(schema for member in MEMBERS.values() for schema in member.further_schemas)
+SCHEMAS = (*DATABASE_SERVICES, *FURTHER_SCHEMAS)

@@ -9,7 +9,7 @@ from cluster import env_file
 from cluster.environment import DATABASE, KEYRING_DATABASE, database_url, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.members import SCHEMAS
+from cluster.members import OWNERS, SCHEMAS
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -61,11 +61,11 @@ def _config(layout: Layout, schema: str) -> "Config":
     from alembic.config import Config  # noqa: PLC0415
 
     values = env_file.load(layout.env_file)
-    is_keyring = schema == "keyring"
-    database = KEYRING_DATABASE if is_keyring else DATABASE
+    owner = OWNERS[schema]
+    database = DATABASE if owner == schema else KEYRING_DATABASE
     # The paths in alembic.ini are relative to the service.
-    os.chdir(layout.checkout / "services" / ("storage" if is_keyring else schema))
-    section = "keyring" if is_keyring else "alembic"
+    os.chdir(layout.checkout / "services" / owner)
+    section = "alembic" if owner == schema else schema
     config = Config("alembic.ini", ini_section=section, stdout=sys.stdout)
     config.attributes["url"] = database_url(values, f"{schema}_owner", database, native_network(values))
     return config

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cluster import catalogue
 from cluster import secret_values as secret
-from cluster.members import DATABASE_SERVICES, SCHEMAS, SERVICES
+from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, SCHEMAS, SERVICES
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,15 @@ def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) 
     return Variable(name, comment, make=make)
 
 
+def _redis_secrets() -> list[Variable]:
+    admin = _secret("REDIS_ADMIN_PASSWORD", "Redis user irisvue_admin, for tests and a look inside.")
+    counting = [
+        _secret(f"REDIS_{service.upper()}_PASSWORD", f"Redis user {service}, for keys of its own.")
+        for service in COUNTING_SERVICES
+    ]
+    return [admin, *counting]
+
+
 def _server_secrets() -> Group:
     admin_only = "only the bootstrap job uses it."
     variables = [_secret("POSTGRES_ADMIN_PASSWORD", f"Superuser irisvue_admin; {admin_only}")]
@@ -135,9 +144,7 @@ def _server_secrets() -> Group:
     variables += [
         _secret("RABBITMQ_COOKIE", "Erlang cookie: who has it commands the broker's node."),
         *(_secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.") for service in SERVICES),
-        _secret("REDIS_ADMIN_PASSWORD", "Redis user irisvue_admin, for tests and a look inside."),
-        _secret("REDIS_IDENTITY_PASSWORD", "Redis user identity, for keys of its own."),
-        _secret("REDIS_GATEWAY_PASSWORD", "Redis user gateway, for keys of its own."),
+        *_redis_secrets(),
         _secret(
             "S3_ADMIN_ACCESS_KEY", f"S3 identity that creates the bucket; {admin_only}", secret.access_key
         ),

@@ -33,8 +33,8 @@ def test_every_field_reaches_its_process_in_both_modes(service: str, tmp_path: P
     own = {f"{service.upper()}_{name}": f"value of {name}" for name in catalogue.own_settings(service)}
     shared = {
         variable: f"value of {name}"
-        for name, (variable, services) in catalogue.SHARED.items()
-        if service in services
+        for name, variable in catalogue.SHARED.items()
+        if name in catalogue.settings(service)
     }
     path = tmp_path / ".env"
     env_file.ensure(path)

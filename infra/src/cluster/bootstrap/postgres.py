@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from cluster.members import DATABASE_SERVICES, FURTHER_SCHEMAS
+
 CONNECT_SECONDS = 10
 # Any constant will do: it keeps two bootstrap jobs from creating the same role at once.
 LOCK = 0x69726973
@@ -49,8 +51,8 @@ class Schema:
 
 def schemas(database: str = "irisvue", keyring_database: str = "keyring") -> tuple[Schema, ...]:
     """All schemas; the keys of people have a database of their own, whose backups are kept for days only."""
-    shared = tuple(Schema(name, database) for name in ("identity", "consent", "storage"))
-    return (*shared, Schema("keyring", keyring_database))
+    shared = tuple(Schema(name, database) for name in DATABASE_SERVICES)
+    return (*shared, *(Schema(name, keyring_database) for name in FURTHER_SCHEMAS))
 
 
 async def prepare_postgres(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.members import STORING_SERVICE
 from cluster.programs import MARKER, Program, configured
 
 # The store listens for gRPC on each port plus this.
@@ -194,7 +195,7 @@ def access_table(keys: S3Keys, bucket: str) -> dict[str, object]:
     return {
         "identities": [
             {
-                **_identity("storage", keys.storage_access, keys.storage_secret),
+                **_identity(STORING_SERVICE, keys.storage_access, keys.storage_secret),
                 "policyNames": ["objects-only"],
             },
             {**_identity("admin", keys.admin_access, keys.admin_secret), "actions": ADMIN_ACTIONS},

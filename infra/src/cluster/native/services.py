@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from cluster.layout import Layout
-from cluster.members import DATABASE_SERVICES
+from cluster.members import DATABASE_SERVICES, DOORS
 from cluster.programs import MARKER, Program
 
 # A process is gone 25 s after it was told to stop (chassis.process); compose.yaml gives as much.
@@ -41,8 +41,10 @@ def programs(layout: Layout, values: Mapping[str, str], *, watch: bool = False) 
             name = f"{service.upper()}_{variable}"
             ports = {name: int(values[name])}
             found.append(_program(layout, (service, process), f"{service}-{process}", ports, watch=watch))
-    ports = {"GATEWAY_PORT": int(values["GATEWAY_PORT"])}
-    found.append(_program(layout, ("gateway", "api"), "gateway", ports, watch=watch))
+    for door in DOORS:
+        variable = f"{door.upper()}_PORT"
+        ports = {variable: int(values[variable])}
+        found.append(_program(layout, (door, "api"), door, ports, watch=watch))
     return tuple(found)
 
 

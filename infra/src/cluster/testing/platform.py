@@ -17,7 +17,7 @@ from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST, service_environment
-from cluster.members import DATABASE_SERVICES
+from cluster.members import DATABASE_SERVICES, MEMBERS
 from cluster.testing.running import RunningServers
 from contracts.topology import queues
 
@@ -64,10 +64,10 @@ class Platform:
         return gateway_proof(self.servers.values["GATEWAY_SERVICE_KEY"], service)
 
     async def clean(self, service: str) -> None:
-        """Empty every table of a service (and of the keyring, when it is storage's)."""
+        """Empty every table of a service, in each of its schemas."""
         await self._truncate(DATABASE, service)
-        if service == "storage":
-            await self._truncate(KEYRING_DATABASE, "keyring")
+        for schema in MEMBERS[service].further_schemas:
+            await self._truncate(KEYRING_DATABASE, schema)
 
     async def forget_counts(self) -> None:
         """Empty Redis, so that no test meets the limits that another one has used up."""
