@@ -264,6 +264,18 @@ def stranger(client: AsyncClient, issuer: Issuer) -> Person:
 
 
 @pytest.fixture
+def person_of(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Callable[[], Person]:
+    """Make people whose biometric consent is live."""
+
+    def make() -> Person:
+        person = Person(client, issuer)
+        consent.grant(person.id)
+        return person
+
+    return make
+
+
+@pytest.fixture
 def ada(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Person:
     """Somebody whose biometric consent is live, and of whom storage has not heard yet."""
     person = Person(client, issuer)

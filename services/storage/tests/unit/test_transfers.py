@@ -1,19 +1,70 @@
 """Transfers: bounds on a person's share and on the bytes in memory, and on how long one waits for them."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from storage.attempts import Attempts
 from storage.policy import TooBusy, UploadOvertaken
-from storage.transfers import UNIT_BYTES, Transfers
+from storage.transfers import UNIT_BYTES, MadeRoom, Transfers
 
 ADA, GRACE = uuid4(), uuid4()
 
 
-def transfers(units: int = 4, per_person: int = 1) -> Transfers:
-    return Transfers(memory_bytes=units * UNIT_BYTES, per_person=per_person, wait_seconds=0.01)
+def transfers(units: int = 4, per_person: int = 1, wait_seconds: float = 0.01) -> Transfers:
+    return Transfers(memory_bytes=units * UNIT_BYTES, per_person=per_person, wait_seconds=wait_seconds)
+
+
+async def slow(shared: Transfers, person: UUID, course: list[str], *, ready: asyncio.Event) -> None:
+    """Hold one unit and wait for a client who does nothing."""
+    async with shared.of(person) as memory:
+        await memory.grow(UNIT_BYTES)
+        try:
+            async with memory.client_turn():
+                ready.set()
+                await asyncio.Event().wait()
+        except MadeRoom:
+            course.append("ended")
+
+
+async def test_who_moves_nothing_makes_room_for_who_needs_it() -> None:
+    shared, course, ready = transfers(units=1, wait_seconds=30), [], asyncio.Event()
+    holder = asyncio.create_task(slow(shared, ADA, course, ready=ready))
+    await ready.wait()
+    async with shared.of(GRACE) as memory:
+        await memory.grow(UNIT_BYTES)
+        await holder
+    assert course == ["ended"]
+
+
+async def test_only_the_slowest_makes_room() -> None:
+    shared, course, ready = transfers(units=2, wait_seconds=30), [], asyncio.Event()
+    holder = asyncio.create_task(slow(shared, ADA, course, ready=ready))
+    await ready.wait()
+    async with shared.of(uuid4()) as faster:
+        await faster.grow(UNIT_BYTES)
+        faster.moved(10**9)
+        async with faster.client_turn(), shared.of(GRACE) as memory:
+            await memory.grow(UNIT_BYTES)
+    await holder
+    assert course == ["ended"]
+
+
+async def test_nobody_makes_room_where_there_is_room_or_while_it_is_our_turn() -> None:
+    shared, course, ready = transfers(units=2), [], asyncio.Event()
+    holder = asyncio.create_task(slow(shared, ADA, course, ready=ready))
+    await ready.wait()
+    async with shared.of(GRACE) as memory:
+        await memory.grow(UNIT_BYTES)
+    holder.cancel()
+    await asyncio.gather(holder, return_exceptions=True)
+    async with shared.of(ADA) as ours:
+        await ours.grow(2 * UNIT_BYTES)
+        with pytest.raises(TooBusy):
+            async with shared.of(GRACE) as memory:
+                await memory.grow(1)
+    assert course == []
 
 
 async def test_who_has_their_share_under_way_waits_for_nobody_but_themselves() -> None:

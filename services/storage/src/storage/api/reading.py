@@ -25,6 +25,7 @@ from storage.policy import (
     TooBusy,
     parse_range,
 )
+from storage.transfers import MadeRoom, MemoryShare
 from storage.use_cases.serve_photo import OpenedPhoto, tag_of
 from storage.wiring import Service
 
@@ -154,7 +155,7 @@ async def _read(
         wanted = part.wanted if range_applies(part.only_of, opened.tag) else None
         answer = _answer(opened, wanted, headers)
         # From here on the bytes are held until the last of them has left.
-        answer.holds = resources.pop_all()
+        answer.holds, answer.memory = resources.pop_all(), memory
         return answer
 
 
@@ -196,6 +197,7 @@ class PictureResponse(Response):
     """A picture that is sent as fast as its reader takes it, and never slower than the least speed."""
 
     holds: AsyncExitStack
+    memory: MemoryShare
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and then the bytes, piece by piece; cut a reader who does not read."""
@@ -208,13 +210,14 @@ class PictureResponse(Response):
             for start in range(0, len(self.body), PIECE_BYTES):
                 piece = bytes(self.body[start : start + PIECE_BYTES])
                 try:
-                    async with pace.waiting():
+                    async with pace.waiting(), self.memory.client_turn():
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
-                except TooSlow:
+                except (TooSlow, MadeRoom):
                     # The server closes the connection of an answer that does not end.
                     log.info("slow_reader_cut")
                     return
                 pace.count(moved=len(piece))
+                self.memory.moved(len(piece))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

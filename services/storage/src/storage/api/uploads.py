@@ -31,7 +31,7 @@ from storage.policy import (
     UploadOvertaken,
     WrongImageType,
 )
-from storage.transfers import MemoryShare
+from storage.transfers import MadeRoom, MemoryShare
 from storage.use_cases.ask_consent import ask_consent
 from storage.use_cases.receive_bytes import Body as Received
 from storage.use_cases.request_upload import request_upload
@@ -165,7 +165,7 @@ async def _read_body(request: Request, limit: int, memory: MemoryShare, *, diges
     try:
         async with asyncio.timeout(LONGEST_TRANSFER_SECONDS):
             while True:
-                async with pace.waiting():
+                async with pace.waiting(), memory.client_turn():
                     part = await anext(stream, None)
                 if part is None:
                     return Received(b"".join(parts), digest.hexdigest())
@@ -174,7 +174,8 @@ async def _read_body(request: Request, limit: int, memory: MemoryShare, *, diges
                     raise PhotoTooLarge.of_bytes(limit)
                 await memory.grow(len(part))
                 pace.count(moved=len(part))
+                memory.moved(len(part))
                 digest.update(part)
                 parts.append(part)
-    except (ClientDisconnect, TooSlow, TimeoutError):
+    except (ClientDisconnect, TooSlow, MadeRoom, TimeoutError):
         raise UploadInterrupted from None
