@@ -16,8 +16,8 @@ from chassis.testing import eventually
 
 READERS = 300
 MEBIBYTE = 1 << 20
-BUDGET = 8 * MEBIBYTE
-MARGIN = 128 * MEBIBYTE
+BUDGET = 4 * MEBIBYTE
+MARGIN = 96 * MEBIBYTE
 """What the server and the clients, which share the process of the test, may take besides pictures."""
 
 
@@ -36,8 +36,10 @@ async def door(app, platform):
         assert server.started
 
     await eventually(ready)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Door(port, platform.gateway_proof("storage"))
+    (listening,) = server.servers[0].sockets
+    # Whoever is accepted inherits it: a picture does not fit into what the kernel holds for a reader.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+    yield Door(listening.getsockname()[1], platform.gateway_proof("storage"))
     server.should_exit = True
     await running
 
@@ -87,7 +89,7 @@ def resident() -> int:
 async def test_pictures_that_nobody_reads_keep_nobody_else_from_reading_and_uploading(
     door, ada, pictures, accounts, person_of
 ) -> None:
-    picture = pictures.noise(1200)
+    picture = pictures.noise(900)
     crowd = [person_of() for _ in range(accounts)]
     links = [(await person.upload(picture))["original_url"] for person in crowd]
     photo, small = await ada.upload(picture), pictures.plain_jpeg()
@@ -102,5 +104,5 @@ async def test_pictures_that_nobody_reads_keep_nobody_else_from_reading_and_uplo
         )
         grown = resident() - before
     assert (status, sent) == (200, 200), body[:200]
-    assert len(body) > MEBIBYTE
+    assert len(body) > MEBIBYTE // 2
     assert grown < BUDGET + MARGIN
