@@ -26,7 +26,8 @@ ACCOUNT_AND_NETWORK, ACCOUNT, ADDRESS = 10 * 1.1, 100 * 1.1, 50 * 1.1
 MOST_MEMORY = 1024 * 1024 * 1024
 MOST_LIVENESS_MILLISECONDS = 300
 PROBE_PAUSE = 0.02
-# Who is sent away hears of it before the gateway gives identity up after 5 s, even where other programs delay both.
+# Who is sent away hears of it before the gateway gives identity up after 5 s, even where other programs
+# delay both.
 HASH_WAIT = "2"
 # The gateway's own limits of production; a cluster for development has none to speak of.
 LIMITS = '{"login": "50/15 minutes", "refresh": "300/minute", "user": "6000/minute", "register": "5/hour"}'

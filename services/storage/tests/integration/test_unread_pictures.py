@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from chassis.api import serve
+from chassis.server import serve
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from chassis.testing import eventually
 
