@@ -230,7 +230,7 @@ def _addresses(values: dict[str, str], mode: str, *, only_servers: bool) -> str:
         ),
         ("PostgreSQL", f"127.0.0.1:{values['POSTGRES_PORT']}", "databases irisvue and keyring"),
         ("Redis", f"127.0.0.1:{values['REDIS_PORT']}", ""),
-        ("S3", local("S3_PORT"), "bucket irisvue-photos"),
+        ("S3", local("S3_PORT"), "bucket irisvue-photos; refuses requests without a signature (403)"),
         ("Mailbox", f"127.0.0.1:{values['SMTP_PORT']}", mail),
     ]
     if not only_servers:
