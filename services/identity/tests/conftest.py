@@ -12,7 +12,7 @@ from email.policy import default
 import pytest
 from aiosmtpd.controller import Controller
 from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from chassis.service_auth import ServiceTokens
 from chassis.testing import FrozenClock
@@ -108,6 +108,20 @@ def events(service: Service):
             return list((await uow.session.scalars(select(outbox.c.type).order_by(outbox.c.position))).all())
 
     return _events
+
+
+@pytest.fixture
+def statements(service):
+    """Return the statements that were sent so far; transactions are not counted."""
+    sent: list[str] = []
+    engine = service.database.engine.sync_engine
+
+    def note(_connection, _cursor, statement, *_):
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

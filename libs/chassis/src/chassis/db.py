@@ -81,11 +81,7 @@ class UnitOfWork:
 
     async def wake(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once they are durable."""
-        notifications = self._database.notifications
-        await self.session.execute(
-            text("SELECT pg_notify(:channel, :table)"), {"channel": notifications.channel, "table": table}
-        )
-        self.after_commit(lambda: notifications.wake(table))
+        await self._notify([table])
 
     def wake_on_commit(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""
@@ -99,10 +95,26 @@ class UnitOfWork:
     async def flush_events(self) -> None:
         """Write the announced events into the outbox, and wake; called once, right before the commit."""
         await self.session.flush()
-        for table in sorted(self._woken):
-            await self.wake(table)
-        if not self._events:
-            return
+        if self._events:
+            await write_outbox(self, self._rows())
+            self._woken.add(self.tables.outbox.name)
+        if self._woken:
+            await self._notify(sorted(self._woken))
+
+    def run_after_commit(self) -> None:
+        """Run what waits for the commit."""
+        for action in self._after_commit:
+            action()
+
+    async def _notify(self, tables: Sequence[str]) -> None:
+        notifications = self._database.notifications
+        await self.session.execute(
+            text("SELECT pg_notify(:channel, woken) FROM unnest(CAST(:tables AS text[])) AS woken"),
+            {"channel": notifications.channel, "tables": tables},
+        )
+        self.after_commit(lambda: [notifications.wake(table) for table in tables])
+
+    def _rows(self) -> list[dict[str, Any]]:
         now = self._database.clock.now()
         rows: list[dict[str, Any]] = []
         for event in self._events:
@@ -116,12 +128,7 @@ class UnitOfWork:
                     "mandatory": heard_by_someone(envelope.type),
                 }
             )
-        await write_outbox(self, rows)
-
-    def run_after_commit(self) -> None:
-        """Run what waits for the commit."""
-        for action in self._after_commit:
-            action()
+        return rows
 
     async def _has_tombstone(self, digest: str) -> bool:
         stones = self.tables.tombstones
@@ -132,9 +139,8 @@ class UnitOfWork:
 
 
 async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert outbox rows in order, and wake the relay when they are durable."""
+    """Insert outbox rows in order."""
     await uow.session.execute(insert(uow.tables.outbox), rows)
-    await uow.wake(uow.tables.outbox.name)
 
 
 class Joint(Protocol):

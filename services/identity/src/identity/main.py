@@ -90,7 +90,10 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     open=wiring.open_service,
     routers=ROUTERS,
     signing_keys=own_keys,
-    api_loops={"follow-key-rotation": wiring.Service.follow_key_rotation},
+    api_loops={
+        "follow-key-rotation": wiring.Service.follow_key_rotation,
+        "wake-ups": lambda opened: opened.database.notifications.listen(),
+    },
     before_replay=wiring.Service.refuse_ended_session,
     work=work,
     erasing=Erasing(

@@ -1,22 +1,5 @@
 """What a phone does all day asks the database no more often than it must."""
 
-import pytest
-from sqlalchemy import event
-
-
-@pytest.fixture
-def statements(service):
-    """Return the statements that were sent so far; transactions are not counted."""
-    sent: list[str] = []
-    engine = service.database.engine.sync_engine
-
-    def note(_connection, _cursor, statement, *_):
-        sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
-
 
 async def test_signing_in_refreshing_and_reading_take_few_statements(client, ada, statements):
     async def asked(what) -> int:

@@ -12,10 +12,12 @@ from chassis.service_auth import require_service
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService
+from identity.models import SessionRevocation
 from identity.repositories import Erasures, Revocation, Revocations
 from identity.use_cases.note_tokens_seen import note_tokens_seen
 
-REVOCATION_POLL_SECONDS = 0.2
+REVOCATION_POLL_SECONDS = 0.5
+"""Whoever ends a session wakes those who wait; this is for a wake-up that gets lost."""
 REVOCATION_PAGE = 1000
 
 router = APIRouter(prefix="/internal", include_in_schema=False)
@@ -54,16 +56,23 @@ async def session_revocations(
 ) -> schemas.RevocationPage:
     """List the revocations after a position; waits up to `wait` seconds for the next one."""
     deadline = time.monotonic() + wait
+    ended = service.database.notifications.event(SessionRevocation.__tablename__)
     while True:
+        ended.clear()
         async with service.database.reading() as session:
             news = await Revocations(session).has_news(after)
         if news:
             async with service.unit_of_work() as uow:
                 found, complete = await Revocations(uow.session).page(after, limit=REVOCATION_PAGE)
             return _page(found, complete=complete, position=after)
-        if time.monotonic() >= deadline:
+        if (left := deadline - time.monotonic()) <= 0:
             return _page([], complete=True, position=after)
-        await asyncio.sleep(REVOCATION_POLL_SECONDS)
+        try:
+            async with asyncio.timeout(min(left, REVOCATION_POLL_SECONDS)):
+                await ended.wait()
+        except TimeoutError:
+            # No wake-up is no proof that nothing has happened.
+            continue
 
 
 @router.post("/sessions/seen", status_code=204, dependencies=[Depends(require_service("gateway"))])

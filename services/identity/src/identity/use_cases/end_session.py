@@ -6,8 +6,8 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound, Unauthorized
 from contracts.fields import RevocationReason
-from contracts.identity import SessionRevoked
 from identity.repositories import SessionEnd, Sessions, Users
+from identity.use_cases.announce_revocation import announce_revocation
 
 
 async def end_session(
@@ -20,4 +20,4 @@ async def end_session(
     end = SessionEnd(reason.value, now, token_lifetime)
     if not await Sessions(uow.session).end(session_id, end, user_id=user_id):
         raise NotFound
-    uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))
+    announce_revocation(uow, user_id=user_id, session_id=session_id, reason=reason)

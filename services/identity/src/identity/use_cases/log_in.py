@@ -7,7 +7,7 @@ from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from contracts.fields import RevocationReason
-from contracts.identity import SessionRevoked, UserActive
+from contracts.identity import UserActive
 from identity.addresses import email_key
 from identity.models import Session, User
 from identity.pace import at_least
@@ -16,6 +16,7 @@ from identity.policy import InvalidCredentials
 from identity.repositories import SessionEnd, Sessions, Users
 from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession
+from identity.use_cases.announce_revocation import announce_revocation
 
 LOOK_SECONDS = 0.005
 """Several times what a look takes: finding an account takes a little longer than finding none."""
@@ -84,7 +85,7 @@ async def open_session(
     reason = RevocationReason.SECURITY
     end = SessionEnd(reason.value, now, rules.access_token)
     for ended in await Sessions(uow.session).begin(session, most=rules.most, superseded=end):
-        uow.publish(SessionRevoked(user_id=user.id, session_id=ended, reason=reason))
+        announce_revocation(uow, user_id=user.id, session_id=ended, reason=reason)
     note_activity(uow, user, now=now)
     return AuthorizedSession(session, email_verified=user.is_verified)
 

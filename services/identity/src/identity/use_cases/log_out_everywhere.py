@@ -5,8 +5,8 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from contracts.fields import RevocationReason
-from contracts.identity import SessionRevoked
 from identity.repositories import SessionEnd, Sessions
+from identity.use_cases.announce_revocation import announce_revocation
 
 
 async def log_out_everywhere(
@@ -23,8 +23,8 @@ async def log_out_everywhere(
     sessions = Sessions(uow.session)
     if keep is None:
         if await sessions.end_all(user_id, end):
-            uow.publish(SessionRevoked(user_id=user_id, session_id=None, reason=reason))
+            announce_revocation(uow, user_id=user_id, session_id=None, reason=reason)
         return
     # "All of them" would refuse the kept session's tokens as well.
     for session_id in await sessions.end_others(user_id, end, keep=keep):
-        uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))
+        announce_revocation(uow, user_id=user_id, session_id=session_id, reason=reason)

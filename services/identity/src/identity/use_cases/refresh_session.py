@@ -6,13 +6,13 @@ import structlog
 
 from chassis.db import Database, UnitOfWork
 from contracts.fields import RevocationReason
-from contracts.identity import SessionRevoked
 from identity.mail_kinds import MailKind
 from identity.models import Session
 from identity.policy import InvalidRefreshToken, Refresh, judge_refresh, session_expired
 from identity.repositories import SessionEnd, Sessions, Users
 from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession, RefreshClaim
+from identity.use_cases.announce_revocation import announce_revocation
 from identity.use_cases.log_in import note_activity
 from identity.use_cases.request_mail import request_mail
 
@@ -78,5 +78,5 @@ async def _end_reused(uow: UnitOfWork, session: Session, rules: SessionRules, no
     reason = RevocationReason.REUSE_DETECTED
     end = SessionEnd(reason.value, now, rules.access_token)
     await Sessions(uow.session).end(session.id, end, user_id=session.user_id)
-    uow.publish(SessionRevoked(user_id=session.user_id, session_id=session.id, reason=reason))
+    announce_revocation(uow, user_id=session.user_id, session_id=session.id, reason=reason)
     request_mail(uow, user_id=session.user_id, kind=MailKind.SESSION_ENDED_FOR_SAFETY, now=now)

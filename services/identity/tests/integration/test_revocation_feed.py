@@ -1,0 +1,67 @@
+"""Who waits for ended sessions learns of each at once, and costs next to nothing while there are none."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import jwt
+import pytest
+
+from chassis.testing import eventually
+from identity.api import internal
+from identity.use_cases.log_out import log_out
+from identity.wiring import open_service
+
+FEED = "/internal/session-revocations"
+
+
+@pytest.fixture
+async def elsewhere(service, settings):
+    """Return identity in another process, of whose work this one hears by NOTIFY alone."""
+    listening = asyncio.create_task(service.database.notifications.listen())
+    news = service.database.notifications.event("probe")
+    async with open_service(settings, service.clock) as opened:
+
+        async def heard() -> None:
+            async with opened.unit_of_work() as uow:
+                uow.wake_on_commit("probe")
+            assert news.is_set()
+
+        await eventually(heard)
+        yield opened
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_an_end_in_another_process_wakes_every_gateway_that_waits(
+    client, ada, elsewhere, gateway_headers, statements, monkeypatch
+):
+    monkeypatch.setattr(internal, "REVOCATION_POLL_SECONDS", 60)
+    session_id = jwt.decode(ada.tokens["access_token"], options={"verify_signature": False})["sid"]
+    statements.clear()
+    gateways = [
+        asyncio.create_task(client.get(FEED, params={"wait": 20}, headers=gateway_headers)) for _ in range(2)
+    ]
+
+    async def have_asked() -> None:
+        assert len(statements) == len(gateways)
+
+    await eventually(have_asked)
+    async with elsewhere.unit_of_work() as uow:
+        await log_out(
+            uow,
+            user_id=UUID(ada.user_id),
+            session_id=UUID(session_id),
+            now=elsewhere.clock.now(),
+            token_lifetime=timedelta(minutes=30),
+        )
+    async with asyncio.timeout(5):
+        pages = [(await gateway).json() for gateway in gateways]
+    assert [[one["session_id"] for one in page["revocations"]] for page in pages] == [[session_id]] * 2
+
+
+async def test_waiting_for_nothing_asks_twice_a_second_at_most(client, ada, gateway_headers, statements):
+    statements.clear()
+    answer = await client.get(FEED, params={"wait": 1.2}, headers=gateway_headers)
+    assert answer.json()["revocations"] == []
+    assert len(statements) <= 4
