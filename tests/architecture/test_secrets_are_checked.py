@@ -96,13 +96,12 @@ SOMEBODY_ELSES = {"somebody else's": signing_key()}
 STATEFUL = {
     "DATABASE_URL": DATABASE,
     "OWNER_DATABASE_URL": DATABASE,
-    "BROKER_URL": BROKER,
+    "BROKER_URL": BROKER | {"its own name": "amqp://consent:c@127.0.0.1/irisvue"},
     "TOMBSTONE_KEY": KEYS,
 }
 WEAK: dict[str, dict[str, dict[str, str]]] = {
     "gateway": {
         "REDIS_URL": REDIS | {"no password at all": "redis://127.0.0.1:1/0"},
-        "BROKER_URL": BROKER | {"its own name": "amqp://gateway:g@127.0.0.1/irisvue"},
         "TRUSTED_PROXIES": {
             "everybody": "0.0.0.0/0",
             "everybody on IPv6": "::/0",
@@ -198,7 +197,10 @@ PEM = signing_key()
             "consent",
             {"BROKER_URL": f"amqp://a:{A_PASSWORD}@b/c", "DATABASE_URL": f"postgresql://a:{A_PASSWORD}@b/c"},
         ),
-        ("gateway", {"BROKER_URL": f"amqp://a:{A_PASSWORD}@b/c", "REDIS_URL": f"redis://a:{A_PASSWORD}@b/0"}),
+        (
+            "identity",
+            {"BROKER_URL": f"amqp://a:{A_PASSWORD}@b/c", "REDIS_URL": f"redis://a:{A_PASSWORD}@b/0"},
+        ),
     ],
 )
 def test_production_refuses_one_secret_for_two_purposes(

@@ -133,6 +133,26 @@ async def test_everything_is_delivered_once_when_the_broker_returns(
     await stage.cluster.until_ready()
 
 
+async def test_people_come_in_and_ended_sessions_stay_out_while_the_broker_is_away(stage, new_person) -> None:
+    with stage.without("rabbitmq"):
+        app = (await new_person()).app
+        health = await app.call("GET", "/health/dependencies")
+        assert (health.status, health.document["broker"]) == (200, "failing")
+        assert (await app.me()).status == 200
+        assert (await app.photos()).status == 200
+        first = app.refresh_token
+        for _ in range(2):
+            assert (await app.refresh()).status == 200
+        # Identity ends the session of a copied token; nothing in what the gateway passes on says so.
+        assert (await app.refresh(first)).status == 401
+
+        async def refused() -> None:
+            assert (await app.photos()).status == 401
+
+        await eventually(refused, seconds=1)
+    await stage.cluster.until_ready()
+
+
 async def test_killed_storage_worker_loses_no_erasure(
     stage, new_person, many, small_jpeg, until_erased
 ) -> None:

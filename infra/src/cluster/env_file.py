@@ -107,8 +107,8 @@ def _refuse_unknown(path: Path, values: Mapping[str, str]) -> None:
     known = variables.variables()
     prefixes = tuple(f"{service.upper()}_" for service in members.SERVICES)
     for name, value in values.items():
-        # An earlier version wrote names, without values, that mean nothing any more.
-        if name in known or not value or not name.startswith(prefixes):
+        # An earlier version wrote names that mean nothing any more, most of them without values.
+        if name in known or name in variables.RETIRED or not value or not name.startswith(prefixes):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"do you mean {near[0]}?" if near else "see .env.example for the names that are."

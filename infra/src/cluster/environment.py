@@ -1,6 +1,6 @@
 """Turns the values of `.env` into the environment of each service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster import catalogue, variables
@@ -39,6 +39,7 @@ class Network:
     s3: str
     smtp: str
     apis: Mapping[str, str]
+    workers: Sequence[str]
     listen: Mapping[str, Listen]
 
 
@@ -65,6 +66,7 @@ def native_network(values: Mapping[str, str]) -> Network:
         s3=local("S3_PORT"),
         smtp=local("SMTP_PORT"),
         apis={service: local(f"{service.upper()}_PORT") for service in SERVICES},
+        workers=[local(f"{service.upper()}_WORKER_PORT") for service in DATABASE_SERVICES],
         listen=listen,
     )
 
@@ -81,6 +83,7 @@ def compose_network() -> Network:
         s3="s3:8333",
         smtp="mail:1025",
         apis={service: f"{name}:{INSIDE_API_PORT}" for service, name in names.items()},
+        workers=[f"{service}-worker:{INSIDE_WORKER_PORT}" for service in DATABASE_SERVICES],
         listen=dict.fromkeys(SERVICES, inside),
     )
 
@@ -119,12 +122,13 @@ def wiring(
         "LOG_LEVEL": values["LOG_LEVEL"],
         **{name: values[f"{prefix}_{name}"] for name in ("SERVICE_KEY", *MEMBERS[service].secrets)},
         **_shared(values, service),
-        "BROKER_URL": f"amqp://{service}:{values[f'{prefix}_BROKER_PASSWORD']}@{network.amqp}/{VHOST}?heartbeat=10",
     }
     if service in DATABASE_SERVICES:
         environment |= _with_database(values, service, network)
     for other in MEMBERS[service].asks:
         environment[f"{other.upper()}_URL"] = f"http://{network.apis[other]}"
+    if service in DOORS:
+        environment["WORKER_URLS"] = ",".join(f"http://{worker}" for worker in network.workers)
     environment |= _servers(values, MEMBERS[service], network)
     if migrates and service in DATABASE_SERVICES:
         environment |= _owner_urls(values, service, network)
@@ -144,6 +148,7 @@ def _with_database(values: Mapping[str, str], service: str, network: Network) ->
     prefix = service.upper()
     return {
         "WORKER_PORT": network.listen[service].worker_port,
+        "BROKER_URL": f"amqp://{service}:{values[f'{prefix}_BROKER_PASSWORD']}@{network.amqp}/{VHOST}?heartbeat=10",
         "DATABASE_URL": database_url(values, f"{service}_app", DATABASE, network),
         "TOMBSTONE_KEY": values[f"{prefix}_TOMBSTONE_KEY"],
     }

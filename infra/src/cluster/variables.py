@@ -118,6 +118,10 @@ def _ports() -> Group:
     return Group("Ports", tuple(ports))
 
 
+RETIRED = frozenset({"GATEWAY_BROKER_PASSWORD"})
+"""What an earlier version has generated into `.env`, and nobody reads any more."""
+
+
 def _secret(name: str, comment: str, make: Callable[[], str] = secret.password) -> Variable:
     return Variable(name, comment, make=make)
 
@@ -143,7 +147,10 @@ def _server_secrets() -> Group:
     variables.append(_secret("RABBITMQ_ADMIN_PASSWORD", f"User irisvue_admin; {admin_only}"))
     variables += [
         _secret("RABBITMQ_COOKIE", "Erlang cookie: who has it commands the broker's node."),
-        *(_secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.") for service in SERVICES),
+        *(
+            _secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.")
+            for service in DATABASE_SERVICES
+        ),
         *_redis_secrets(),
         _secret(
             "S3_ADMIN_ACCESS_KEY", f"S3 identity that creates the bucket; {admin_only}", secret.access_key

@@ -87,10 +87,10 @@ async def test_published_event_reaches_exactly_its_queues(open_channel: OpenChan
 async def test_rejected_message_waits_among_the_dead_letters(open_channel: OpenChannel) -> None:
     publisher = await open_channel("identity")
     exchange = await publisher.get_exchange(topology.EXCHANGE, ensure=False)
-    await exchange.publish(EVENT, "identity.session.revoked.v1", mandatory=True)
-    reader = await open_channel("gateway")
-    queue = await reader.get_queue("gateway.deny-sessions", ensure=False)
-    dead = await reader.get_queue("gateway.deny-sessions.dead", ensure=False)
+    await exchange.publish(EVENT, "identity.user.registered.v1", mandatory=True)
+    reader = await open_channel("storage")
+    queue = await reader.get_queue("storage.open-keys", ensure=False)
+    dead = await reader.get_queue("storage.open-keys.dead", ensure=False)
 
     message = await queue.get()
     await message.reject(requeue=False)
@@ -106,8 +106,8 @@ async def test_rejected_message_waits_among_the_dead_letters(open_channel: OpenC
     [
         ("storage", "identity.user.deleted.v1"),
         ("consent", "identity.session.revoked.v1"),
-        ("gateway", "identity.user.deleted.v1"),
-        ("gateway", "gateway.anything.happened.v1"),
+        ("identity", "consent.consent.granted.v1"),
+        ("consent", "gateway.anything.happened.v1"),
     ],
 )
 async def test_service_cannot_speak_for_another(
@@ -157,6 +157,13 @@ async def test_second_bootstrap_keeps_messages_and_removes_what_is_no_longer_wan
     await ask(servers, "POST", stale, {"routing_key": "identity.user.verified.v1"})
     policy = {"pattern": "^nothing$", "definition": {"max-length": 1}, "apply-to": "queues"}
     await ask(servers, "PUT", f"policies/{vhost}/stale", policy)
+    retired = [
+        name for queue in topology.RETIRED_QUEUES for name in (queue, topology.dead_letter_queue(queue))
+    ]
+    for name in retired:
+        await ask(servers, "PUT", f"queues/{vhost}/{name}", {"durable": True})
+    for user in topology.RETIRED_USERS:
+        await ask(servers, "PUT", f"users/{user}", {"password": "forgotten", "tags": ""})
 
     await prepare(servers, vhost)
 
@@ -168,6 +175,10 @@ async def test_second_bootstrap_keeps_messages_and_removes_what_is_no_longer_wan
     assert keys == {"identity.user.registered.v1"}
     assert names == {policy.name for policy in topology.policies()}
     assert message is not None
+    queues = {queue["name"] for queue in await ask(servers, "GET", f"queues/{vhost}")}
+    users = {user["name"] for user in await ask(servers, "GET", "users")}
+    assert not queues & set(retired)
+    assert not users & set(topology.RETIRED_USERS)
 
 
 async def test_new_password_is_taken_over(

@@ -64,7 +64,7 @@ def test_bootstrap_container_has_the_secrets_that_its_job_needs(
     roles = [role for schema in schemas() for role in (schema.owner, schema.app)]
     needed = {
         *(f"{role.upper()}_PASSWORD" for role in roles),
-        *(f"{service.upper()}_BROKER_PASSWORD" for service in members.SERVICES),
+        *(f"{service.upper()}_BROKER_PASSWORD" for service in members.DATABASE_SERVICES),
         *("POSTGRES_ADMIN_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"),
     }
 
@@ -129,7 +129,7 @@ def test_postgres_has_the_same_settings_in_both_modes(services: dict[str, dict[s
 
 
 NEIGHBOURS = {
-    "broker": {"rabbitmq", "gateway", *APIS, *WORKERS},
+    "broker": {"rabbitmq", *APIS, *WORKERS},
     "counters": {"redis", "gateway", "identity-api", "identity-worker"},
     "database": {"postgres", "bootstrap", *MIGRATIONS, *APIS, *WORKERS},
     "egress": {"identity-api", "identity-worker", "storage-api", "storage-worker"},

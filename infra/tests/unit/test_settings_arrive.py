@@ -79,10 +79,10 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(tmp_path: Path, writ
         env_file.load(path)
 
 
-def test_name_without_value_that_an_earlier_version_wrote_does_no_harm(tmp_path: Path) -> None:
+def test_name_that_an_earlier_version_wrote_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env_file.ensure(path)
-    path.write_text(path.read_text() + "IDENTITY_FORGOTTEN=\n")
+    path.write_text(path.read_text() + "IDENTITY_FORGOTTEN=\nGATEWAY_BROKER_PASSWORD=generated-once\n")
 
     env_file.load(path)
 

@@ -44,9 +44,9 @@ def test_development_may_be_weak(production: dict[str, str]) -> None:
 
 def test_weak_secret_stops_every_command(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    env_file.ensure(path, given={"ENVIRONMENT": "production", "GATEWAY_BROKER_PASSWORD": "g"})
+    env_file.ensure(path, given={"ENVIRONMENT": "production", "STORAGE_BROKER_PASSWORD": "g"})
 
-    with pytest.raises(ClusterError, match="GATEWAY_BROKER_PASSWORD"):
+    with pytest.raises(ClusterError, match="STORAGE_BROKER_PASSWORD"):
         env_file.load(path)
 
 

@@ -22,8 +22,6 @@ from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.testing import eventually
-from cluster.bootstrap.rabbitmq import prepare_rabbitmq
-from cluster.testing import RunningServers
 from gateway.main import create_api
 from gateway.server import serve
 from gateway.settings import GatewaySettings
@@ -187,6 +185,7 @@ class Stage:
     identity: Identity
     consent: Neighbour
     storage: Neighbour
+    workers: Neighbour
     mint: Mint
     client: aiohttp.ClientSession
     port: int
@@ -200,18 +199,6 @@ def mint() -> Mint:
 @pytest.fixture(scope="session")
 def service_keys() -> dict[str, KeyPair]:
     return {name: KeyPair(name) for name in ("identity", "consent", "storage", "gateway")}
-
-
-@pytest.fixture(scope="session")
-def broker_url(servers: RunningServers) -> str:
-    """A virtual host with the whole topology, seen with the gateway's rights."""
-    vhost = f"gateway-{new_id().hex}"
-    asyncio.run(
-        prepare_rabbitmq(
-            servers.management_url, servers.rabbitmq_admin, servers.broker_passwords, vhost=vhost
-        )
-    )
-    return servers.broker_url("gateway", vhost)
 
 
 OpenStage = Callable[..., Any]
@@ -230,9 +217,9 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             mint,
             ServiceTokens("identity", private_key=service_keys["identity"].pem, public_keys=public),
         )
-        consent, storage = Neighbour("consent"), Neighbour("storage")
+        consent, storage, workers = Neighbour("consent"), Neighbour("storage"), Neighbour("workers")
         neighbours = [identity, consent, storage]
-        for neighbour in neighbours:
+        for neighbour in (*neighbours, workers):
             await neighbour.start()
         settings = GatewaySettings.model_validate(
             {
@@ -240,7 +227,7 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
                 "service_key": service_keys["gateway"].pem,
                 "service_public_keys": public,
                 "redis_url": "redis://gateway:a-long-generated-password@127.0.0.1:1/0",
-                "broker_url": "amqp://nobody:some-other-long-password@127.0.0.1:1/none",
+                "worker_urls": (workers.url,),
                 **{f"{neighbour.name}_url": neighbour.url for neighbour in neighbours},
                 **replaced,
             }
@@ -259,11 +246,11 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             await eventually(ready)
             port = server.servers[0].sockets[0].getsockname()[1]
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as client:
-                yield Stage(settings, service, identity, consent, storage, mint, client, port)
+                yield Stage(settings, service, identity, consent, storage, workers, mint, client, port)
         finally:
             server.should_exit = True
             await running
-            for neighbour in neighbours:
+            for neighbour in (*neighbours, workers):
                 await neighbour.stop()
 
     return opened
@@ -271,6 +258,6 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
 
 @pytest.fixture
 async def stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
-    """A gateway without Redis and RabbitMQ, which it can do without."""
+    """A gateway without Redis, which it can do without."""
     async with open_stage() as opened:
         yield opened

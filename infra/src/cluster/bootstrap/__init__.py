@@ -16,7 +16,7 @@ from cluster.environment import (
     bucket_of,
     role_password,
 )
-from cluster.members import SERVICES
+from cluster.members import DATABASE_SERVICES
 from cluster.strength import refuse_weak
 
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
@@ -53,7 +53,7 @@ class Bootstrap:
         await prepare_rabbitmq(
             f"http://{self._network.management}",
             (ADMIN, self._values["RABBITMQ_ADMIN_PASSWORD"]),
-            {service: self._values[f"{service.upper()}_BROKER_PASSWORD"] for service in SERVICES},
+            {service: self._values[f"{service.upper()}_BROKER_PASSWORD"] for service in DATABASE_SERVICES},
             vhost=VHOST,
         )
 

@@ -22,7 +22,7 @@ async def prepare_rabbitmq(
     *,
     vhost: str = topology.VHOST,
 ) -> None:
-    """Create what is missing, set passwords and rights anew and remove bindings that are no longer wanted.
+    """Create what is missing, set passwords and rights anew and remove what is no longer wanted.
 
     `management_url` is `http://host:port`; `passwords` maps each service to the password of its broker user.
     A queue that exists with other arguments is a ClusterError: only an operator may delete messages.
@@ -48,6 +48,8 @@ async def prepare_rabbitmq(
         for queue in topology.RETIRED_QUEUES:
             for name in (queue, topology.dead_letter_queue(queue)):
                 await broker.delete(["queues", vhost, name])
+        for user in topology.RETIRED_USERS:
+            await broker.delete(["users", user])
 
 
 async def _prepare_user(broker: "_Management", vhost: str, service: str, password: str) -> None:

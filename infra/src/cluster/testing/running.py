@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cluster.bootstrap import schemas
 from cluster.environment import ADMIN, Network, database_url, redis_url, role_password
-from cluster.members import SERVICES
+from cluster.members import DATABASE_SERVICES
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RunningServers:
     @property
     def broker_passwords(self) -> dict[str, str]:
         """The password of each service's broker user, for prepare_rabbitmq."""
-        return {service: self.values[f"{service.upper()}_BROKER_PASSWORD"] for service in SERVICES}
+        return {service: self.values[f"{service.upper()}_BROKER_PASSWORD"] for service in DATABASE_SERVICES}
 
     def broker_url(self, user: str, vhost: str) -> str:
         """Return the AMQP URL of a service, or of the admin for user `irisvue_admin`."""

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -112,7 +113,8 @@ class UnitOfWork:
             text("SELECT pg_notify(:channel, woken) FROM unnest(CAST(:tables AS text[])) AS woken"),
             {"channel": notifications.channel, "tables": tables},
         )
-        self.after_commit(lambda: [notifications.wake(table) for table in tables])
+        for table in tables:
+            self.after_commit(partial(notifications.wake, table))
 
     def _rows(self) -> list[dict[str, Any]]:
         now = self._database.clock.now()

@@ -13,8 +13,8 @@ from chassis.ids import new_id
 from chassis.relay import Relay
 from chassis.testing import eventually
 from contracts.envelope import parse_head, wrap
-from contracts.fields import AuthProvider
-from contracts.identity import UserActive, UserRegistered
+from contracts.fields import AuthProvider, RevocationReason
+from contracts.identity import SessionRevoked, UserActive, UserRegistered
 
 QUEUE = "consent.erase-user"
 REGISTERED = "identity.user.registered.v1"
@@ -214,6 +214,15 @@ async def test_author_decides_whether_an_event_must_be_heard(
         await eventually(only_what_its_author_wants_heard_is_left)
     finally:
         await broker.bind(ONLY_HEARER, REGISTERED)
+
+
+async def test_event_whose_queue_was_retired_after_it_was_written_leaves(
+    open_publisher, run_relay, announce, scratch, outbox_is_empty
+):
+    await announce(SessionRevoked(user_id=new_id(), session_id=None, reason=RevocationReason.LOGOUT))
+    await scratch.execute("UPDATE identity.outbox SET mandatory = true")
+    run_relay(await open_publisher())
+    await eventually(outbox_is_empty)
 
 
 async def test_full_queue_holds_back_only_what_it_refuses_and_gets_all_of_it_later(

@@ -11,9 +11,9 @@ VHOST = "irisvue"
 EXCHANGE = "irisvue.events"
 DEAD_LETTER_EXCHANGE = "irisvue.dead"
 LATER_EXCHANGE = "irisvue.later"
-SERVICES = ("identity", "consent", "storage", "gateway")
+SERVICES = ("identity", "consent", "storage")
+"""Who has a user at the broker."""
 
-_CONSUMES_ONLY = ("gateway",)
 _NOTHING = "^$"
 _DELIVERY_LIMIT = 50
 _NEVER = 1_000_000
@@ -107,12 +107,16 @@ SUBSCRIPTIONS = (
         "storage",
         ("consent.consent.granted.v1", "consent.consent.withdrawn.v1", "consent.consent.expired.v1"),
     ),
-    Subscription("gateway.deny-sessions", "gateway", ("identity.session.revoked.v1",)),
 )
 
 
-RETIRED_QUEUES = ("identity.email",)
-"""Queues that nobody reads any more; what they held stands in the tables of their service."""
+RETIRED_QUEUES = {
+    "identity.email": "identity.mail.requested.v1",
+    "gateway.deny-sessions": "identity.session.revoked.v1",
+}
+"""Queues that nobody reads any more, with the type each received; tables of the services do what they did."""
+RETIRED_USERS = ("gateway",)
+"""Users of the broker that nobody is any more."""
 
 
 def subscription(queue: str) -> Subscription:
@@ -136,6 +140,11 @@ def consumers_of(event_type: str) -> tuple[str, ...]:
 def heard_by_someone(event_type: str) -> bool:
     """Tell whether a publish of that type must reach a queue; an unroutable one is an error only then."""
     return bool(consumers_of(event_type))
+
+
+def needs_no_hearer(event_type: str) -> bool:
+    """Tell whether a type's only queue was retired: earlier releases wrote that it must reach one."""
+    return event_type in RETIRED_QUEUES.values() and not heard_by_someone(event_type)
 
 
 def erasure_participants() -> tuple[str, ...]:
@@ -166,7 +175,7 @@ def exchanges() -> tuple[Exchange, ...]:
 def queues() -> tuple[Queue, ...]:
     """List every queue, each followed by its dead letters, and the queues of what waits."""
     names = [name for entry in SUBSCRIPTIONS for name in (entry.queue, dead_letter_queue(entry.queue))]
-    names += [later_queue(service) for service in _publishers()]
+    names += [later_queue(service) for service in SERVICES]
     return tuple(Queue(name, {"x-queue-type": "quorum"}) for name in names)
 
 
@@ -176,7 +185,7 @@ def bindings() -> tuple[Binding, ...]:
     dead = (
         Binding(DEAD_LETTER_EXCHANGE, dead_letter_queue(entry.queue), entry.queue) for entry in SUBSCRIPTIONS
     )
-    later = (Binding(LATER_EXCHANGE, later_queue(service), f"{service}.#") for service in _publishers())
+    later = (Binding(LATER_EXCHANGE, later_queue(service), f"{service}.#") for service in SERVICES)
     return (*live, *dead, *later)
 
 
@@ -231,10 +240,9 @@ def _later_policy() -> Policy:
 
 def permissions(service: str) -> Permissions:
     """Say what a service's broker user may do: publish, read its own queues, declare nothing."""
-    publishes = service not in _CONSUMES_ONLY
     return Permissions(
         configure=_NOTHING,
-        write=f"^({_literally(EXCHANGE)}|{_literally(LATER_EXCHANGE)})$" if publishes else _NOTHING,
+        write=f"^({_literally(EXCHANGE)}|{_literally(LATER_EXCHANGE)})$",
         read=rf"^{_known(service)}\.",
     )
 
@@ -244,13 +252,8 @@ def topic_permissions(service: str) -> tuple[TopicPermission, ...]:
 
     They are its own types on the exchange of events, and the names of its own queues on that of what waits.
     """
-    publishes = service not in _CONSUMES_ONLY
-    own = rf"^{_known(service)}\." if publishes else _NOTHING
+    own = rf"^{_known(service)}\."
     return tuple(TopicPermission(exchange, own, _NOTHING) for exchange in (EXCHANGE, LATER_EXCHANGE))
-
-
-def _publishers() -> tuple[str, ...]:
-    return tuple(service for service in SERVICES if service not in _CONSUMES_ONLY)
 
 
 def _known(service: str) -> str:

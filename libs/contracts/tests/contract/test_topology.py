@@ -115,7 +115,15 @@ def test_a_subscription_is_found_by_its_queue():
 
 
 def test_the_queues_of_a_service_are_found_by_its_name():
-    assert [entry.queue for entry in topology.subscriptions_of("gateway")] == ["gateway.deny-sessions"]
+    assert [entry.queue for entry in topology.subscriptions_of("consent")] == ["consent.erase-user"]
+    assert topology.subscriptions_of("gateway") == ()
+
+
+def test_who_is_retired_has_neither_a_queue_nor_rights():
+    assert not {queue.name for queue in topology.queues()} & set(topology.RETIRED_QUEUES)
+    assert not set(SERVICES) & set(topology.RETIRED_USERS)
+    assert all(topology.needs_no_hearer(event_type) for event_type in topology.RETIRED_QUEUES.values())
+    assert not topology.needs_no_hearer("identity.user.deleted.v1")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -141,7 +149,7 @@ def test_a_service_can_put_off_messages_of_its_own_queues_and_of_no_other(servic
     rules = {rule.exchange: rule for rule in topology.topic_permissions(service)}
     allowed = {it.queue for it in SUBSCRIPTIONS if re.search(rules["irisvue.later"].write, it.queue)}
     own = {it.queue for it in topology.subscriptions_of(service)}
-    assert allowed == (set() if service == "gateway" else own)
+    assert allowed == own
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -156,7 +164,7 @@ def test_no_service_can_declare_anything_or_write_past_the_exchanges(service):
     ]
     assert not any(re.search(rights.configure, name) for name in names)
     writable = [name for name in names if re.search(rights.write, name)]
-    assert writable == ([] if service == "gateway" else ["irisvue.events", "irisvue.later"])
+    assert writable == ["irisvue.events", "irisvue.later"]
 
 
 def test_an_unknown_service_has_no_rights():

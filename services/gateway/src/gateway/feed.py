@@ -1,4 +1,4 @@
-"""What identity says about ended sessions, pulled continuously: the gateway's knowledge without a broker."""
+"""What identity says about ended sessions, pulled continuously: each gateway hears all of it."""
 
 import asyncio
 import time

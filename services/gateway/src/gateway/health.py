@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chassis.faults import TransientFault
@@ -16,8 +17,8 @@ FRESH_SECONDS = 1.0
 """Asked more often, the same answer is given again: anyone may ask, and each question asks every service."""
 _OK = 200
 
-# Without Redis the gateway counts for itself, without RabbitMQ the feed still tells of ended sessions: taking
-# the gateway out of service for them would turn a small fault into an outage.
+# Without Redis the gateway counts for itself, without RabbitMQ events wait in the outboxes: taking the
+# platform out of service for them would turn a small fault into an outage.
 _DISPENSABLE = frozenset({"redis", "broker"})
 
 
@@ -45,18 +46,20 @@ class Vitals:
     def __init__(
         self,
         upstreams: Upstreams,
+        workers: Sequence[str],
         *,
         redis: HealthCheck,
-        broker: HealthCheck,
         revocations: HealthCheck,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstreams = upstreams
+        self._apis = upstreams.urls
+        self._workers = workers
         self._checks: dict[str, HealthCheck] = {
-            "db": self._databases,
+            "db": lambda: self._ask_all(self._apis.values(), "/health/db"),
             "redis": redis,
-            "broker": broker,
-            "storage": lambda: self._ask(Upstream.STORAGE, "/health/storage"),
+            "broker": lambda: self._ask_all(self._workers, "/health/broker"),
+            "storage": lambda: self._ask(self._apis[Upstream.STORAGE], "/health/storage"),
         }
         self._revocations = revocations
         self._monotonic = monotonic
@@ -93,8 +96,8 @@ class Vitals:
     async def _report(self) -> Report:
         parts = {**self._checks, "revocations": self._revocations}
         services: dict[str, HealthCheck] = {
-            upstream.value: lambda upstream=upstream: self._ask(upstream, "/health/liveness")  # type: ignore[misc]
-            for upstream in Upstream
+            upstream.value: partial(self._ask, url, "/health/liveness")
+            for upstream, url in self._apis.items()
         }
         names = [*parts, *services]
         states = await asyncio.gather(
@@ -113,12 +116,12 @@ class Vitals:
             self._known[name] = (now, answer)
         return await asyncio.shield(answer)
 
-    async def _databases(self) -> None:
+    async def _ask_all(self, urls: Iterable[str], path: str) -> None:
         async with asyncio.TaskGroup() as group:
-            for upstream in Upstream:
-                group.create_task(self._ask(upstream, "/health/db"))
+            for url in urls:
+                group.create_task(self._ask(url, path))
 
-    async def _ask(self, upstream: Upstream, path: str) -> None:
-        async with await self._upstreams.send("GET", upstream, path) as answer:
-            if answer.status != _OK:
-                raise PartUnwell(f"{upstream.value} answers {answer.status}")
+    async def _ask(self, url: str, path: str) -> None:
+        status = await self._upstreams.status(url + path)
+        if status != _OK:
+            raise PartUnwell(f"{url} answers {status}")

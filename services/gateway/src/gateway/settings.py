@@ -83,7 +83,9 @@ class GatewaySettings(ServiceSettings):
         default=25_000_000, ge=1, description="Largest photo that storage accepts."
     )
     redis_url: ServerUrl = Field(description="Where requests are counted.")
-    broker_url: ServerUrl = Field(description="RabbitMQ, with the gateway's own user.")
+    worker_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+        description="Where the workers tell their health, comma-separated: they know how RabbitMQ is."
+    )
     access_token_longest_minutes: int = Field(
         default=60,
         description="Tokens that live longer are refused; ended sessions are remembered that long.",

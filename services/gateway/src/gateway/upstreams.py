@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
@@ -75,9 +75,7 @@ class Upstreams:
 
         With `expects` the body is begun only when the service asks for it (RFC 9110 §10.1.1).
         """
-        if self._session is None:
-            raise RuntimeError("open the connections with `async with` before use")
-        return await self._session.request(
+        return await self._opened.request(
             method,
             URL(self.urls[upstream] + target, encoded=True),
             headers=headers,
@@ -87,11 +85,16 @@ class Upstreams:
             skip_auto_headers=_NEVER_ADDED,
         )
 
-    async def get_json(self, upstream: Upstream, path: str) -> Any:
-        """Return the JSON document at `path`; raises aiohttp.ClientError for anything but 200."""
-        async with await self.send("GET", upstream, path, headers=[("Accept", "application/json")]) as answer:
-            answer.raise_for_status()
-            return await answer.json()
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("open the connections with `async with` before use")
+        return self._session
+
+    async def status(self, url: str) -> int:
+        """Return the status that `url` answers with; raises aiohttp.ClientError for none."""
+        async with self._opened.get(url, allow_redirects=False) as answer:
+            return answer.status
 
     def token_for(self, upstream: Upstream) -> str:
         """Return a token that proves to `upstream` that the gateway speaks."""

@@ -13,7 +13,6 @@ from chassis.counters import connect_redis
 from chassis.http import ServiceClient
 from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
-from gateway.consumers import Ears
 from gateway.denylist import DenyList
 from gateway.feed import RevocationFeed
 from gateway.gate import Gate
@@ -46,7 +45,6 @@ class Service:
         self.denylist = DenyList(keep=settings.remember_revocations)
         self.feed = RevocationFeed(self._identity, self.denylist)
         self.sightings = Sightings(self._identity)
-        self.ears = Ears(settings.broker_url.get_secret_value(), self.denylist)
         limits = Limits(
             self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
         )
@@ -65,7 +63,7 @@ class Service:
             shares=settings.shares,
         )
         self.vitals = Vitals(
-            self.upstreams, redis=self._ping_redis, broker=self.ears.check, revocations=self.feed.check
+            self.upstreams, settings.worker_urls, redis=self._ping_redis, revocations=self.feed.check
         )
         self.public_url = settings.public_url
 
@@ -76,8 +74,6 @@ class Service:
             stack.push_async_callback(self._redis.aclose)
             await stack.enter_async_context(self.upstreams)
             await stack.enter_async_context(self._identity)
-            self.ears.open()
-            stack.push_async_callback(self.ears.close)
             parts = {"follow-revocations": self.feed.run(), "tell-sightings": self.sightings.run()}
             running = [asyncio.create_task(part, name=name) for name, part in parts.items()]
             for part in running:

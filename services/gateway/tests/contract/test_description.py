@@ -54,7 +54,7 @@ def test_the_whole_api_is_the_committed_one(request: pytest.FixtureRequest) -> N
             "consent_url": "http://consent",
             "storage_url": "http://storage",
             "redis_url": "redis://127.0.0.1:1/0",
-            "broker_url": "amqp://nobody:nothing@127.0.0.1:1/none",
+            "worker_urls": (),
         }
     )
     text = described(own_endpoints(settings, Service(settings)), SERVICES)

@@ -25,10 +25,8 @@ async def test_health_and_liveness_ask_nobody(open_stage: Any) -> None:
                 assert await answer.json() == {"status": "alive"}
 
 
-async def test_ready_cluster_names_every_part(
-    open_stage: Any, servers: RunningServers, broker_url: str
-) -> None:
-    async with open_stage(redis_url=servers.redis_url, broker_url=broker_url) as stage:
+async def test_ready_cluster_names_every_part(open_stage: Any, servers: RunningServers) -> None:
+    async with open_stage(redis_url=servers.redis_url) as stage:
 
         async def ready() -> None:
             async with stage.client.get("/health/readiness") as answer:
@@ -78,6 +76,20 @@ async def test_failing_part_is_named(stage: Any, service: str, path: str, part: 
         async with stage.client.get(f"/health/{part}") as answer:
             assert answer.status == 503
             assert (await answer.json())["type"] == "urn:irisvue:problem:not-healthy"
+
+
+async def test_broker_is_as_the_workers_find_it_and_makes_nobody_unready(
+    open_stage: Any, servers: RunningServers
+) -> None:
+    async with open_stage(redis_url=servers.redis_url) as stage:
+        stage.workers.unwell.add("/health/broker")
+        async with stage.client.get("/health/broker") as answer:
+            assert answer.status == 503
+        for path in ("/health/readiness", "/health/dependencies"):
+            async with stage.client.get(path) as answer:
+                assert answer.status == 200
+                parts = await answer.json()
+                assert (parts["status"], parts["broker"], parts["db"]) == ("ready", "failing", "ok")
 
 
 async def test_unknown_part_is_not_found(stage: Any) -> None:

@@ -60,7 +60,7 @@ def environment(stage: Any, service_keys: Any, unused_tcp_port: int) -> dict[str
         "GATEWAY_CONSENT_URL": stage.consent.url,
         "GATEWAY_STORAGE_URL": stage.storage.url,
         "GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0",
-        "GATEWAY_BROKER_URL": "amqp://nobody:nothing@127.0.0.1:1/none",
+        "GATEWAY_WORKER_URLS": stage.workers.url,
     }
 
 

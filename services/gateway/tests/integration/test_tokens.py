@@ -92,6 +92,20 @@ async def test_session_ended_elsewhere_is_refused_within_a_second(stage: Any, ro
     assert await status_of(stage, stage.mint.bearer(user, other)) == 200
 
 
+async def test_every_gateway_refuses_an_ended_session(stage: Any, open_stage: Any) -> None:
+    async with open_stage(identity_url=stage.identity.url) as beside:
+        session = new_id()
+        headers = stage.mint.bearer(new_id(), session)
+        gateways = (stage, beside)
+        assert [await status_of(gateway, headers) for gateway in gateways] == [200, 200]
+        await stage.identity.revoke(session)
+
+        async def refused() -> None:
+            assert [await status_of(gateway, headers) for gateway in gateways] == [401, 401]
+
+        await eventually(refused, seconds=1)
+
+
 async def test_new_sign_in_after_all_sessions_ended_is_welcome(stage: Any) -> None:
     user = new_id()
     async with stage.client.post("/api/v1/auth/logout-all", headers=stage.mint.bearer(user)) as answer:

@@ -14,8 +14,8 @@ NEEDED = {
     "GATEWAY_IDENTITY_URL": "http://127.0.0.1:18101",
     "GATEWAY_CONSENT_URL": "http://127.0.0.1:18102",
     "GATEWAY_STORAGE_URL": "http://127.0.0.1:18103",
-    "GATEWAY_REDIS_URL": "redis://127.0.0.1:18379/0",
-    "GATEWAY_BROKER_URL": "amqp://gateway:secret@127.0.0.1:18672/irisvue",
+    "GATEWAY_REDIS_URL": "redis://gateway:secret@127.0.0.1:18379/0",
+    "GATEWAY_WORKER_URLS": "http://127.0.0.1:18111,http://127.0.0.1:18112,http://127.0.0.1:18113",
 }
 
 
@@ -38,7 +38,6 @@ def test_every_class_has_a_limit_in_both_environments(monkeypatch: pytest.Monkey
             GATEWAY_PUBLIC_URL="https://api.example",
             GATEWAY_SERVICE_PUBLIC_KEYS=public_keys({"gateway": NEEDED["GATEWAY_SERVICE_KEY"]}),
             GATEWAY_REDIS_URL="redis://gateway:a-long-generated-password@127.0.0.1:18379/0",
-            GATEWAY_BROKER_URL="amqp://gateway:some-other-long-password@127.0.0.1:18672/irisvue",
         )
         assert set(settings.rate_limits) == set(RateClass)
 
