@@ -147,10 +147,7 @@ def _server_secrets() -> Group:
     variables.append(_secret("RABBITMQ_ADMIN_PASSWORD", f"User irisvue_admin; {admin_only}"))
     variables += [
         _secret("RABBITMQ_COOKIE", "Erlang cookie: who has it commands the broker's node."),
-        *(
-            _secret(f"{service.upper()}_BROKER_PASSWORD", f"RabbitMQ user {service}.")
-            for service in DATABASE_SERVICES
-        ),
+        *(_secret(f"{name.upper()}_BROKER_PASSWORD", f"RabbitMQ user {name}.") for name in DATABASE_SERVICES),
         *_redis_secrets(),
         _secret(
             "S3_ADMIN_ACCESS_KEY", f"S3 identity that creates the bucket; {admin_only}", secret.access_key
