@@ -20,6 +20,7 @@ from jwt.algorithms import ECAlgorithm
 
 from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
+from chassis.process import Part, Process
 from chassis.service_auth import ServiceTokens
 from chassis.testing import eventually
 from gateway.main import create_api
@@ -234,7 +235,14 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
         )
         service = Service(settings, clock or SystemClock())
         server = serve(create_api(settings, service), host="127.0.0.1", port=0)
-        running = asyncio.create_task(server.serve())
+        process = Process()
+
+        @asynccontextmanager
+        async def parts() -> AsyncIterator[list[Part]]:
+            async with service.opened() as own:
+                yield [server.part("http"), *own]
+
+        running = asyncio.create_task(process.run(parts()))
 
         async def ready() -> None:
             assert server.started
@@ -248,8 +256,8 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as client:
                 yield Stage(settings, service, identity, consent, storage, workers, mint, client, port)
         finally:
-            server.should_exit = True
-            await running
+            process.stop()
+            assert await running
             for neighbour in (*neighbours, workers):
                 await neighbour.stop()
 

@@ -98,12 +98,13 @@ sys.argv = ["service", "worker"]
 entry.run_service("service", object, dict.fromkeys(["worker"]))
 """,
     "the gateway": f"""
+from chassis import entry
 from gateway import __main__
 {AS_NOBODY}
-def told():
+def told(_class):
     {DUMPABLE}
     raise SystemExit
-__main__._settings = told
+entry.load_settings = told
 sys.argv = ["gateway", "api"]
 __main__.main()
 """,

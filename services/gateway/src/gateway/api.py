@@ -1,12 +1,13 @@
 """The endpoints that the gateway answers itself: health and documentation."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from chassis.health import ALIVE, HEALTHY, OK, PARTS, WELL
+from chassis.health import ALIVE, HEALTHY, OK, PARTS, WELL, refuse_while
 from chassis.openapi import example
 from gateway.documents import served_documents
 from gateway.routes import Upstream
@@ -21,7 +22,9 @@ _ALL_WELL = example(
 )
 
 
-def health_routes(service: Service, version: str) -> APIRouter:
+def health_routes(
+    service: Service, version: str, is_stopping: Callable[[], bool] = lambda: False
+) -> APIRouter:
     """Return /health and what stands below it."""
     router = APIRouter(tags=["health"])
 
@@ -38,6 +41,7 @@ def health_routes(service: Service, version: str) -> APIRouter:
     @router.get("/health/readiness", summary="Whether the gateway can do its part", responses=_ALL_WELL)
     async def readiness() -> dict[str, Any]:
         """Tell of each part how it is; 503 when the gateway can't do its own work."""
+        refuse_while(is_stopping)
         return await service.vitals.readiness()
 
     @router.get("/health/dependencies", summary="Whether everything needed answers", responses=_ALL_WELL)

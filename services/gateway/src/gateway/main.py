@@ -1,8 +1,9 @@
 """The gateway's composition root."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +11,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.api import Edge
 from chassis.openapi import name_operation
 from chassis.problems import install_problem_handlers
+from chassis.process import Part, Process, run_process
+from chassis.server import new_event_loop
 from gateway.api import document_routes, health_routes
 from gateway.cors import Cors
 from gateway.doorway import Doorway
+from gateway.server import serve
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
 
@@ -21,26 +25,38 @@ _EVERY_PATH = re.compile("")
 _OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?")
 
 
-def create_api(settings: GatewaySettings, service: Service | None = None) -> ASGIApp:
+def run_api(settings: GatewaySettings) -> None:
+    """Run the gateway until it is told to stop, or a part of it ends."""
+    run_process(
+        partial(_parts, settings), grace_seconds=settings.stop_grace_seconds, loop_factory=new_event_loop
+    )
+
+
+@asynccontextmanager
+async def _parts(settings: GatewaySettings, process: Process) -> AsyncIterator[list[Part]]:
+    service = Service(settings)
+    app = create_api(settings, service, lambda: process.is_stopping)
+    server = serve(app, host=settings.host, port=settings.port, grace_seconds=settings.stop_grace_seconds)
+    async with service.opened() as own:
+        yield [server.part("http"), *own]
+
+
+def create_api(
+    settings: GatewaySettings, service: Service, is_stopping: Callable[[], bool] = lambda: False
+) -> ASGIApp:
     """Return the gateway: its own endpoints, and behind them everything that it forwards."""
-    service = service or Service(settings)
-    own = own_endpoints(settings, service)
+    own = own_endpoints(settings, service, is_stopping)
     edge = Edge(Cors(_Fork(own, service.proxy), settings.cors_origins), unlimited=[_EVERY_PATH])
     return Doorway(edge, https_only=settings.environment == "production")
 
 
-def own_endpoints(settings: GatewaySettings, service: Service) -> FastAPI:
+def own_endpoints(
+    settings: GatewaySettings, service: Service, is_stopping: Callable[[], bool] = lambda: False
+) -> FastAPI:
     """Return what the gateway answers itself."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with service.opened():
-            yield
-
     app = FastAPI(
         title="IrisVue",
         version=settings.version,
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -48,7 +64,7 @@ def own_endpoints(settings: GatewaySettings, service: Service) -> FastAPI:
         generate_unique_id_function=name_operation,
     )
     install_problem_handlers(app)
-    health = health_routes(service, settings.version)
+    health = health_routes(service, settings.version, is_stopping)
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
     app.include_router(document_routes(service))

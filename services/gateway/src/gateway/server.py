@@ -6,16 +6,16 @@ import socket
 from typing import Any
 
 import structlog
-import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from chassis import server
 from chassis.pace import Pace
+from chassis.server import Server
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 65
-STOP_SECONDS = 20
 UNSENT_BYTES = 32 * 1024
 """What the kernel takes of an answer before the network has; more would hide how fast the client reads."""
 PACE_CHECK_SECONDS = 1.0
@@ -220,21 +220,15 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def serve(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
-    """Return a server of `app`; `run()` it. Signals end it after running requests, in 20 s at most."""
-    config = uvicorn.Config(
+def serve(app: ASGIApp, *, host: str, port: int, grace_seconds: float = 0.0) -> Server:
+    """Return the server of the gateway's process."""
+    return server.serve(
         app,
         host=host,
         port=port,
+        grace_seconds=grace_seconds,
         http=EdgeProtocol,
         ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
-        lifespan="on",
     )
-    return uvicorn.Server(config)

@@ -136,8 +136,3 @@ class GatewaySettings(ServiceSettings):
     def remember_revocations(self) -> timedelta:
         """The longest lifetime of a token that is accepted, and some leeway for clocks."""
         return timedelta(minutes=self.access_token_longest_minutes, seconds=60)
-
-
-def configured() -> GatewaySettings:
-    """Read the settings from the environment."""
-    return GatewaySettings.model_validate({})

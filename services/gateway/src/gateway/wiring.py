@@ -1,17 +1,15 @@
 """What the gateway is made of; built once per process, opened and closed with it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
 from starlette.types import Scope
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
 from chassis.http import ServiceClient
-from chassis.problems import describe
+from chassis.process import Part
 from chassis.service_auth import ServiceTokens
 from gateway.denylist import DenyList
 from gateway.feed import RevocationFeed
@@ -27,17 +25,12 @@ from gateway.upstreams import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
 
-log = structlog.get_logger(__name__)
-
 
 class Service:
     """The parts of a gateway and how they know each other."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
-        self.failed = False
-        self.stop: Callable[[], None] = lambda: None
-        """Ends the server that this service runs in; called when a part of it fails."""
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
         self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
@@ -68,34 +61,20 @@ class Service:
         self.public_url = settings.public_url
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        """Keep every connection open and every part running until the block ends."""
+    async def opened(self) -> AsyncIterator[list[Part]]:
+        """Keep every connection open until the block ends; return what runs beside the server."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._redis.aclose)
             await stack.enter_async_context(self.upstreams)
             await stack.enter_async_context(self._identity)
-            parts = {"follow-revocations": self.feed.run(), "tell-sightings": self.sightings.run()}
-            running = [asyncio.create_task(part, name=name) for name, part in parts.items()]
-            for part in running:
-                part.add_done_callback(self._end_with)
-            try:
-                yield
-            finally:
-                for part in running:
-                    part.remove_done_callback(self._end_with)
-                    part.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
+            yield [
+                Part("follow-revocations", self.feed.run, outlasts=True),
+                Part("tell-sightings", self.sightings.run, outlasts=True),
+            ]
 
     async def count_public(self, scope: Scope) -> None:
         """Count a request for something that anybody may read; raises `QuotaExceeded`."""
         await self._gate.count(RateClass.PUBLIC, scope, client_address(scope, self._trusted))
-
-    def _end_with(self, part: "asyncio.Task[None]") -> None:
-        """End the process with a part that ended: half a gateway would refuse everybody, and look alive."""
-        error = None if part.cancelled() else part.exception()
-        log.error("gateway_part_ended", part=part.get_name(), error=describe(error) if error else "ended")
-        self.failed = True
-        self.stop()
 
     async def _ping_redis(self) -> None:
         await self._redis.ping()

@@ -98,7 +98,7 @@ async def test_process_serves_logs_without_queries_and_finishes_requests_before_
     assert await answer.json() == {"finished": True}
     out, error = await asyncio.wait_for(process.communicate(), 25)
     log = out.decode() + error.decode()
-    assert process.returncode in (0, -signal.SIGTERM), log
+    assert process.returncode == 0, log
     assert '"route": "/api/v1/privacy/jurisdiction"' in log
     assert "XYZZY" not in log
     assert "127.0.0.1" not in "".join(line for line in log.splitlines() if '"request"' in line)
@@ -108,5 +108,28 @@ async def test_part_that_ends_ends_the_process_with_an_error(environment: dict[s
     process = await start(environment, ("-c", WITH_A_PART_THAT_BREAKS))
     out, _error = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 1
-    assert b"gateway_part_ended" in out
+    assert b'"part": "follow-revocations"' in out
+    assert b'"event": "part_ended"' in out
     assert b"canary" not in out
+
+
+async def test_gateway_that_stops_is_unready_at_once_and_serves_on_for_its_grace(
+    stage: Any, environment: dict[str, str]
+) -> None:
+    process = await start({**environment, "GATEWAY_STOP_GRACE_SECONDS": "2"})
+    base = f"http://127.0.0.1:{environment['GATEWAY_PORT']}"
+
+    async def readiness(status: int) -> None:
+        try:
+            async with stage.client.get(f"{base}/health/readiness") as answer:
+                assert answer.status == status
+        except OSError as error:
+            raise AssertionError from error
+
+    await eventually(lambda: readiness(200), seconds=40)
+    process.send_signal(signal.SIGTERM)
+    await eventually(lambda: readiness(503))
+    async with stage.client.get(f"{base}/health") as answer:
+        assert answer.status == 200
+    out, _error = await asyncio.wait_for(process.communicate(), 25)
+    assert process.returncode == 0, out

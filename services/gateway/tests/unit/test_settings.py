@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from cluster.secret_values import public_keys, signing_key
 from gateway.routes import RateClass
-from gateway.settings import GatewaySettings, configured
+from gateway.settings import GatewaySettings
 
 NEEDED = {
     "GATEWAY_SERVICE_KEY": signing_key(),
@@ -22,7 +22,7 @@ NEEDED = {
 def from_environment(monkeypatch: pytest.MonkeyPatch, **more: str) -> GatewaySettings:
     for name, value in {**NEEDED, **more}.items():
         monkeypatch.setenv(name, value)
-    return configured()
+    return GatewaySettings()
 
 
 def test_gateway_listens_on_port_8000_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_missing_variable_refuses_the_start_without_quoting_a_secret(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("GATEWAY_REDIS_URL")
     with pytest.raises(ValidationError) as caught:
-        configured()
+        GatewaySettings()
     assert "redis_url" in str(caught.value)
     assert "secret@" not in str(caught.value)
 
