@@ -11,8 +11,8 @@ from PIL import Image
 
 from storage import stripping
 from storage.confinement import Limits
-from storage.picture_memory import bytes_needed
-from storage.stripping import Frame, Stripped
+from storage.picture_memory import bytes_needed, bytes_needed_to_recode
+from storage.stripping import Frame, NotTranscodable, Stripped
 
 THUMBNAIL_PIXELS: Final = 512
 THUMBNAIL_QUALITY: Final = 85
@@ -76,11 +76,15 @@ def prepare(limits: Limits) -> None:
         sample = io.BytesIO()
         exif = stripping.EXIF_MARK + stripping.minimal_exif(6)
         Image.new("RGBA" if found.name == "PNG" else "RGB", (2, 2)).save(sample, found.name, exif=exif)
+        examine(declared, sample.getvalue(), limits, recode=found.name == "JPEG")
         examine(declared, sample.getvalue(), limits)
 
 
-def examine(declared: str, body: bytes, limits: Limits) -> Examined:
-    """Return the picture as it will be kept. Raises `Refused`, `MalformedImage`, and what decoders raise."""
+def examine(declared: str, body: bytes, limits: Limits, *, recode: bool = False) -> Examined:
+    """Return the picture as it will be kept. Raises `Refused`, `MalformedImage`, and what decoders raise.
+
+    `recode` encodes a JPEG anew instead of copying its coefficients.
+    """
     proven = sniff(body)
     if proven is None:
         raise Refused("unsupported", "the bytes are not a JPEG, PNG, WebP or HEIC picture")
@@ -89,8 +93,12 @@ def examine(declared: str, body: bytes, limits: Limits) -> Examined:
     if proven == HEIC:
         return _reencoded(body, limits)
     found = _FORMATS[proven]
-    _admit(proven, found.read_frame(body), len(body), limits)
-    stripped = found.strip(body)
+    frame = found.read_frame(body)
+    _admit(frame, bytes_needed(proven, frame, len(body)), limits)
+    try:
+        stripped = _recoded(body, limits) if recode else found.strip(body)
+    except NotTranscodable:
+        stripped = _recoded(body, limits)
     # What is decoded is the copy that will be kept: exactly those bytes are proven to be a picture.
     image = Image.open(io.BytesIO(stripped.data), formats=[found.name])
     width, height = image.size
@@ -111,19 +119,26 @@ def sniff(body: bytes) -> str | None:
     return None
 
 
-def _admit(content_type: str, frame: Frame, file_bytes: int, limits: Limits) -> None:
+def _admit(frame: Frame, needed: int, limits: Limits) -> None:
     """Refuse before decoding what has too many pixels or would take too much memory."""
     if frame.pixels > limits.pixels:
         raise Refused("too-large", f"it has more than {limits.pixels // 1_000_000} million pixels")
-    if bytes_needed(content_type, frame, file_bytes) > limits.memory:
+    if needed > limits.memory:
         raise Refused("too-large", "decoding a picture of this kind and so many pixels takes too much memory")
+
+
+def _recoded(body: bytes, limits: Limits) -> Stripped:
+    """Make a new JPEG of one whose coefficients can't be copied."""
+    frame = stripping.read_jpeg_frame(body)
+    _admit(frame, bytes_needed_to_recode(frame, len(body)), limits)
+    return stripping.strip_jpeg(body, recode=True)
 
 
 def _reencoded(body: bytes, limits: Limits) -> Examined:
     """Make a JPEG of a HEIC picture, whose metadata can't be cut out without decoding."""
     source = Image.open(io.BytesIO(body), formats=["HEIF"])
     frame = Frame(*source.size, len(source.getbands()), int(source.info.get("bit_depth", 8)))
-    _admit(HEIC, frame, len(body), limits)
+    _admit(frame, bytes_needed(HEIC, frame, len(body)), limits)
     source.load()
     # A plain copy, because pi_heif's own image decodes anew, into its first size, when it is saved.
     image = _displayable(source.copy())

@@ -23,6 +23,8 @@ from storage.stripping import MalformedImage
 
 _LARGEST_HEAD: Final = 4_096
 _CHUNK: Final = 1 << 20
+_ENDED_BY_MOZJPEG: Final = 1
+_FAILED: Final = 2
 # libheif has no exception of its own for memory: its message tells.
 _MEMORY_OF_LIBHEIF: Final = re.compile(r"[Aa]llocat|[Mm]emory")
 
@@ -58,20 +60,31 @@ def read_frame(source: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
 
 def _in_child(declared: str, body: bytes, limits: Limits, calls: Any) -> bytes:
     """Examine one picture in a fork and return its answer frame, or a frame that says how it died."""
+    code, answer = _one_child(declared, body, limits, calls, recode=False)
+    if code == _ENDED_BY_MOZJPEG and declared == "image/jpeg":
+        # mozjpeg ends its process at a coefficient that it can read, but is not allowed to write.
+        code, answer = _one_child(declared, body, limits, calls, recode=True)
+    if answer is not None and code == 0:
+        return answer
+    return write_frame({"refused": "unsupported", "reason": "the picture can't be decoded within the limits"})
+
+
+def _one_child(
+    declared: str, body: bytes, limits: Limits, calls: Any, *, recode: bool
+) -> tuple[int, bytes | None]:
+    """Return how a fork ended and what it answered."""
     answers, answer_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(answers)
-        _child(declared, body, limits, answer_end, calls)
+        _child(declared, body, limits, answer_end, calls, recode=recode)
     os.close(answer_end)
     try:
         answer = _drain(answers, limits.output)
     finally:
         os.close(answers)
         _, status = os.waitpid(child, 0)
-    if answer is not None and os.waitstatus_to_exitcode(status) == 0:
-        return answer
-    return write_frame({"refused": "unsupported", "reason": "the picture can't be decoded within the limits"})
+    return os.waitstatus_to_exitcode(status), answer
 
 
 def _drain(source: int, limit: int) -> bytes | None:
@@ -86,11 +99,13 @@ def _drain(source: int, limit: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _child(declared: str, body: bytes, limits: Limits, answer_end: int, calls: Any) -> NoReturn:
-    code = 1
+def _child(
+    declared: str, body: bytes, limits: Limits, answer_end: int, calls: Any, *, recode: bool
+) -> NoReturn:
+    code = _FAILED
     try:
         confine_child(limits, answer_end, calls)
-        rest = memoryview(_answer(declared, body, limits))
+        rest = memoryview(_answer(declared, body, limits, recode=recode))
         while rest:
             rest = rest[os.write(answer_end, rest) :]
         code = 0
@@ -99,9 +114,9 @@ def _child(declared: str, body: bytes, limits: Limits, answer_end: int, calls: A
         os._exit(code)
 
 
-def _answer(declared: str, body: bytes, limits: Limits) -> bytes:
+def _answer(declared: str, body: bytes, limits: Limits, *, recode: bool) -> bytes:
     try:
-        found = examine(declared, body, limits)
+        found = examine(declared, body, limits, recode=recode)
     except Exception as error:  # noqa: BLE001  Decoders raise anything on hostile bytes; all of it means "no".
         kind, reason = _refusal(error)
         return write_frame({"refused": kind, "reason": reason})
@@ -119,7 +134,8 @@ def _refusal(error: Exception) -> tuple[str, str]:
         case Refused():
             return error.kind, error.reason
         case MalformedImage():
-            return "unsupported", str(error)
+            # Its message is a sentence; a reason becomes the end of one.
+            return "unsupported", str(error).removesuffix(".")
         case Image.DecompressionBombError():
             return "too-large", "it has far too many pixels"
         case _ if isinstance(error, MemoryError) or _MEMORY_OF_LIBHEIF.search(str(error)):

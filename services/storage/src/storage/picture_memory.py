@@ -28,6 +28,13 @@ def bytes_needed(content_type: str, frame: Frame, file_bytes: int) -> int:
     return _FIXED_BYTES + _COPIES_OF_FILE * file_bytes + per_pixel * frame.pixels
 
 
+def bytes_needed_to_recode(frame: Frame, file_bytes: int) -> int:
+    """Return the same for a JPEG that is decoded whole and encoded anew."""
+    # Coefficients of progressive files, Pillow's image of four bytes per pixel, and the copy that is encoded.
+    per_pixel = 2 * frame.channels + 8
+    return _FIXED_BYTES + _COPIES_OF_FILE * file_bytes + per_pixel * frame.pixels
+
+
 def _jpeg(frame: Frame) -> int:
     # Every coefficient takes two bytes; pixels are only made of them at the size of the thumbnail.
     return 2 * frame.channels

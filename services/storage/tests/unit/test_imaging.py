@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from storage.imaging import (
     DecodingSandbox,
@@ -92,6 +93,58 @@ async def test_a_heic_file_of_several_pictures_is_kept_as_its_primary_one(
             assert all(abs(got - sent) < 4 for got, sent in zip(pixel, (90, 120, 160), strict=True))
 
 
+def jpeg_of_a_large_coefficient(comment: bytes) -> bytes:
+    """Write 8 x 8 grey pixels whose only coefficient has 12 bits: decoders clamp it, no encoder writes it."""
+
+    def segment(marker: int, payload: bytes) -> bytes:
+        return bytes([0xFF, marker]) + (len(payload) + 2).to_bytes(2) + payload
+
+    one_code = bytes([1, *bytes(15)])
+    return b"".join(
+        [
+            b"\xff\xd8",
+            segment(0xFE, comment),
+            segment(0xDB, b"\x00" + b"\x01" * 64),
+            segment(0xC0, bytes([8, 0, 8, 0, 8, 1, 1, 0x11, 0])),
+            segment(0xC4, b"\x00" + one_code + b"\x0c"),
+            segment(0xC4, b"\x10" + one_code + b"\x00"),
+            segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
+            # One bit names the 12 bits of the coefficient, one ends the block, the rest is filled.
+            int("0" + "100000000000" + "0" + "11", 2).to_bytes(2),
+            b"\xff\xd9",
+        ]
+    )
+
+
+async def test_a_jpeg_whose_coefficients_no_encoder_writes_is_encoded_anew(sandbox: DecodingSandbox) -> None:
+    original = jpeg_of_a_large_coefficient(b"canary of a comment")
+    picture = await sandbox.examine(original, "image/jpeg")
+    assert (picture.content_type, picture.width, picture.height) == ("image/jpeg", 8, 8)
+    assert b"canary" not in picture.original
+    with open_image(picture.original) as kept, open_image(original) as sent:
+        assert abs(kept.getpixel((4, 4)) - sent.getpixel((4, 4))) <= 1
+
+
+async def test_a_jpeg_of_arithmetic_coding_is_encoded_anew(sandbox: DecodingSandbox) -> None:
+    original = (DATA / "arithmetic.jpg").read_bytes()
+    picture = await sandbox.examine(original, "image/jpeg")
+    with open_image(picture.original) as kept, open_image(original) as sent:
+        assert kept.mode == sent.mode == "RGB"
+        difference = ImageChops.difference(kept, sent)
+        assert max(high for _, high in difference.getextrema()) <= 8
+    assert b"canary" in original
+    assert b"canary" not in picture.original
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+async def test_a_jpeg_of_arithmetic_coding_that_is_cut_is_refused(
+    sandbox: DecodingSandbox, part: float
+) -> None:
+    original = (DATA / "arithmetic.jpg").read_bytes()
+    with pytest.raises(UnsupportedImage):
+        await sandbox.examine(original[: int(len(original) * part)], "image/jpeg")
+
+
 @pytest.mark.parametrize("mode", ["I;16", "P", "1", "LA"])
 async def test_a_large_thumbnail_is_made_of_every_colour_mode(sandbox: DecodingSandbox, mode: str) -> None:
     target = io.BytesIO()
@@ -131,6 +184,13 @@ async def test_a_jpeg_declared_as_something_else_is_refused(
 ) -> None:
     with pytest.raises(UnsupportedImage):
         await sandbox.examine(pictures.plain_jpeg(), declared)
+
+
+async def test_a_refusal_is_a_sentence(sandbox: DecodingSandbox, pictures) -> None:
+    for kind in ("jpeg", "png", "webp"):
+        with pytest.raises(UnsupportedImage) as refused:
+            await sandbox.examine(getattr(pictures, kind)()[:300], f"image/{kind}")
+        assert re.search(r"\w\.$", str(refused.value)), str(refused.value)
 
 
 def hostile_files(pictures) -> dict[str, tuple[str, bytes]]:

@@ -49,6 +49,11 @@ def test_a_jpeg_loses_its_metadata_and_keeps_its_pixels(pictures) -> None:
     assert stripped.data.endswith(b"\xff\xd9")
 
 
+def test_a_jpeg_ends_at_its_first_end_marker(pictures) -> None:
+    for original in (pictures.jpeg(), pictures.jpeg(progressive=True), pictures.plain_jpeg()):
+        assert strip_jpeg(original).data.count(b"\xff\xd9") == 1
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -145,11 +150,31 @@ def test_an_animated_webp_is_refused(pictures) -> None:
 @pytest.mark.parametrize(("kind", "strip"), [("jpeg", strip_jpeg), ("png", strip_png), ("webp", strip_webp)])
 def test_a_truncated_file_is_refused_wherever_it_ends(pictures, kind: str, strip: Strip) -> None:
     original = pictures.plain_jpeg() if kind == "jpeg" else getattr(pictures, kind)()
-    # A JPEG that lacks nothing but its end marker is whole.
-    whole = original.removesuffix(b"\xff\xd9") if kind == "jpeg" else strip(original).data
-    for length in range(len(whole)):
+    whole = strip(original).data
+    # Whole is a JPEG that lacks nothing but its end marker, and a PNG whose rows are there: behind them stand
+    # the end of their packing (at most 6 bytes), a checksum, and the length of IEND.
+    needed = {"jpeg": len(original) - 2, "png": whole.find(b"IEND") - 14, "webp": len(whole)}[kind]
+    whole = original if kind == "jpeg" else whole
+    for length in range(needed):
         with pytest.raises(MalformedImage):
             strip(whole[:length])
+
+
+@pytest.mark.parametrize("missing", [4, 8, 12, 14])
+def test_a_png_that_breaks_off_behind_its_pixels_is_whole(pictures, missing: int) -> None:
+    stripped = strip_png(pictures.png())
+    assert pictures.pixels(strip_png(stripped.data[:-missing]).data) == pictures.pixels(stripped.data)
+
+
+def test_pixels_of_a_png_count_whatever_the_length_and_checksum_of_their_chunk_say(pictures) -> None:
+    whole = strip_png(pictures.png()).data
+    at, end = whole.index(b"IDAT"), whole.index(b"IEND")
+    wrong_length = whole[: at - 4] + b"\x3f\xff\xff\xff" + whole[at:]
+    wrong_checksum = whole[: end - 8] + b"\x00\x00\x00\x00" + whole[end - 4 :]
+    for damaged in (wrong_length, wrong_checksum):
+        stripped = strip_png(damaged)
+        assert pictures.pixels(stripped.data) == pictures.pixels(whole)
+        assert strip_png(stripped.data).data == stripped.data
 
 
 def test_a_png_chunk_with_a_wrong_checksum_is_refused(pictures) -> None:

@@ -6,7 +6,7 @@ use is left out of the copy.
 """
 
 from storage.stripping.exif import EXIF_MARK, minimal_exif, read_orientation
-from storage.stripping.frame import Frame, MalformedImage, Stripped
+from storage.stripping.frame import Frame, MalformedImage, NotTranscodable, Stripped
 from storage.stripping.icc import clean_profile
 from storage.stripping.jpeg import read_jpeg_frame, strip_jpeg
 from storage.stripping.png import read_png_frame, strip_png
@@ -16,6 +16,7 @@ __all__ = [
     "EXIF_MARK",
     "Frame",
     "MalformedImage",
+    "NotTranscodable",
     "Stripped",
     "clean_profile",
     "minimal_exif",

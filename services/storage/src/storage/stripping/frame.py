@@ -7,6 +7,10 @@ class MalformedImage(ValueError):
     """The bytes don't have the structure of the format that they claim."""
 
 
+class NotTranscodable(MalformedImage):
+    """The coefficients can't be copied; whether they can be decoded is open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What a file announces: width and height in pixels, channels (alpha is one), bits of a channel."""

@@ -9,15 +9,17 @@ from typing import Final
 import mozjpeg_lossless_optimization
 
 from storage.stripping.exif import EXIF_MARK, NOT_TURNED, minimal_exif, read_orientation
-from storage.stripping.frame import Frame, MalformedImage, Stripped
+from storage.stripping.frame import Frame, MalformedImage, NotTranscodable, Stripped
 from storage.stripping.icc import clean_profile
+from storage.stripping.recoding import recode_jpeg
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOI_MARKER, _EOI_MARKER, _SOS, _DNL = 0xD8, 0xD9, 0xDA, 0xDC
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES: Final = frozenset([*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)])
 _SEQUENTIAL: Final = frozenset([0xC0, 0xC1, 0xC9])
-_TABLES: Final = frozenset(range(0xC0, 0xE0)) - {_DNL}
+# What makes the picture; the end is written once, behind all of it.
+_TABLES: Final = frozenset(range(0xC0, 0xE0)) - {_EOI_MARKER, _DNL}
 _FIRST_SEGMENT, _LAST_SEGMENT = 0xC0, 0xFE
 # TEM and RST0 to RST7 have no length; between segments they mean nothing.
 _ALONE: Final = frozenset([0x01, *range(0xD0, 0xD8)])
@@ -28,6 +30,7 @@ _MARKER_IN_SCAN: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _ICC_MARK: Final = b"ICC_PROFILE\x00"
 _LARGEST_ICC_PART: Final = 65_519
 _FRAME_BYTES: Final = 10
+_OF_COLOUR: Final = 3
 _JFIF_BYTES: Final = 12
 _ADOBE_BYTES: Final = 12
 _SPARE_BITS: Final = (bytes(64), b"\xff\x00" * 32, b"\x5a" * 64)
@@ -56,26 +59,30 @@ def read_jpeg_frame(data: bytes) -> Frame:
     raise MalformedImage("The JPEG file has no picture.")
 
 
-def strip_jpeg(data: bytes) -> Stripped:
+def strip_jpeg(data: bytes, *, recode: bool = False) -> Stripped:
     """Return the same coefficients in a progressive file, with JFIF, Adobe and a clean ICC profile only.
 
-    Raises `MalformedImage` for what libjpeg can't decode to the end.
+    Raises `NotTranscodable` for coefficients that can't be copied, such as those of arithmetic coding;
+    `recode` decodes them and encodes them anew. Raises `MalformedImage` for what libjpeg can't decode to the
+    end.
     """
     # A marker that begins at the very end begins nothing.
     found = _contents(data.rstrip(b"\xff"))
     if found.frame is None or not found.scans:
         raise MalformedImage("The JPEG file has no picture.")
-    head = _SOI + found.jfif + found.adobe
-    plain = b"".join([head, *found.coded])
-    transcoded = _transcoded(plain + _EOI)
-    if not (found.ended or (found.sequential and _is_complete(plain, transcoded))):
+    plain = b"".join([_SOI, found.jfif, found.adobe, *found.coded])
+    transcoded = recode_jpeg(plain + _EOI) if recode else _transcoded(plain + _EOI)
+    if not (found.ended or (found.sequential and not recode and _is_complete(plain, transcoded))):
         raise MalformedImage("The JPEG file ends early.")
+    # Recoded colours are no longer those that Adobe's segment, or a profile of four inks, describes.
+    adobe = b"" if recode else found.adobe
+    channels = min(found.frame.channels, _OF_COLOUR) if recode else found.frame.channels
     tables = [segment for marker, segment in _segments(transcoded) if marker in _TABLES]
     profile = b"".join(found.profile[number] for number in sorted(found.profile))
     turned = found.orientation != NOT_TURNED
     turn = _segment(_APP1, EXIF_MARK + minimal_exif(found.orientation)) if turned else b""
-    kept = [_SOI, found.jfif, turn, *_profile_segments(clean_profile(profile, found.frame.channels))]
-    return Stripped(b"".join([*kept, found.adobe, *tables, _EOI]), found.orientation)
+    kept = [_SOI, found.jfif, turn, *_profile_segments(clean_profile(profile, channels))]
+    return Stripped(b"".join([*kept, adobe, *tables, _EOI]), found.orientation)
 
 
 def _contents(data: bytes) -> _Contents:
@@ -121,7 +128,7 @@ def _transcoded(coded: bytes) -> bytes:
             mozjpeg_lossless_optimization.optimize(coded, mozjpeg_lossless_optimization.COPY_MARKERS.NONE)
         )
     except ValueError as error:
-        raise MalformedImage("The JPEG file can't be decoded.") from error
+        raise NotTranscodable("The JPEG file can't be decoded.") from error
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

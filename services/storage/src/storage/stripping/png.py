@@ -38,6 +38,7 @@ _PASSES: Final = (
     (0, 1, 1, 2),
 )
 _PORTION: Final = 1 << 20
+_KIND_BYTES: Final = 4
 
 
 def read_png_frame(data: bytes) -> Frame:
@@ -165,19 +166,30 @@ def _frame(header: bytes) -> Frame:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (kind, payload), the header first, up to IEND."""
+    """Yield (kind, payload), the header first, up to IEND, or to the end of a file that breaks off in pixels.
+
+    What is there of the pixels is handed out whatever their chunk's length and checksum say: decoders take it
+    too, and the rows that come of it, which are counted, are the proof.
+    """
     if not data.startswith(_SIGNATURE):
         raise MalformedImage("The PNG file has no signature.")
-    position, kind = len(_SIGNATURE), b""
+    position, kind, pixels = len(_SIGNATURE), b"", False
     while kind != b"IEND":
         end = position + 12 + int.from_bytes(data[position : position + 4])
-        if position + 12 > len(data) or end > len(data):
-            raise MalformedImage("The PNG file ends early.")
-        first = not kind
-        kind = data[position + 4 : position + 8]
+        first, kind = not kind, data[position + 4 : position + 8]
         if first != (kind == b"IHDR"):
+            if pixels and len(kind) < _KIND_BYTES:
+                return
             raise MalformedImage("The PNG file must have one header, at its start.")
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
+        pixels = pixels or kind == b"IDAT"
+        if end > len(data):
+            if not pixels:
+                raise MalformedImage("The PNG file ends early.")
+            if kind == b"IDAT":
+                yield kind, data[position + 8 :]
+            return
+        checksum = int.from_bytes(data[end - 4 : end])
+        if kind != b"IDAT" and zlib.crc32(data[position + 4 : end - 4]) != checksum:
             raise MalformedImage("A chunk of the PNG file does not match its checksum.")
         yield kind, data[position + 8 : end - 4]
         position = end
