@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest
 mode ?= $(MODE)
 DATABASES := identity consent storage
 
-.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench \
+.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench corpus \
 	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories lint-api pin
 
 help: ## Print this list
@@ -59,6 +59,8 @@ e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containe
 chaos: .venv/.installed ## Run the tests with floods, guesses and thousands of requests; they say what they measured
 	$(PYTEST) -m chaos -s
 	$(PYTEST) -m contract -k test_generated_requests -s --generated-cases 60 --generated-seed $$(date +%s)
+corpus: .venv/.installed ## Feed pictures of other test suites to the running cluster and write docs/pictures.md
+	$(PY) -m corpus
 bench: .venv/.installed ## Measure identity against the limit of the machine; fails when a bar is missed
 	$(PY) -m benchmarks
 
@@ -72,7 +74,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) benchmarks
+	.venv/bin/mypy $(SOURCES) benchmarks corpus
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 
