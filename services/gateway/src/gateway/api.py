@@ -42,17 +42,17 @@ def health_routes(
     async def readiness() -> dict[str, Any]:
         """Tell of each part how it is; 503 when the gateway can't do its own work."""
         refuse_while(is_stopping)
-        return await service.vitals.readiness()
+        return await service.health.readiness()
 
     @router.get("/health/dependencies", summary="Whether everything needed answers", responses=_ALL_WELL)
     async def dependencies() -> dict[str, Any]:
         """Tell of each part how it is; 503 when one fails that the platform can't do without."""
-        return await service.vitals.dependencies()
+        return await service.health.dependencies()
 
     @router.get("/health/{part}", summary="Whether db, redis, broker or storage answers", responses=WELL)
     async def part_health(part: str) -> dict[str, str]:
         """Ask one part through every service that needs it."""
-        return await service.vitals.part(part)
+        return await service.health.part(part)
 
     return router
 
@@ -67,7 +67,7 @@ def document_routes(service: Service) -> APIRouter:
         return RedirectResponse("/docs", status_code=HTTPStatus.TEMPORARY_REDIRECT)
 
     async def document(request: Request) -> Response:
-        await service.count_public(request.scope)
+        await service.admission.count_public(request.scope)
         return documents[request.scope["path"]].answer(request)
 
     for path in documents:

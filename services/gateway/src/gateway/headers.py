@@ -46,6 +46,7 @@ _NOT_FROM_SERVICES = frozenset(
     {b"server", b"date", b"x-request-id", b"traceparent", b"x-content-type-options", b"referrer-policy"}
 )
 _WITHOUT_BODY = frozenset({204, 304})
+_ANSWER_HEADERS = "irisvue.answer_headers"
 
 
 def header(headers: RawHeaders, name: bytes) -> str | None:
@@ -68,7 +69,7 @@ def _connection_scoped(headers: RawHeaders) -> frozenset[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnWord:
+class TrustedHeaders:
     """What the gateway says about a request, in place of whatever the client said."""
 
     client: str
@@ -79,8 +80,8 @@ class OwnWord:
     """Proves to the service that it is the gateway who says so."""
 
 
-def forwarded_request_headers(headers: RawHeaders, own: OwnWord) -> list[tuple[str, str]]:
-    """Return what the service gets: the client's end-to-end headers, and the gateway's own word."""
+def forwarded_request_headers(headers: RawHeaders, trusted: TrustedHeaders) -> list[tuple[str, str]]:
+    """Return what the service gets: the client's end-to-end headers, and those that it can trust."""
     dropped = _connection_scoped(headers) | _NOT_FROM_CLIENTS
     passed = [
         (name.decode("ascii"), value.decode("utf-8", "replace"))
@@ -89,11 +90,11 @@ def forwarded_request_headers(headers: RawHeaders, own: OwnWord) -> list[tuple[s
     ]
     return [
         *passed,
-        ("X-Forwarded-For", own.client),
-        ("X-Forwarded-Proto", own.scheme),
-        ("X-Request-ID", own.request_id),
-        ("traceparent", own.traceparent),
-        ("X-Service-Token", own.service_token),
+        ("X-Forwarded-For", trusted.client),
+        ("X-Forwarded-Proto", trusted.scheme),
+        ("X-Request-ID", trusted.request_id),
+        ("traceparent", trusted.traceparent),
+        ("X-Service-Token", trusted.service_token),
     ]
 
 
@@ -126,3 +127,9 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
             break
         address = claim
     return peer if address is None else str(address)
+
+
+def answer_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers that this request's answer will carry, whoever gives it; to be added to."""
+    headers: dict[str, str] = scope.setdefault(_ANSWER_HEADERS, {})
+    return headers

@@ -40,7 +40,7 @@ class Report:
         return [name for name, state in found.items() if state != "ok"]
 
 
-class Vitals:
+class PlatformHealth:
     """Asks the parts and remembers the answers for a second."""
 
     def __init__(

@@ -14,8 +14,7 @@ from chassis.problems import install_problem_handlers
 from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
 from gateway.api import document_routes, health_routes
-from gateway.cors import Cors
-from gateway.doorway import Doorway
+from gateway.middleware import Cors, ResponseHeaders
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
@@ -47,7 +46,7 @@ def create_api(
     """Return the gateway: its own endpoints, and behind them everything that it forwards."""
     own = own_endpoints(settings, service, is_stopping)
     edge = Edge(Cors(_Fork(own, service.proxy), settings.cors_origins), unlimited=[_EVERY_PATH])
-    return Doorway(edge, https_only=settings.environment == "production")
+    return ResponseHeaders(edge, https_only=settings.environment == "production")
 
 
 def own_endpoints(

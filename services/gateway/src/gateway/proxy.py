@@ -1,8 +1,8 @@
 """The way through: bytes in, bytes out, nothing collected, every deadline kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import structlog
@@ -13,16 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis import context
 from chassis.auth import Principal
 from chassis.problems import ContentTooLarge, Problem, ServiceUnavailable
+from gateway.admission import Admission
 from gateway.body import ClientGone, RequestBody
 from gateway.deadline import Deadline
-from gateway.gate import Gate
-from gateway.headers import (
-    Network,
-    OwnWord,
-    client_address,
-    forwarded_answer_headers,
-    forwarded_request_headers,
-)
+from gateway.headers import TrustedHeaders, forwarded_answer_headers, forwarded_request_headers
 from gateway.problems import (
     BadRequest,
     PhotoTooLarge,
@@ -31,7 +25,6 @@ from gateway.problems import (
     UpstreamTimeout,
 )
 from gateway.routes import Moved, Route, RoutingTable
-from gateway.shares import Places, Shares
 from gateway.upstreams import UpstreamGone, Upstreams
 
 log = structlog.get_logger(__name__)
@@ -50,17 +43,12 @@ class Proxy:
     def __init__(
         self,
         table: RoutingTable,
-        gate: Gate,
+        admission: Admission,
         upstreams: Upstreams,
-        *,
-        trusted_proxies: Sequence[Network],
-        shares: Shares,
     ) -> None:
         self._table = table
-        self._gate = gate
+        self._admission = admission
         self._upstreams = upstreams
-        self._trusted = trusted_proxies
-        self.places = Places(shares)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; raises a Problem as long as nothing has been answered."""
@@ -71,40 +59,26 @@ class Proxy:
             await _redirect(moved.path, target)(scope, receive, send)
             return
         scope["route"] = route
-        address = client_address(scope, self._trusted)
-        with ExitStack() as places:
-            places.enter_context(self.places.for_address(address))
-            admitted = await self._gate.admit(route, scope, address)
-            if admitted.holder is not None:
-                places.enter_context(self.places.for_person(str(admitted.holder)))
+        async with self._admission.admitted(route, scope) as caller:
+            too_large = PhotoTooLarge if route.transfers else ContentTooLarge
+            body = RequestBody(scope, receive, limit=route.body_limit, too_large=too_large)
+            headers = self._request_headers(scope, route, caller.address, body.declared)
             exchange = _Exchange(
-                route,
-                admitted.principal,
-                self._gate,
-                self._upstreams,
-                self.places,
-                RequestBody(
-                    scope,
-                    receive,
-                    limit=route.body_limit,
-                    too_large=PhotoTooLarge if route.transfers else ContentTooLarge,
-                ),
-                method=scope["method"],
+                route, caller.principal, self._admission, self._upstreams, body, method=scope["method"]
             )
-            headers = self._request_headers(scope, route, address, exchange.body.declared)
             await exchange.run(target, headers, send)
 
     def _request_headers(
         self, scope: Scope, route: Route, address: str, length: int | None
     ) -> list[tuple[str, str]]:
-        own = OwnWord(
+        trusted = TrustedHeaders(
             client=address,
             scheme=scope["scheme"],
             request_id=context.request_id.get() or "",
             traceparent=context.traceparent.get() or "",
             service_token=self._upstreams.token_for(route.upstream),
         )
-        headers = forwarded_request_headers(scope["headers"], own)
+        headers = forwarded_request_headers(scope["headers"], trusted)
         return [*headers, ("Content-Length", str(length))] if length else headers
 
 
@@ -115,9 +89,8 @@ class _Exchange:
         self,
         route: Route,
         caller: Principal | None,
-        gate: Gate,
+        admission: Admission,
         upstreams: Upstreams,
-        places: Places,
         body: RequestBody,
         *,
         method: str,
@@ -126,9 +99,9 @@ class _Exchange:
         self._method = method
         self._route = route
         self._caller = caller
-        self._gate = gate
+        self._admission = admission
         self._upstreams = upstreams
-        self._places = places
+        self._places = admission.places
         self._deadline = Deadline(route.deadline)
         self._answering = False
         self._client_gone = False
@@ -220,7 +193,9 @@ class _Exchange:
     async def _pass_on(self, answer: ClientResponse, path: str, send: Send) -> None:
         if self._caller is not None and self._route.ends is not None and answer.status in _SUCCESS:
             # Before the client learns that its session is over, it is over here too.
-            self._gate.forget(self._caller, self._route.ends, path, answered=answer.headers.get("Date"))
+            self._admission.end_sessions(
+                self._caller, self._route.ends, path, answered=answer.headers.get("Date")
+            )
         start: Message = {
             "type": "http.response.start",
             "status": answer.status,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem
 from limits import parse as parse_limit
@@ -11,10 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import ServerUrl, ServiceSettings
-from gateway.cors import check_origin
 from gateway.headers import Network
+from gateway.limits import Shares
 from gateway.routes import RateClass, Upstream
-from gateway.shares import Shares
 
 _LIMITS: dict[str, dict[RateClass, str]] = {
     "production": {
@@ -53,7 +53,22 @@ def _comma_separated(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Origin = Annotated[str, AfterValidator(check_origin)]
+def _origin(text: str) -> str:
+    """Return an origin as browsers write it (RFC 6454 §6.2)."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or "*" in text
+        or f"{parts.scheme}://{parts.netloc}" != text
+        or parts.username is not None
+        or text != text.lower()
+    ):
+        raise ValueError("must read like https://app.example or http://localhost:8081, and is never *")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 def _not_everybody(networks: tuple[Network, ...]) -> tuple[Network, ...]:

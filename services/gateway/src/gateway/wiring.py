@@ -3,22 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from starlette.types import Scope
-
 from chassis.auth import AccessTokens, KeySet
 from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
 from chassis.http import ServiceClient
 from chassis.process import Part
 from chassis.service_auth import ServiceTokens
-from gateway.denylist import DenyList
-from gateway.feed import RevocationFeed
-from gateway.gate import Gate
-from gateway.headers import client_address
-from gateway.health import Vitals
-from gateway.limits import Limits
+from gateway.admission import Admission
+from gateway.health import PlatformHealth
+from gateway.limits import ConcurrencyLimits, RateLimits
 from gateway.proxy import Proxy
-from gateway.routes import ROUTES, RateClass, RoutingTable, with_photos_of
+from gateway.revocations import DenyList, RevocationFeed
+from gateway.routes import ROUTES, RoutingTable, with_photos_of
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
 from gateway.upstreams import Upstreams
@@ -38,24 +34,26 @@ class Service:
         self.denylist = DenyList(keep=settings.remember_revocations)
         self.feed = RevocationFeed(self._identity, self.denylist)
         self.sightings = Sightings(self._identity)
-        limits = Limits(
-            self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
-        )
         access_tokens = AccessTokens(
             KeySet(lambda: self._identity.get(JWKS_PATH)),
             issuer=settings.access_token_issuer,
             audience=settings.access_token_audience,
         )
-        self._gate = Gate(access_tokens, self.denylist, self.feed, self.sightings, limits, clock)
-        self._trusted = settings.trusted_proxies
-        self.proxy = Proxy(
-            RoutingTable(with_photos_of(settings.upload_limit_bytes, ROUTES)),
-            self._gate,
-            self.upstreams,
+        self.admission = Admission(
+            tokens=access_tokens,
+            denylist=self.denylist,
+            feed=self.feed,
+            sightings=self.sightings,
+            rates=RateLimits(
+                self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
+            ),
+            places=ConcurrencyLimits(settings.shares),
+            clock=clock,
             trusted_proxies=settings.trusted_proxies,
-            shares=settings.shares,
         )
-        self.vitals = Vitals(
+        table = RoutingTable(with_photos_of(settings.upload_limit_bytes, ROUTES))
+        self.proxy = Proxy(table, self.admission, self.upstreams)
+        self.health = PlatformHealth(
             self.upstreams, settings.worker_urls, redis=self._ping_redis, revocations=self.feed.check
         )
         self.public_url = settings.public_url
@@ -71,10 +69,6 @@ class Service:
                 Part("follow-revocations", self.feed.run, outlasts=True),
                 Part("tell-sightings", self.sightings.run, outlasts=True),
             ]
-
-    async def count_public(self, scope: Scope) -> None:
-        """Count a request for something that anybody may read; raises `QuotaExceeded`."""
-        await self._gate.count(RateClass.PUBLIC, scope, client_address(scope, self._trusted))
 
     async def _ping_redis(self) -> None:
         await self._redis.ping()

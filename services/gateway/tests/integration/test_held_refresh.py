@@ -27,7 +27,7 @@ async def test_refresh_waits_until_identity_is_back(stage: Any) -> None:
     waiting = [asyncio.create_task(refresh(stage)) for _ in range(5)]
 
     async def held() -> None:
-        assert stage.service.proxy.places.running == 5
+        assert stage.service.admission.places.running == 5
 
     await eventually(held)
     async with stage.client.post(LOGIN, json={}) as answer:

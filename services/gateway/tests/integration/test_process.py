@@ -16,7 +16,7 @@ AS_MODULE = ("-m", "gateway", "api")
 WITH_A_PART_THAT_BREAKS = """
 import sys
 from gateway.__main__ import main as begin
-from gateway.feed import RevocationFeed
+from gateway.revocations import RevocationFeed
 
 async def broken(self):
     raise LookupError("canary")

@@ -130,7 +130,7 @@ async def test_who_reads_nothing_is_cut(impatient: None, stage: Any) -> None:
     writer.write(asked("GET", new_id()))
 
     async def gone() -> None:
-        assert stage.service.proxy.places.running == 0
+        assert stage.service.admission.places.running == 0
         assert stage.storage.asked
 
     await eventually(gone, seconds=5)

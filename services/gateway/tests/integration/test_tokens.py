@@ -173,8 +173,8 @@ async def test_blind_gateway_lets_nobody_in_but_serves_open_routes(open_stage: A
 async def test_gateway_that_hears_nothing_for_ten_seconds_closes(
     open_stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.feed.STALE_SECONDS", 0.6)
-    monkeypatch.setattr("gateway.feed.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.revocations.STALE_SECONDS", 0.6)
+    monkeypatch.setattr("gateway.revocations.WAIT_SECONDS", 0.2)
     async with open_stage() as stage:
         headers = stage.mint.bearer()
         assert await status_of(stage, headers, "/api/v1/photos") == 200

@@ -127,7 +127,7 @@ async def test_upgrade_is_ignored(stage: Any) -> None:
 async def test_endless_body_on_an_answered_request_is_not_read_for_ever(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.doorway.LINGER_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.middleware.LINGER_SECONDS", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
     writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")

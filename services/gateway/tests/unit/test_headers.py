@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.headers import OwnWord, client_address, forwarded_answer_headers, forwarded_request_headers
+from gateway.headers import (
+    TrustedHeaders,
+    client_address,
+    forwarded_answer_headers,
+    forwarded_request_headers,
+)
 
-OWN = OwnWord(
+OWN = TrustedHeaders(
     client="198.51.100.7",
     scheme="https",
     request_id="request-1",

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 from chassis.auth import Principal
 from chassis.ids import new_id
 from chassis.testing import FrozenClock
-from gateway.denylist import DenyList
-from gateway.gate import moment_of_answer
+from gateway.admission import moment_of_answer
+from gateway.revocations import DenyList
 
 KEEP = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

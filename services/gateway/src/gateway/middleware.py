@@ -1,27 +1,35 @@
-"""The outermost layer: the headers of every answer, and an orderly end for bodies that nobody read."""
+"""What surrounds every request: the headers of its answer, an end for its body, and cross-origin calls."""
 
 import asyncio
+from collections.abc import Collection
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.headers import header
+from gateway.headers import answer_headers, header
 
 LINGER_SECONDS = 3.0
 LINGER_BYTES = 16 * 1024 * 1024
-_ANSWER_HEADERS = "irisvue.answer_headers"
 _KEEP_ALIVE_BYTES = 64 * 1024
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _NO_CONTENT_LOADED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+PREFLIGHT_SECONDS = 7200
+"""As long as Chromium keeps the answer to a preflight at most."""
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_REQUEST_HEADERS = (
+    "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, "
+    "Last-Event-ID, Range, Sec-GPC, traceparent, Tus-Resumable, Upload-Concat, Upload-Defer-Length, "
+    "Upload-Length, Upload-Metadata, Upload-Offset, X-Erasure-Token, X-Request-ID"
+)
+_EXPOSED_HEADERS = (
+    "Accept-Ranges, Allow, Content-Range, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length, "
+    "Upload-Metadata, Upload-Offset, WWW-Authenticate, X-Request-ID"
+)
 
 
-def answer_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers that this request's answer will carry, whoever gives it; to be added to."""
-    headers: dict[str, str] = scope.setdefault(_ANSWER_HEADERS, {})
-    return headers
-
-
-class Doorway:
-    """Adds security and rate-limit headers; answers early without cutting off a client that still sends."""
+class ResponseHeaders:
+    """Adds security and rate-limit headers, and lingers on a client that still sends when it is answered."""
 
     def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self._app = app
@@ -33,11 +41,11 @@ class Doorway:
             await self._app(scope, receive, send)
             return
         answer_headers(scope)
-        visit = _Visit(scope, receive, send, https_only=self._https_only)
-        await self._app(scope, visit.receive, visit.send)
+        surrounded = _Surrounded(scope, receive, send, https_only=self._https_only)
+        await self._app(scope, surrounded.receive, surrounded.send)
 
 
-class _Visit:
+class _Surrounded:
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, https_only: bool) -> None:
         self._scope = scope
         self._receive = receive
@@ -93,3 +101,41 @@ def _sends_body(scope: Scope) -> bool:
 def _is_long(scope: Scope) -> bool:
     length = header(scope["headers"], b"content-length")
     return length is None or not length.isdigit() or int(length) > _KEEP_ALIVE_BYTES
+
+
+class Cors:
+    """Answers preflights for every address, and marks every answer (Fetch, §3.2); without cookies."""
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and self._origins:
+            told = answer_headers(scope)
+            told["Vary"] = "Origin"
+            origin = header(scope["headers"], b"origin")
+            if origin in self._origins:
+                told["Access-Control-Allow-Origin"] = origin
+                if _is_preflight(scope):
+                    await _PREFLIGHT(scope, receive, send)
+                    return
+                told["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        await self._app(scope, receive, send)
+
+
+_PREFLIGHT = Response(
+    status_code=204,
+    headers={
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Headers": _REQUEST_HEADERS,
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        "Cache-Control": f"max-age={PREFLIGHT_SECONDS}",
+    },
+)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    asks = header(scope["headers"], b"access-control-request-method") is not None
+    return scope["method"] == "OPTIONS" and asks
