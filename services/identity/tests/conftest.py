@@ -31,7 +31,8 @@ PASSWORD = "correct horse battery staple"
 def settings(platform: Platform) -> IdentitySettings:
     platform.migrate("identity")
     with platform.variables_of("identity"):
-        return IdentitySettings()
+        # However busy the machine is, no test is refused a hash that it asks for.
+        return IdentitySettings(argon2_wait_seconds=300.0)
 
 
 @pytest.fixture

@@ -11,12 +11,6 @@ INVALID = "urn:irisvue:problem:invalid-mail-token"
 AUTH, ME = "/api/v1/auth", "/api/v1/users/me"
 
 
-@pytest.fixture(scope="session")
-def settings(settings):
-    """Let twenty new passwords at once all be hashed, however busy the machine is: none of them is a 503."""
-    return settings.model_copy(update={"argon2_wait_seconds": 300.0})
-
-
 @pytest.fixture(params=["verify", "reset"], ids="S6-{}".format)
 async def link(request, client, ada, mailbox, post_office):
     """Return what uses the newest link of that kind: `await link()`."""

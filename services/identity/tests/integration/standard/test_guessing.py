@@ -27,13 +27,9 @@ async def log_in(client, password=PASSWORD, headers=None, email=EMAIL):
 
 
 async def guess_from_many_networks(client, at, number):
-    answers = []
-    # In portions that the line before the hashing takes: what waits too long is answered 503.
-    for first in range(0, number, 40):
-        networks = range(first, min(first + 40, number))
-        answers += await asyncio.gather(
-            *(log_in(client, "wrong", at(f"10.{network}.0.1")) for network in networks)
-        )
+    answers = await asyncio.gather(
+        *(log_in(client, "wrong", at(f"10.{network}.0.1")) for network in range(number))
+    )
     return [answer.status_code for answer in answers]
 
 
