@@ -23,7 +23,8 @@ from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Unique
 from sqlalchemy.ext.asyncio import create_async_engine
 from yarl import URL
 
-from chassis.broker import EventPublisher
+from chassis.broker import BrokerConnection, EventPublisher, consume
+from chassis.consumer import Consumer, Handler, Inbound
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.tables import Moment, lease_check, lease_columns, service_metadata
@@ -411,3 +412,28 @@ async def start(scratch: Scratch, broker: Broker, key: Any) -> AsyncIterator[Cal
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+@pytest.fixture
+async def take_from(broker: Broker, hearer: Database) -> AsyncIterator[Callable[..., Any]]:
+    """Return a function that consumes a queue as a worker of its service does, until the test ends."""
+    opened: list[BrokerConnection] = []
+
+    async def begin(
+        queue: str, handlers: dict[type[Event], Handler], *, via: FaultyProxy | None = None, **options: Any
+    ) -> BrokerConnection:
+        connection = BrokerConnection(broker.url(queue.split(".", maxsplit=1)[0], via=via))
+        opened.append(connection)
+        consume(connection.broker, queue, Inbound(hearer, Consumer(queue, handlers), **options).receive)
+        connection.connect()
+
+        async def consuming() -> None:
+            assert await connection.is_connected()
+            assert await connection.has_consumer(queue)
+
+        await eventually(consuming)
+        return connection
+
+    yield begin
+    for connection in opened:
+        await connection.close()

@@ -25,30 +25,13 @@ def short_pauses(monkeypatch):
 
 
 @pytest.fixture
-async def start(broker, hearer):
-    """Return a function that consumes a queue as a worker of its service does."""
-    opened = []
+def start(take_from):
+    """Return a function that consumes a queue with a handler of a person's end, or with several."""
 
     async def begin(handler, *, queue=QUEUE, handlers=None, via=None):
-        connection = BrokerConnection(broker.url(queue.split(".")[0], via=via))
-        opened.append(connection)
-        consume(
-            connection.broker,
-            queue,
-            Inbound(hearer, Consumer(queue, handlers or {UserDeleted: handler})).receive,
-        )
-        connection.connect()
+        return await take_from(queue, handlers or {UserDeleted: handler}, via=via)
 
-        async def consuming():
-            assert await connection.is_connected()
-            assert await connection.has_consumer(queue)
-
-        await eventually(consuming)
-        return connection
-
-    yield begin
-    for connection in opened:
-        await connection.close()
+    return begin
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis import consumer as consumer_module
-from chassis.broker import BrokerConnection, EventPublisher, consume
+from chassis.broker import EventPublisher
 from chassis.consumer import Consumer, Inbound, Outcome
 from chassis.ids import new_id
 from chassis.testing import eventually
@@ -64,29 +64,13 @@ async def open_later(broker):
 
 
 @pytest.fixture
-async def start(broker, hearer):
+def start(take_from):
     """Return a function that consumes the queue with a release that knows these events."""
-    opened = []
 
     async def begin(later, *events, patience=60.0):
-        connection = BrokerConnection(broker.url("consent"))
-        opened.append(connection)
-        handling = Inbound(
-            hearer, Consumer(QUEUE, dict.fromkeys(events, act)), later=later, patience_seconds=patience
-        )
-        consume(connection.broker, QUEUE, handling.receive)
-        connection.connect()
+        return await take_from(QUEUE, dict.fromkeys(events, act), later=later, patience_seconds=patience)
 
-        async def consuming():
-            assert await connection.is_connected()
-            assert await connection.has_consumer(QUEUE)
-
-        await eventually(consuming)
-        return connection
-
-    yield begin
-    for connection in opened:
-        await connection.close()
+    return begin
 
 
 @pytest.fixture
