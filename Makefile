@@ -42,7 +42,7 @@ geoip: .venv/.installed ## Have consent look addresses up in a MaxMind database:
 	@test -n "$(FILE)" || { echo 'error: make geoip FILE=/path/to/GeoLite2-Country.mmdb' >&2; exit 1; }
 	@$(CLUSTER) geoip "$(FILE)"
 demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
-	@$(CLUSTER).demo
+	@$(PY) -m demo
 
 ##@ Tests
 test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own
@@ -74,7 +74,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) benchmarks corpus
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 
@@ -115,5 +115,5 @@ lock-upgrade: .venv/.installed ## Lock the newest versions that the members allo
 ##@ Environment
 install: ## Create .venv with the locked packages
 	infra/bin/install
-.venv/.installed: requirements-dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+.venv/.installed: requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
 	@infra/bin/install

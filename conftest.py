@@ -1,3 +1,3 @@
 """Fixtures for the tests of every member."""
 
-pytest_plugins = ["chassis.testing.plugin", "cluster.testing", "cluster.testing.platform"]
+pytest_plugins = ["support.plugin", "support.servers", "support.platform"]

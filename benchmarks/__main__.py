@@ -10,11 +10,11 @@ from pathlib import Path
 from benchmarks import measures
 from benchmarks.neighbours import share_of_others, usage
 from benchmarks.report import Round, bars_of, page
-from cluster.testing.api_process import ApiProcess, api_process
-from cluster.testing.native import native_servers
-from cluster.testing.people import create_accounts
-from cluster.testing.platform import Platform, prepared
 from identity.settings import IdentitySettings
+from support.api_process import ApiProcess, api_process
+from support.native import native_servers
+from support.people import create_accounts
+from support.platform import Platform, prepared
 
 ACCOUNTS = 30_000
 LOGIN_CLIENTS = 16

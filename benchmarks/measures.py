@@ -11,8 +11,8 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from benchmarks.client import Connection, get, post
-from cluster.testing.api_process import ApiProcess
 from identity.settings import IdentitySettings
+from support.api_process import ApiProcess
 
 OK = 200
 PASSWORD = "seven blue irises"  # noqa: S105 - of accounts that live as long as the run

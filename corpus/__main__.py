@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from cluster import env_file
-from cluster.demo.client import open_http
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from corpus.feed import Outcome, Served, Traffic, feed
@@ -15,6 +14,7 @@ from corpus.judge import Opinion, judge, prepare
 from corpus.leaks import find_leaks
 from corpus.pick import Sample, pick
 from corpus.report import Findings, write
+from demo.client import open_http
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/pictures.md"

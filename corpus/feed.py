@@ -10,9 +10,9 @@ from typing import Final
 
 import aiohttp
 
-from cluster.demo.client import Answer, App
 from cluster.errors import ClusterError
 from corpus.pick import Sample
+from demo.client import Answer, App
 
 PICTURES_OF_ONE_PERSON: Final = 40
 """Fewer than one person may upload a day with the limits of production."""

@@ -15,11 +15,11 @@ import asyncpg
 import pytest
 from PIL import Image
 
-from chassis.testing import eventually
-from cluster.demo import picture
-from cluster.demo.client import App, open_http
 from cluster.environment import ADMIN, DATABASE
-from cluster.testing import SeparateCluster
+from demo import picture
+from demo.client import App, open_http
+from support import eventually
+from support.servers import SeparateCluster
 
 PASSWORD = "seven blue irises"
 

@@ -4,9 +4,9 @@ import secrets
 
 import pytest
 
-from cluster.testing.api_process import api_process
-from cluster.testing.enumeration import QUESTIONS, WARMING_PAIRS, compare
-from cluster.testing.people import create_accounts
+from support.api_process import api_process
+from support.enumeration import QUESTIONS, WARMING_PAIRS, compare
+from support.people import create_accounts
 
 PAIRS = 500
 MOST_AUC = 0.55

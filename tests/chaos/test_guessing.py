@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chassis.testing import eventually
-from cluster.testing.api_process import api_process
-from cluster.testing.people import create_accounts
+from support import eventually
+from support.api_process import api_process
+from support.people import create_accounts
 
 GUESSES = 1000
 AT_ONCE = 50

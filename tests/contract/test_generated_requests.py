@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from chassis.ids import new_id
-from chassis.testing.fuzzing import Findings, fuzz
-from cluster.testing.api_process import ApiProcess, api_process
 from identity.models import Session
 from identity.settings import IdentitySettings
 from identity.tokens import AuthorizedSession, TokenIssuer
+from support.api_process import ApiProcess, api_process
+from support.fuzzing import Findings, fuzz
 
 SERVICES = Path(__file__).parents[2] / "services"
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {

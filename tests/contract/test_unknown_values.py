@@ -11,7 +11,6 @@ from httpx2 import ASGITransport, AsyncClient
 from chassis.auth import current_principal
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
-from chassis.testing.gateway import through_gateway
 from consent.main import CONSENT
 from consent.settings import ConsentSettings
 from identity.api.dependencies import freshly_signed_in, signed_in
@@ -19,6 +18,7 @@ from identity.main import IDENTITY
 from identity.settings import IdentitySettings
 from storage.main import STORAGE
 from storage.settings import StorageSettings
+from support.gateway import through_gateway
 
 SERVICES = {
     "identity": (IdentitySettings, IDENTITY.create_api),

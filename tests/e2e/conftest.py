@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chassis.testing import eventually
+from support import eventually
 
 
 class Mailbox:

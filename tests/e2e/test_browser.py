@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chassis.testing import eventually
-from cluster.testing.browser import Browser, browser
+from support import eventually
+from support.browser import Browser, browser
 
 PAGE = Path(__file__).parent / "page.html"
 PASSWORD = "seven blue irises"

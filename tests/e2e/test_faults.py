@@ -10,10 +10,10 @@ from uuid import UUID
 
 import aiohttp
 
-from chassis.testing import eventually
-from cluster.demo import residue
 from cluster.environment import ADMIN, KEYRING_DATABASE, VHOST
 from contracts.topology import EXCHANGE
+from demo import personal_data
+from support import eventually
 
 REGISTERED, DELETED = "identity.user.registered.v1", "identity.user.deleted.v1"
 COMPLETED = "identity.erasure.completed.v1"
@@ -163,8 +163,10 @@ async def test_killed_storage_worker_loses_no_erasure(
 
     everybody = await many(somebody_with_a_picture, range(FLOWING))
     folders = [photo["s3_key"] for _, photo in everybody]
-    traces = residue.Traces.of(ids=[photo["id"] for _, photo in everybody], words=[], object_keys=folders)
-    before = {place.name: place.found for place in await residue.search_bucket(stage.values, traces)}
+    traces = personal_data.Traces.of(
+        ids=[photo["id"] for _, photo in everybody], words=[], object_keys=folders
+    )
+    before = {place.name: place.found for place in await personal_data.search_bucket(stage.values, traces)}
 
     leaving = []
     begun = (
@@ -193,7 +195,7 @@ async def test_killed_storage_worker_loses_no_erasure(
     assert all(part["status"] == "completed" for found in parts for part in found.values())
     assert {found["storage"]["erased"]["data_keys"] for found in parts} == {1}
     assert before["irisvue-photos, objects"] == 2 * FLOWING
-    after = await residue.search_bucket(stage.values, traces)
+    after = await personal_data.search_bucket(stage.values, traces)
     assert [place.found for place in after] == [0, 0, 0]
     await stage.cluster.until_ready()
 

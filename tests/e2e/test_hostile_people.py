@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.testing import eventually
+from support import eventually
 
 PASSWORD = "seven blue irises"
 # What a strength estimator that tries every way to read "leetspeak" needs seconds for.

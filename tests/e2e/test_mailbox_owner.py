@@ -7,7 +7,7 @@ import urllib.request
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from chassis.testing import eventually
+from support import eventually
 
 LEFT = (
     "SELECT count(*) FROM identity.users WHERE id = $1",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.testing import SeparateCluster
+from support.servers import SeparateCluster
 
 STORE = (8333, 9333, 19333, 8080, 18080, 8888, 18888, 18333)
 MANAGEMENT = (15672, 15692)

@@ -19,9 +19,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from chassis.testing import eventually
-from chassis.testing.proxy import FaultyProxy
-from cluster.demo.client import Answer, App, open_http
+from demo.client import Answer, App, open_http
+from support import eventually
+from support.proxy import FaultyProxy
 
 PASSWORD = "seven blue irises"
 ANSWER_SECONDS = 6.0

@@ -16,7 +16,7 @@ HEALTH = {
 
 
 def test_demo_tells_the_whole_story(stage) -> None:
-    told = stage.run_module("cluster.demo")
+    told = stage.run_module("demo")
 
     assert told.returncode == 0, told.stdout + told.stderr
     assert "The story went as it should" in told.stdout
@@ -24,7 +24,7 @@ def test_demo_tells_the_whole_story(stage) -> None:
 
 
 def test_demo_without_a_cluster_says_what_to_do(stage, tmp_path) -> None:
-    told = stage.run(sys.executable, "-m", "cluster.demo", "--directory", str(tmp_path))
+    told = stage.run(sys.executable, "-m", "demo", "--directory", str(tmp_path))
 
     assert told.returncode == 1
     assert "`make up` first" in told.stderr

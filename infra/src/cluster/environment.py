@@ -1,4 +1,4 @@
-"""Turns the values of `.env` into the environment of each service."""
+"""KeyedLock the values of `.env` into the environment of each service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

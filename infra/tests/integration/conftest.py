@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from cluster.bootstrap import prepare_postgres
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cluster.bootstrap.postgres import prepare_postgres
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import SCHEMAS
-from cluster.testing.platform import Platform
+from support.platform import Platform
 
 WALKED, WALKED_KEYRING = "walked", "walked_keyring"
 RIGHTS = "ARRAY(SELECT right_::text FROM aclexplode({}) AS right_ ORDER BY 1)"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing.eventually import eventually
 from cluster import env_file, leftovers, variables
 from cluster.cli import main
 from cluster.layout import Layout
 from cluster.native.postgres import PostgresServer
 from cluster.native.supervisor import Supervisor
-from cluster.testing.isolation import temporary_directory, values_on_free_ports, warden
+from support.eventually import eventually
+from support.isolation import reaper, temporary_directory, values_on_free_ports
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def directory() -> Iterator[Path]:
     place = temporary_directory()
     values_on_free_ports(place)
     layout = Layout.of(place)
-    with warden(str(layout.var), (place, layout.sockets)):
+    with reaper(str(layout.var), (place, layout.sockets)):
         yield place
 
 

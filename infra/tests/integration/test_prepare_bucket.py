@@ -16,7 +16,7 @@ from yarl import URL
 
 from cluster.bootstrap import prepare_bucket
 from cluster.environment import BUCKET
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 Client = Callable[[tuple[str, str]], AbstractAsyncContextManager[Any]]
 

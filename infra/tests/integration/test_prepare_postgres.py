@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from cluster.bootstrap import prepare_postgres
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 Connect = Callable[..., Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from aiormq.exceptions import ChannelAccessRefused, ProbableAuthenticationError
 
-from chassis.testing.eventually import eventually
 from cluster.bootstrap import prepare_rabbitmq
-from cluster.testing import RunningServers
-from cluster.testing.isolation import in_new_loop
 from contracts import topology
+from support.eventually import eventually
+from support.isolation import in_new_loop
+from support.servers import RunningServers
 
 OpenChannel = Callable[[str], Awaitable[aio_pika.abc.AbstractChannel]]
 

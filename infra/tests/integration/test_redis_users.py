@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from chassis.counters import Counters, connect_redis
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 Open = Callable[[str], AbstractAsyncContextManager[Redis]]
 SERVICES = pytest.mark.parametrize(("service", "other"), [("identity", "gateway"), ("gateway", "identity")])

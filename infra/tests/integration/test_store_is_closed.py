@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from cluster.native.s3 import GRPC_OFFSET
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 INSIDE = ("S3_MASTER_PORT", "S3_VOLUME_PORT", "S3_FILER_PORT")
 ORDERS = (

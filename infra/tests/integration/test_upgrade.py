@@ -26,14 +26,14 @@ from chassis.consumer import Consumer, Inbound
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing import eventually
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST
 from cluster.layout import Layout
 from cluster.ports import pick_free
-from cluster.testing.platform import Platform
 from contracts import topology
 from contracts.envelope import Envelope, wrap
 from contracts.identity import UserVerified
+from support import eventually
+from support.platform import Platform
 
 CHECKOUT = Layout.of().checkout
 COMMIT = Path(__file__).with_name("yesterday.txt").read_text().strip()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing.eventually import eventually
 from cluster.layout import Layout
 from cluster.native.services import watching
+from support.eventually import eventually
 
 RECORD = "import os, pathlib, time; pathlib.Path('{}').open('a').write('started\\n'); time.sleep(600)"
 SECONDS = 2

@@ -25,7 +25,7 @@ from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
-from chassis.testing.gateway import gateway_proof, through_gateway
+from support.gateway import gateway_proof, through_gateway
 
 ISSUER = "https://irisvue.example"
 AUDIENCE = "irisvue-api"

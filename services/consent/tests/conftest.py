@@ -20,14 +20,14 @@ from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.settings import JsonObject
-from chassis.testing import FrozenClock
-from chassis.testing.gateway import through_gateway
-from cluster.testing.platform import Platform
 from consent.main import CONSENT
 from consent.settings import ConsentSettings
 from consent.use_cases.erase_person import ConsentHoldings
 from consent.wiring import Service, open_service
 from contracts.consent import ConsentErasureReported
+from support import FrozenClock
+from support.gateway import through_gateway
+from support.platform import Platform
 
 VERSION = "2026-01"
 

@@ -22,11 +22,11 @@ from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
 from chassis.process import Part, Process
 from chassis.service_auth import ServiceTokens
-from chassis.testing import eventually
 from gateway.main import create_api
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
+from support import eventually
 
 ISSUER = "http://localhost:8000"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -15,14 +15,14 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import event, select
 
 from chassis.service_auth import ServiceTokens
-from chassis.testing import FrozenClock
-from chassis.testing.gateway import through_gateway
-from cluster.testing.platform import Platform
 from identity.main import IDENTITY
 from identity.post import SmtpPost
 from identity.settings import IdentitySettings
 from identity.use_cases.send_mail import MailDelivery
 from identity.wiring import Service, open_service
+from support import FrozenClock
+from support.gateway import through_gateway
+from support.platform import Platform
 
 PASSWORD = "correct horse battery staple"
 

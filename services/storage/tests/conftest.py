@@ -11,11 +11,11 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from chassis.erasure import ErasureParticipation
-from chassis.testing import FrozenClock
-from cluster.testing.platform import Platform
 from storage.main import STORAGE
 from storage.settings import StorageSettings
 from storage.wiring import Service, open_service
+from support import FrozenClock
+from support.platform import Platform
 
 CANARIES = (b"CanaryCamera", b"canary-xmp", b"canary-comment", b"canary-behind-the-end")
 XMP = b"http://ns.adobe.com/xap/1.0/\x00<x:xmpmeta>canary-xmp</x:xmpmeta>"

@@ -1,4 +1,4 @@
-"""Turns this process into a process of one of our services."""
+"""KeyedLock this process into a process of one of our services."""
 
 import os
 import sys

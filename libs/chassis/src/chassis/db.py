@@ -25,7 +25,7 @@ from chassis.problems import PersonErased
 from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
-from contracts.topology import heard_by_someone
+from contracts.topology import has_queue
 
 CLOSE_SECONDS = 2.0
 
@@ -56,7 +56,7 @@ class UnitOfWork:
         """Call `action` once the transaction is durable; for wake-ups, never for effects that must happen."""
         self._after_commit.append(action)
 
-    async def about(self, user_id: UUID) -> None:
+    async def lock_subject(self, user_id: UUID) -> None:
         """Declare that this transaction writes about `user_id`.
 
         Until the transaction ends, no erasure of that person can begin, so nothing written here can
@@ -72,7 +72,7 @@ class UnitOfWork:
         """Tell whether the erasure of `user_id` has begun here."""
         return await self._has_tombstone(self._database.person_hash(user_id))
 
-    async def bury(self, user_id: UUID) -> None:
+    async def add_tombstone(self, user_id: UUID) -> None:
         """Raise the tombstone of `user_id`, after every transaction that writes about them has ended."""
         digest = self._database.person_hash(user_id)
         lock = advisory_lock_key(digest)
@@ -127,7 +127,7 @@ class UnitOfWork:
                     "type": envelope.type,
                     "subject": envelope.subject,
                     "body": envelope.to_json(),
-                    "mandatory": heard_by_someone(envelope.type),
+                    "mandatory": has_queue(envelope.type),
                 }
             )
         return rows
@@ -145,8 +145,8 @@ async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
     await uow.session.execute(insert(uow.tables.outbox), rows)
 
 
-class Joint(Protocol):
-    """What makes one transaction of the units of work of one request; see `chassis.joint`."""
+class SharedTransaction(Protocol):
+    """What makes one transaction of the units of work of one request; see `chassis.request_transaction`."""
 
     database: "Database"
     over: bool
@@ -158,7 +158,9 @@ class Joint(Protocol):
         """Call `action` after the commit."""
 
 
-current_joint: ContextVar[Joint | None] = ContextVar("current_joint", default=None)
+current_request_transaction: ContextVar[SharedTransaction | None] = ContextVar(
+    "current_request_transaction", default=None
+)
 
 
 class Database:
@@ -199,13 +201,13 @@ class Database:
 
         In a request with an `Idempotency-Key`, what was written commits when the request has its answer.
         """
-        joint = self._joint()
-        return joint.unit_of_work() if joint is not None else self._transaction()
+        shared = self._shared_transaction()
+        return shared.unit_of_work() if shared is not None else self._transaction()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
+    async def read_only(self) -> AsyncIterator[AsyncSession]:
         """Open a session for one query, a transaction of its own: one round trip instead of three."""
-        if self._joint() is not None:
+        if self._shared_transaction() is not None:
             async with self.unit_of_work() as uow:
                 yield uow.session
         else:
@@ -218,15 +220,15 @@ class Database:
 
         For work outside the database that must not come before the commit, nor hold a transaction open.
         """
-        joint = self._joint()
-        if joint is not None:
-            joint.afterwards(action)
+        shared = self._shared_transaction()
+        if shared is not None:
+            shared.afterwards(action)
         else:
             await action()
 
-    def _joint(self) -> Joint | None:
-        joint = current_joint.get()
-        return joint if joint is not None and joint.database is self and not joint.over else None
+    def _shared_transaction(self) -> SharedTransaction | None:
+        shared = current_request_transaction.get()
+        return shared if shared is not None and shared.database is self and not shared.over else None
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[UnitOfWork]:

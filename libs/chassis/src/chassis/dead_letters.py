@@ -47,7 +47,7 @@ class DeadLetters:
     async def look(self) -> None:
         """Count both; raises what the database or the broker raises."""
         table = self._database.tables.dead_letters
-        async with self._database.reading() as session:
+        async with self._database.read_only() as session:
             self.records = int(await session.scalar(select(func.count()).select_from(table)) or 0)
         found = {queue: await self._inbound.messages_in(dead_letter_queue(queue)) for queue in self._queues}
         self.messages = {queue: number for queue, number in found.items() if number}

@@ -32,7 +32,7 @@ class Participant(Protocol):
         """Destroy all of it; must be harmless when repeated, and raise when something resisted."""
 
 
-class ResidueLeft(TransientFault):
+class ErasureIncomplete(TransientFault):
     """The second look found something; the erasure is tried again and is not reported."""
 
 
@@ -73,7 +73,7 @@ class ErasureParticipation:
         An erasure that was reported already is reported again: whoever asks has not heard.
         """
         tasks = self._database.tables.erasure_tasks
-        await uow.bury(erasure.user_id)
+        await uow.add_tombstone(erasure.user_id)
         await uow.session.execute(
             insert(tasks)
             .values(
@@ -131,12 +131,12 @@ class ErasureParticipation:
         if waiting := await self._announced(user_id):
             left["outbox"] = waiting
         if left:
-            raise ResidueLeft(f"still there: {', '.join(sorted(left))}")
+            raise ErasureIncomplete(f"still there: {', '.join(sorted(left))}")
 
     async def _announced(self, user_id: UUID) -> int:
         outbox = self._database.tables.outbox
         statement = select(func.count()).where(outbox.c.subject == subject_of(user_id))
-        async with self._database.reading() as session:
+        async with self._database.read_only() as session:
             return int(await session.scalar(statement) or 0)
 
     async def _report(self, claimed: Claimed, erased: dict[str, int]) -> None:

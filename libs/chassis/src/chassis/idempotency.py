@@ -24,14 +24,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.answers import Answer, Drawer
 from chassis.auth import current_principal, principal_of
 from chassis.db import Database
 from chassis.faults import is_lock_timeout
-from chassis.joint import JointTransaction
+from chassis.idempotency_records import IdempotencyRecord, StoredResponse
+from chassis.keyed_lock import KeyedLock
 from chassis.openapi import Responses, problems
 from chassis.problems import Problem, Unauthorized
-from chassis.turns import Turns
+from chassis.request_transaction import RequestTransaction
 
 HEADER = "Idempotency-Key"
 REPLAYED = (b"idempotency-replayed", b"true")
@@ -130,7 +130,7 @@ class Idempotency:
     ) -> None:
         self._database = database
         self._before_replay = before_replay
-        self._turns = Turns()
+        self._lock = KeyedLock()
 
     async def once(
         self, key: str, scope: tuple[str, ...], request: str, handle: Callable[[], Awaitable[Response]]
@@ -139,78 +139,78 @@ class Idempotency:
 
         Raises `IdempotencyKeyReused`, `IdempotencyKeyInUse`, and what `handle` raises.
         """
-        drawer = Drawer(self._database, key=key, scope=scope)
+        record = IdempotencyRecord(self._database, key=key, scope=scope)
         patience = asyncio.timeout(PATIENCE_SECONDS)
         try:
-            async with patience, self._turns.of(drawer.name):
+            async with patience, self._lock.hold(record.name):
                 patience.reschedule(None)
-                return await self._in_turn(drawer, request, handle)
+                return await self._in_turn(record, request, handle)
         except TimeoutError:
             if not patience.expired():
                 raise
         # Whoever waits behind many others may have missed that the first of them was answered.
-        kept = await self._look(drawer)
+        kept = await self._look(record)
         if kept is None:
             raise IdempotencyKeyInUse
         return await self._again(kept, request)
 
     async def _in_turn(
-        self, drawer: Drawer, request: str, handle: Callable[[], Awaitable[Response]]
+        self, record: IdempotencyRecord, request: str, handle: Callable[[], Awaitable[Response]]
     ) -> Response:
-        kept = await self._look(drawer)
+        kept = await self._look(record)
         if kept is None:
             try:
-                return await self._first_time(drawer, request, handle)
+                return await self._first_time(record, request, handle)
             except _AnsweredElsewhere as elsewhere:
                 kept = elsewhere.answer
         return await self._again(kept, request)
 
-    async def _again(self, kept: Answer, request: str) -> Response:
+    async def _again(self, kept: StoredResponse, request: str) -> Response:
         response = _replayed(kept, request)
         if self._before_replay is not None:
             await self._before_replay(kept.body)
         return response
 
-    async def _look(self, drawer: Drawer) -> Answer | None:
+    async def _look(self, record: IdempotencyRecord) -> StoredResponse | None:
         async with self._database.unit_of_work() as uow:
-            return await drawer.look(uow.session)
+            return await record.look(uow.session)
 
     async def _first_time(
-        self, drawer: Drawer, request: str, handle: Callable[[], Awaitable[Response]]
+        self, record: IdempotencyRecord, request: str, handle: Callable[[], Awaitable[Response]]
     ) -> Response:
-        async with JointTransaction(
-            self._database, on_begin=lambda connection: _claim(connection, drawer)
-        ) as joint:
+        async with RequestTransaction(
+            self._database, on_begin=lambda connection: _claim(connection, record)
+        ) as shared:
             try:
                 response = await handle()
             except Exception:
                 # An error undoes only the unit of work that it ends: the others were complete.
-                await joint.commit()
+                await shared.commit()
                 raise
             if response.status_code < _REFUSED:
-                async with joint.unit_of_work() as uow:
-                    await drawer.keep(uow.session, _answer(request, response))
-            await joint.commit()
+                async with shared.unit_of_work() as uow:
+                    await record.keep(uow.session, _answer(request, response))
+            await shared.commit()
         return response
 
 
 class _AnsweredElsewhere(Exception):
     """Another process has answered the same request in the meantime."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: StoredResponse) -> None:
         super().__init__()
         self.answer = answer
 
 
-async def _claim(connection: AsyncConnection, drawer: Drawer) -> None:
+async def _claim(connection: AsyncConnection, record: IdempotencyRecord) -> None:
     """Keep other processes out until the transaction ends; waits as long as the role's `lock_timeout`."""
     try:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": drawer.lock})
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": record.lock})
     except DBAPIError as error:
         if is_lock_timeout(error):
             raise IdempotencyKeyInUse from None
         raise
-    kept = await drawer.look(connection)
+    kept = await record.look(connection)
     if kept is not None:
         raise _AnsweredElsewhere(kept)
 
@@ -230,12 +230,14 @@ async def _digest(request: Request) -> str:
     return hashlib.sha256(head + b"\n" + await request.body()).hexdigest()
 
 
-def _answer(request: str, response: Response) -> Answer:
+def _answer(request: str, response: Response) -> StoredResponse:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
-    return Answer(request=request, status=response.status_code, headers=headers, body=bytes(response.body))
+    return StoredResponse(
+        request=request, status=response.status_code, headers=headers, body=bytes(response.body)
+    )
 
 
-def _replayed(kept: Answer, request: str) -> Response:
+def _replayed(kept: StoredResponse, request: str) -> Response:
     if not hmac.compare_digest(kept.request, request):
         raise IdempotencyKeyReused
     response = Response(kept.body, status_code=kept.status)

@@ -184,7 +184,7 @@ class LeasedTable:
         age = func.extract("epoch", func.clock_timestamp() - func.min(self._since))
         failing = func.count().filter(self.table.c.attempts > 0)
         statement = select(func.count(), failing, func.coalesce(age, 0)).select_from(self.table)
-        async with self._database.reading() as session:
+        async with self._database.read_only() as session:
             waiting, failed, oldest = (await session.execute(statement.where(self._open))).one()
         return Depth(waiting=waiting, failing=failed, oldest_seconds=float(oldest))
 

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
-from chassis.complaints import UNKNOWN, complaints_without_input, declared_names
 from chassis.context import request_id
 from chassis.faults import is_transient
+from chassis.field_errors import UNKNOWN, declared_names, field_errors
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE_PREFIX = "urn:irisvue:problem:"
@@ -202,7 +202,7 @@ def _methods_at(request: Request) -> list[str]:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    complaints = complaints_without_input(
+    complaints = field_errors(
         error,
         declared_names(request.scope.get("route")),
         content_type=request.headers.get("Content-Type", ""),

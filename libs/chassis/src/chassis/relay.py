@@ -17,7 +17,7 @@ from chassis.db import Database
 from chassis.faults import asked_to_stop
 from chassis.work_table import Claimed, Depth, WorkTable
 from contracts.envelope import is_declared, parse_head
-from contracts.topology import heard_by_someone, needs_no_hearer
+from contracts.topology import has_queue, may_be_unroutable
 
 BATCH = 100
 IN_FLIGHT = 50
@@ -28,13 +28,13 @@ log = structlog.get_logger(__name__)
 
 def _must_be_heard(row: Any) -> bool:
     """Tell whether a publish of that row that reaches no queue is an error: as its author has it."""
-    if needs_no_hearer(row.type):
+    if may_be_unroutable(row.type):
         return False
     if row.mandatory is not None:
         return bool(row.mandatory)
     # Written before authors said so. Of a type that this release does not know, nobody here can tell whether
     # it may be lost.
-    return heard_by_someone(row.type) or not is_declared(row.type)
+    return has_queue(row.type) or not is_declared(row.type)
 
 
 class Relay:

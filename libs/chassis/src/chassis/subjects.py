@@ -8,11 +8,11 @@ from sqlalchemy import select, text
 from chassis.db import Database, UnitOfWork, advisory_lock_key
 
 
-async def about_each(uow: UnitOfWork, database: Database, user_ids: Iterable[UUID]) -> set[UUID]:
+async def lock_subjects(uow: UnitOfWork, database: Database, user_ids: Iterable[UUID]) -> set[UUID]:
     """Declare that this transaction writes about these people, and return those for whom it holds.
 
-    What `UnitOfWork.about` promises is promised for the returned ones. Left out is whose erasure has begun or
-    is about to begin: this waits for nobody, so it can't be one of two that wait for each other.
+    What `UnitOfWork.lock_subject` promises is promised for the returned ones. Left out is whose erasure has
+    begun or is about to begin: this waits for nobody, so it can't be one of two that wait for each other.
     """
     people = {database.person_hash(user_id): user_id for user_id in user_ids}
     locks = {advisory_lock_key(digest): digest for digest in people}

@@ -205,6 +205,6 @@ def _idempotency_keys(metadata: MetaData) -> Table:
         Column("created_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
         info=on_erase(
             "retain: names nobody, opens only with the client's own key, purged after 24 hours",
-            pruned_by="purge-answers",
+            pruned_by="purge-idempotency-records",
         ),
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from chassis.answers import purge_answers
 from chassis.api import create_app
 from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
 from chassis.consumer import Consumer, Inbound
@@ -15,6 +14,7 @@ from chassis.db import Database
 from chassis.dead_letters import DeadLetters, purge_dead_letters
 from chassis.faults import TransientFault, is_transient
 from chassis.health import HealthCheck
+from chassis.idempotency_records import purge_idempotency_records
 from chassis.inbox import purge_old_records
 from chassis.problems import describe
 from chassis.process import Part, Process, Run
@@ -137,7 +137,9 @@ class Worker:
     def _purges(self) -> list[Periodic]:
         return [
             Periodic("purge-inbox", PURGE_SECONDS, lambda: purge_old_records(self.database)),
-            Periodic("purge-answers", PURGE_SECONDS, lambda: purge_answers(self.database)),
+            Periodic(
+                "purge-idempotency-records", PURGE_SECONDS, lambda: purge_idempotency_records(self.database)
+            ),
             Periodic("purge-dead-letters", PURGE_SECONDS, lambda: purge_dead_letters(self.database)),
         ]
 

@@ -28,14 +28,14 @@ from chassis.consumer import Consumer, Handler, Inbound
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.tables import Moment, lease_check, lease_columns, service_metadata
-from chassis.testing import eventually
-from chassis.testing.proxy import FaultyProxy
 from cluster.bootstrap.postgres import APP_SETTINGS
 from cluster.environment import ADMIN, VHOST
-from cluster.testing.platform import Platform
 from contracts.envelope import Event, wrap
 from contracts.identity import UserDeleted
 from contracts.topology import EXCHANGE, policies, queues
+from support import eventually
+from support.platform import Platform
+from support.proxy import FaultyProxy
 
 DATABASE = "chassis_scratch"
 ROLE = "chassis_app"

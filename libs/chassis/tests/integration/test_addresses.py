@@ -16,11 +16,11 @@ from sqlalchemy import text
 
 from chassis.broker import BrokerConnection, BrokerUnavailable
 from chassis.db import Database
-from chassis.testing import eventually
 from cluster.native import accounts
 from cluster.native.install import Tool, install
 from cluster.progress import Silence
 from cluster.secret_values import own_certificate
+from support import eventually
 
 PGBOUNCER = Tool("PgBouncer", "pgbouncer", "pgbouncer")
 PGBOUNCER_PLACES = ("/usr/sbin/pgbouncer", "/opt/homebrew/bin/pgbouncer", "/usr/local/bin/pgbouncer")
@@ -155,7 +155,7 @@ async def write_and_read(database, numbers):
                 ),
                 {"n": str(number)},
             )
-        async with database.reading() as session:
+        async with database.read_only() as session:
             found = await session.scalar(
                 text(f"SELECT count(*) + {number % 5} FROM consent.effects WHERE note = :note"),
                 {"note": f"{number}/{number % 7}"},

@@ -11,9 +11,9 @@ from chassis import context
 from chassis.consumer import Consumer, Inbound, Outcome
 from chassis.ids import new_id
 from chassis.inbox import purge_old_records
-from chassis.testing import eventually
 from contracts.envelope import parse_head, wrap
 from contracts.identity import UserDeleted
+from support import eventually
 
 QUEUE = "consent.erase-user"
 
@@ -295,10 +295,10 @@ async def test_event_about_an_erased_person_is_dropped_for_good(hearer, an_event
     async def act_about_the_person(uow, envelope):
         await act(uow, envelope)
         uow.publish(an_event())
-        await uow.about(envelope.data.user_id)
+        await uow.lock_subject(envelope.data.user_id)
 
     async with hearer.unit_of_work() as uow:
-        await uow.bury(event.user_id)
+        await uow.add_tombstone(event.user_id)
     assert await inbound(hearer, act_about_the_person).process(body_of(event)) is Outcome.DONE
     assert await effects() == []
     assert await rows("consent.outbox") == []

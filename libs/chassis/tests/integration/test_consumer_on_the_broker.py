@@ -11,10 +11,10 @@ from chassis import consumer as consumer_module
 from chassis.broker import BrokerConnection, BrokerStartFailed, BrokerUnavailable, consume
 from chassis.consumer import Consumer, Inbound
 from chassis.ids import new_id
-from chassis.testing import eventually
 from contracts.consent import ConsentErasureReported
 from contracts.identity import UserDeleted
 from contracts.storage import StorageErasureReported
+from support import eventually
 
 QUEUE = "consent.erase-user"
 

@@ -11,9 +11,9 @@ from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.http import NeighbourUnavailable
 from chassis.ids import new_id
 from chassis.problems import PersonErased
-from chassis.testing import eventually
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import parse
+from support import eventually
 
 
 class Holdings:
@@ -105,7 +105,7 @@ async def test_nothing_is_written_about_the_person_once_the_erasure_is_accepted(
     await ask(participate(Holdings()), erasure)
     async with hearer.unit_of_work() as uow:
         with pytest.raises(PersonErased):
-            await uow.about(erasure.user_id)
+            await uow.lock_subject(erasure.user_id)
 
 
 async def test_attempt_that_died_after_destroying_half_does_not_shrink_the_report(
@@ -152,7 +152,7 @@ async def test_residue_is_never_reported_and_is_tried_again_until_it_is_gone(
         assert await reports() == []
         (task,) = await rows("consent.erasure_tasks")
         assert task["completed_at"] is None
-        assert "ResidueLeft" in task["last_error"]
+        assert "ErasureIncomplete" in task["last_error"]
     await participation.work_once()
     (report,) = await reports()
     assert report.erased == {"photos": 5}
@@ -355,7 +355,7 @@ async def test_erasure_is_not_reported_while_the_outbox_names_the_person(
         await participation.work_once()
         (task,) = await rows("consent.erasure_tasks")
         assert task["completed_at"] is None
-        assert "ResidueLeft" in task["last_error"]
+        assert "ErasureIncomplete" in task["last_error"]
     await scratch.execute(f"DELETE FROM consent.outbox WHERE subject = 'users/{erasure.user_id}'")
     await participation.work_once()
 

@@ -10,13 +10,13 @@ from httpx2 import AsyncClient
 from sqlalchemy import text
 
 from chassis import idempotency
-from chassis.answers import Drawer, purge_answers
 from chassis.api import create_app
 from chassis.auth import AccessTokens, CurrentPrincipal, KeySet
 from chassis.idempotency import Idempotency, IdempotentRoute
+from chassis.idempotency_records import IdempotencyRecord, purge_idempotency_records
 from chassis.ids import new_id
 from chassis.problems import Problem
-from chassis.testing import eventually
+from support import eventually
 
 ISSUER, AUDIENCE = "https://irisvue.example", "irisvue-api"
 SECRET = "canary-of-the-answer"
@@ -365,8 +365,10 @@ async def test_S21_key_in_use_in_this_process_is_a_409_to_come_back_from(  # noq
 async def test_who_waits_behind_many_others_gets_the_answer_that_there_is_by_then(process, monkeypatch):
     monkeypatch.setattr(idempotency, "PATIENCE_SECONDS", 0.05)
     first = await process.post()
-    drawer = Drawer(process.database, key=KEY["Idempotency-Key"], scope=("anybody", "POST", "/things"))
-    async with process.idempotency._turns.of(drawer.name):
+    record = IdempotencyRecord(
+        process.database, key=KEY["Idempotency-Key"], scope=("anybody", "POST", "/things")
+    )
+    async with process.idempotency._lock.hold(record.name):
         assert (await process.post()).content == first.content
         assert slug(await process.post(body={"wish": 2})) == (422, "idempotency-key-reused")
 
@@ -452,7 +454,7 @@ async def test_row_can_not_be_found_without_the_secret_of_the_service(start, pro
 async def test_answer_is_good_for_a_day_and_purged_after_it(process, scratch, rows, effects):
     first = await process.post()
     await scratch.execute("UPDATE identity.idempotency_keys SET created_at = now() - interval '23 hours'")
-    assert await purge_answers(process.database) == 0
+    assert await purge_idempotency_records(process.database) == 0
     assert (await process.post()).content == first.content
 
     await scratch.execute("UPDATE identity.idempotency_keys SET created_at = now() - interval '25 hours'")
@@ -462,7 +464,7 @@ async def test_answer_is_good_for_a_day_and_purged_after_it(process, scratch, ro
     await effects(2)
 
     await scratch.execute("UPDATE identity.idempotency_keys SET created_at = now() - interval '25 hours'")
-    assert await purge_answers(process.database) == 1
+    assert await purge_idempotency_records(process.database) == 1
     assert await rows("identity.idempotency_keys") == []
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chassis.ids import new_id
-from chassis.testing import eventually
+from support import eventually
 
 QUEUE = "consent.erase-user"
 START_SECONDS = 30

@@ -14,7 +14,7 @@ from chassis import work_table as work_table_module
 from chassis.broker import BrokerUnavailable
 from chassis.ids import new_id
 from chassis.relay import Relay
-from chassis.testing import eventually
+from support import eventually
 
 RELAYS = 4
 

@@ -11,10 +11,10 @@ from chassis import relay as relay_module
 from chassis.broker import BrokerUnavailable, EventPublisher, OutgoingMessage
 from chassis.ids import new_id
 from chassis.relay import Relay
-from chassis.testing import eventually
 from contracts.envelope import parse_head, wrap
 from contracts.fields import AuthProvider, RevocationReason
 from contracts.identity import SessionRevoked, UserActive, UserRegistered
+from support import eventually
 
 QUEUE = "consent.erase-user"
 REGISTERED = "identity.user.registered.v1"

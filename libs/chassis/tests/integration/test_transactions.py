@@ -9,7 +9,7 @@ from sqlalchemy import text
 from chassis.counters import Counters, connect_redis
 from chassis.http import NeighbourUnavailable, ServiceClient
 from chassis.ids import new_id
-from chassis.joint import JointTransaction
+from chassis.request_transaction import RequestTransaction
 from chassis.transactions import NetworkInsideTransaction, outside_transactions
 
 
@@ -59,7 +59,7 @@ async def test_no_client_is_asked_by_a_task_that_a_unit_of_work_waits_for(sender
 
 
 async def test_no_client_is_asked_while_one_query_is_read(sender, clients):
-    async with sender.reading():
+    async with sender.read_only():
         for ask in clients:
             with pytest.raises(NetworkInsideTransaction):
                 await ask()
@@ -90,7 +90,7 @@ async def test_task_that_outlives_the_transaction_it_was_started_in_may_ask(send
 
 
 async def test_request_with_a_key_asks_nobody_from_its_first_write_until_its_commit(sender):
-    async with JointTransaction(sender, on_begin=nothing) as joint:
+    async with RequestTransaction(sender, on_begin=nothing) as shared:
         async with sender.unit_of_work() as uow:
             await uow.session.execute(text("SELECT 1"))
         outside_transactions("anybody")
@@ -105,5 +105,5 @@ async def test_request_with_a_key_asks_nobody_from_its_first_write_until_its_com
             asked.append(True)
 
         await sender.when_durable(ask)
-        await joint.commit()
+        await shared.commit()
     assert asked == [True]

@@ -10,9 +10,9 @@ from chassis.engine import ReadOnlyServer
 from chassis.faults import is_transient
 from chassis.ids import new_id
 from chassis.problems import PersonErased
-from chassis.testing import eventually
 from contracts.envelope import parse
 from contracts.identity import UserDeleted
+from support import eventually
 
 ADA = UUID("00000000-0000-7000-8000-00000000ada0")
 
@@ -143,30 +143,30 @@ def waiting_for_a_person(scratch):
 async def test_erasure_waits_until_a_transaction_about_the_person_has_ended(
     sender, rows, waiting_for_a_person
 ):
-    async def bury():
+    async def add_tombstone():
         async with sender.unit_of_work() as uow:
-            await uow.bury(ADA)
+            await uow.add_tombstone(ADA)
             # What the writer wrote is there to be erased, because it has committed.
             return len(await rows("identity.effects"))
 
     async with sender.unit_of_work() as writer:
-        await writer.about(ADA)
-        burial = asyncio.create_task(bury())
+        await writer.lock_subject(ADA)
+        erasure = asyncio.create_task(add_tombstone())
         await eventually(waiting_for_a_person)
         await write_effect(writer)
-        assert not burial.done()
+        assert not erasure.done()
 
-    assert await burial == 1
+    assert await erasure == 1
 
 
 async def test_writer_that_waited_for_the_erasure_is_refused(sender, rows, waiting_for_a_person):
     async def write():
         async with sender.unit_of_work() as uow:
-            await uow.about(ADA)
+            await uow.lock_subject(ADA)
             await write_effect(uow)
 
     async with sender.unit_of_work() as eraser:
-        await eraser.bury(ADA)
+        await eraser.add_tombstone(ADA)
         writing = asyncio.create_task(write())
         await eventually(waiting_for_a_person)
 
@@ -177,26 +177,26 @@ async def test_writer_that_waited_for_the_erasure_is_refused(sender, rows, waiti
 
 async def test_writer_after_the_erasure_is_refused_and_others_are_not(sender):
     async with sender.unit_of_work() as uow:
-        await uow.bury(ADA)
+        await uow.add_tombstone(ADA)
 
     async with sender.unit_of_work() as uow:
         assert await uow.is_erased(ADA)
         with pytest.raises(PersonErased):
-            await uow.about(ADA)
+            await uow.lock_subject(ADA)
     async with sender.unit_of_work() as uow:
-        await uow.about(new_id())
+        await uow.lock_subject(new_id())
 
 
 async def test_writers_about_the_same_person_do_not_wait_for_each_other(sender):
     async with sender.unit_of_work() as first, sender.unit_of_work() as second:
-        await first.about(ADA)
-        await asyncio.wait_for(second.about(ADA), timeout=1)
+        await first.lock_subject(ADA)
+        await asyncio.wait_for(second.lock_subject(ADA), timeout=1)
 
 
 async def test_burying_twice_leaves_one_tombstone_and_a_rolled_back_one_leaves_none(sender, rows):
     async def bury_and_fail():
         async with sender.unit_of_work() as uow:
-            await uow.bury(ADA)
+            await uow.add_tombstone(ADA)
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -205,23 +205,23 @@ async def test_burying_twice_leaves_one_tombstone_and_a_rolled_back_one_leaves_n
 
     for _ in range(2):
         async with sender.unit_of_work() as uow:
-            await uow.bury(ADA)
+            await uow.add_tombstone(ADA)
     assert len(await rows("identity.tombstones")) == 1
 
 
 async def test_two_erasures_of_one_person_at_once_both_succeed(sender, rows):
-    async def bury():
+    async def add_tombstone():
         async with sender.unit_of_work() as uow:
-            await uow.bury(ADA)
+            await uow.add_tombstone(ADA)
 
-    await asyncio.gather(*(bury() for _ in range(4)))
+    await asyncio.gather(*(add_tombstone() for _ in range(4)))
     assert len(await rows("identity.tombstones")) == 1
 
 
 async def test_tombstone_can_only_be_recognised_with_the_key_of_the_service(sender, open_database, rows):
     stranger = open_database("identity", tombstone_key=bytes(32))
     async with sender.unit_of_work() as uow:
-        await uow.bury(ADA)
+        await uow.add_tombstone(ADA)
 
     (stone,) = await rows("identity.tombstones")
     assert stone["subject_hash"] == sender.person_hash(ADA) != stranger.person_hash(ADA)
@@ -244,7 +244,7 @@ async def test_reading_takes_each_query_for_a_transaction_of_its_own(sender):
     begun = text("SELECT now()")
     async with sender.unit_of_work() as uow:
         assert await uow.session.scalar(begun) == await uow.session.scalar(begun)
-    async with sender.reading() as session:
+    async with sender.read_only() as session:
         assert await session.scalar(begun) < await session.scalar(begun)
     async with sender.unit_of_work() as uow:
         assert await uow.session.scalar(begun) == await uow.session.scalar(begun)

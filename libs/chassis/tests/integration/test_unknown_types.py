@@ -9,8 +9,8 @@ from chassis import consumer as consumer_module
 from chassis.broker import EventPublisher
 from chassis.consumer import Consumer, Inbound, Outcome
 from chassis.ids import new_id
-from chassis.testing import eventually
 from contracts.identity import UserDeleted
+from support import eventually
 
 QUEUE = "consent.erase-user"
 OF_TOMORROW = "identity.user.deleted.v2"

@@ -7,8 +7,8 @@ from sqlalchemy import insert, select
 
 from chassis import work_table as work_table_module
 from chassis.faults import TransientFault
-from chassis.testing import eventually
 from chassis.work_table import LeaseLost, WorkTable
+from support import eventually
 
 
 class Away(TransientFault):

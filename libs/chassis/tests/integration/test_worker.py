@@ -8,9 +8,9 @@ import pytest
 
 from chassis.dead_letters import purge_dead_letters
 from chassis.ids import new_id
-from chassis.testing import eventually
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import parse_head
+from support import eventually
 
 QUEUE = "consent.erase-user"
 START_SECONDS = 30

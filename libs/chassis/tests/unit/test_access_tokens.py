@@ -5,7 +5,7 @@ import pytest
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.problems import Unauthorized
-from chassis.testing.forged_tokens import FORGED, TokenForge
+from support.forged_tokens import FORGED, TokenForge
 
 ISSUER = "https://irisvue.example"
 AUDIENCE = "irisvue-api"

@@ -14,8 +14,8 @@ from chassis import context
 from chassis.api import MAX_BODY_BYTES
 from chassis.server import serve
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
-from chassis.testing import eventually
-from chassis.testing.gateway import gateway_proof
+from support import eventually
+from support.gateway import gateway_proof
 
 CANARY = "canary"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

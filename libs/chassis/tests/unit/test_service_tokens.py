@@ -11,7 +11,7 @@ from chassis import service_auth
 from chassis.api import create_app
 from chassis.problems import Unauthorized
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens, client_address, require_service
-from chassis.testing import FrozenClock
+from support import FrozenClock
 
 DEVICE = "203.0.113.9"
 

@@ -11,8 +11,8 @@ from chassis.broker import BrokerUnavailable
 from chassis.consumer import Consumer
 from chassis.faults import TransientFault
 from chassis.process import Part, Process
-from chassis.testing import eventually
 from chassis.worker import ConsumersLost, Periodic, Work, Worker, missing_consumers
+from support import eventually
 
 
 async def returns():

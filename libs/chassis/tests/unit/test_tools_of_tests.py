@@ -5,9 +5,9 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from chassis.testing import FrozenClock, eventually
-from chassis.testing.plugin import demanded_events
-from chassis.testing.proxy import FaultyProxy
+from support import FrozenClock, eventually
+from support.plugin import demanded_events
+from support.proxy import FaultyProxy
 
 
 @pytest.fixture

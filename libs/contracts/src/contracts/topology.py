@@ -137,14 +137,14 @@ def consumers_of(event_type: str) -> tuple[str, ...]:
     return tuple(entry.queue for entry in SUBSCRIPTIONS if event_type in entry.types)
 
 
-def heard_by_someone(event_type: str) -> bool:
+def has_queue(event_type: str) -> bool:
     """Tell whether a publish of that type must reach a queue; an unroutable one is an error only then."""
     return bool(consumers_of(event_type))
 
 
-def needs_no_hearer(event_type: str) -> bool:
+def may_be_unroutable(event_type: str) -> bool:
     """Tell whether a type's only queue was retired: earlier releases wrote that it must reach one."""
-    return event_type in RETIRED_QUEUES.values() and not heard_by_someone(event_type)
+    return event_type in RETIRED_QUEUES.values() and not has_queue(event_type)
 
 
 def erasure_participants() -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from chassis.consumer import Inbound, Outcome
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from chassis.problems import PersonErased
-from chassis.testing.erasures import work_on_erasures
 from consent.main import CONSENT
 from consent.policy import resolve_hints
 from consent.rulebook import load_rulebook
@@ -17,6 +16,7 @@ from consent.use_cases.grant_consent import Agreement, grant_consent
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
 from contracts.identity import UserDeleted
+from support.erasures import work_on_erasures
 
 NOWHERE = resolve_hints(
     load_rulebook(), country=None, region=None, network=None, day=datetime.now(UTC).date()
@@ -173,4 +173,4 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
     assert await ConsentHoldings(service.database).count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
     with pytest.raises(PersonErased):
         async with service.unit_of_work() as uow:
-            await uow.about(ann.id)
+            await uow.lock_subject(ann.id)

@@ -160,14 +160,14 @@ async def test_an_erasure_that_begins_meanwhile_waits_for_nobody_and_is_not_wait
     await ben.agree()
     clock.advance(LIFETIME)
     async with service.unit_of_work() as uow:
-        await uow.bury(ann.id)
+        await uow.add_tombstone(ann.id)
         # The burial is not over: whoever asks for the same person now would wait for it.
         assert await asyncio.wait_for(expire(), timeout=5) == 1
     assert await kinds(admin) == [("grant", 1), ("grant", 1), ("expiry", 2)]
     assert await expire() == 0
     with pytest.raises(PersonErased):
         async with service.unit_of_work() as uow:
-            await uow.about(ann.id)
+            await uow.lock_subject(ann.id)
 
 
 async def test_a_gate_that_somebody_holds_is_left_to_the_next_turn(

@@ -14,9 +14,9 @@ from alembic import command
 from chassis import migrations
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.environment import DATABASE
-from cluster.testing.platform import Platform
 from consent.models import Personal
 from consent.settings import ConsentSettings
+from support.platform import Platform
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCRATCH = "before"

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from chassis import migrations
-from cluster.testing.platform import Platform
 from consent.settings import ConsentSettings
+from support.platform import Platform
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 

@@ -10,8 +10,8 @@ from netaddr import IPSet
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from cluster import env_file, geoip
 from cluster.layout import Layout
-from cluster.testing.api_process import api_process
-from cluster.testing.platform import Platform
+from support.api_process import api_process
+from support.platform import Platform
 
 
 @pytest.fixture

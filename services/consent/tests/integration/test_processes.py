@@ -14,11 +14,11 @@ import pytest
 
 from chassis.ids import new_id
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing import eventually
 from cluster.environment import VHOST
 from contracts.envelope import wrap
 from contracts.identity import UserDeleted
 from contracts.topology import EXCHANGE
+from support import eventually
 
 START_SECONDS = 30
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.types import Receive, Scope
 
-from chassis.pace import Pace, TooSlow
 from chassis.problems import ContentTooLarge, Problem
+from chassis.transfer_rate import TooSlow, TransferRate
 from gateway.headers import header
 from gateway.problems import BadRequest, RequestTimeout, UnsupportedEncoding
 
@@ -52,10 +52,10 @@ class RequestBody:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, and not below the least speed; the reader's pace is the client's."""
-        received, pace = 0, Pace()
+        received, rate = 0, TransferRate()
         while not self.complete:
             try:
-                async with pace.waiting():
+                async with rate.waiting():
                     message = await self._receive()
             except TooSlow:
                 self.failure = RequestTimeout()
@@ -65,7 +65,7 @@ class RequestBody:
                 raise self.failure
             chunk = message.get("body", b"")
             received += len(chunk)
-            pace.count(moved=len(chunk))
+            rate.count(moved=len(chunk))
             if received > self._limit:
                 self.failure = self._too_large(self._limit)
                 raise self.failure

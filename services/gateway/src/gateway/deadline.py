@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chassis import pace
+from chassis import transfer_rate
 
 
 class Deadline:
     """A deadline that follows progress: it runs while the service is silent, not while the client moves.
 
     How slow the client may be is its pace's matter. The service has `service_seconds` from its last sign of
-    life; the whole exchange ends after `pace.LONGEST_TRANSFER_SECONDS` at the latest.
+    life; the whole exchange ends after `transfer_rate.LONGEST_TRANSFER_SECONDS` at the latest.
     """
 
     def __init__(self, service_seconds: float) -> None:
         self._service_seconds = service_seconds
         self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + pace.LONGEST_TRANSFER_SECONDS
+        self._end = self._loop.time() + transfer_rate.LONGEST_TRANSFER_SECONDS
         self._limit = asyncio.timeout(None)
         self.waits_for_client = False
 

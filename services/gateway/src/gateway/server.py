@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from chassis import server
-from chassis.pace import Pace
 from chassis.server import Server
+from chassis.transfer_rate import TransferRate
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 10.0
@@ -82,7 +82,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = True
         self._refusal = 400
         self._head_timer: asyncio.TimerHandle | None = None
-        self._pace = Pace(monotonic=self.loop.time)
+        self._rate = TransferRate(monotonic=self.loop.time)
         self._pace_timer: asyncio.TimerHandle | None = None
         self._paced_at = 0.0
         self._paced_bytes = 0
@@ -175,12 +175,12 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _count_pace(self, *, waited: bool) -> None:
         now, sent = self.loop.time(), self._counted.sent
-        self._pace.count(waited=now - self._paced_at if waited else 0.0, moved=sent - self._paced_bytes)
+        self._rate.count(waited=now - self._paced_at if waited else 0.0, moved=sent - self._paced_bytes)
         self._paced_at, self._paced_bytes = now, sent
 
     def _check_pace(self) -> None:
         self._count_pace(waited=True)
-        if self._pace.patience > 0:
+        if self._rate.patience > 0:
             self._pace_timer = self.loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
             return
         log.info("slow_reader_cut")

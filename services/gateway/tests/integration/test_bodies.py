@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chassis.testing import eventually
 from gateway.routes import TRANSFER_SECONDS, Access, RateClass, Route, Upstream
+from support import eventually
 
 PHOTO = "/api/v1/photos/019ab0c4-1000-7001-8001-0000316edc57/content"
 LINK = f"{PHOTO}?session=019ab0c4-1000-7001-8001-0000316edc58"

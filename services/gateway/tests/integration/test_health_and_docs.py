@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chassis.testing import eventually
-from cluster.testing import RunningServers
 from contracts.catalogue import EVENTS
 from gateway.routes import ROUTES
+from support import eventually
+from support.servers import RunningServers
 
 
 async def test_health_and_liveness_ask_nobody(open_stage: Any) -> None:

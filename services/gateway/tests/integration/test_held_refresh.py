@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chassis.testing import eventually
+from support import eventually
 
 REFRESH = "/api/v1/auth/refresh"
 LOGIN = "/api/v1/auth/login/json"

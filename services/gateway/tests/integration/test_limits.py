@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.ids import new_id
-from cluster.testing import RunningServers
+from support.servers import RunningServers
 
 REGISTER = "/api/v1/auth/register"
 LOGIN = "/api/v1/auth/login/json"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chassis.testing import eventually
+from support import eventually
 
 AS_MODULE = ("-m", "gateway", "api")
 WITH_A_PART_THAT_BREAKS = """

@@ -7,7 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from chassis.ids import new_id
-from chassis.testing import eventually
+from support import eventually
 
 PATH = "/internal/sessions/seen"
 ME = "/api/v1/users/me"

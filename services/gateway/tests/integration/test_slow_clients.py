@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from chassis.ids import new_id
-from chassis.testing import eventually
 from gateway.routes import Access, RateClass, Route, Upstream
+from support import eventually
 
 PHOTO = f"/api/v1/photos/{new_id()}/content"
 MEGABYTE = 1_000_000
@@ -120,7 +120,7 @@ async def test_one_person_holds_a_share_of_an_address(open_stage: Any) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.pace.GRACE_SECONDS", 0.4)
+    monkeypatch.setattr("chassis.transfer_rate.GRACE_SECONDS", 0.4)
     monkeypatch.setattr("gateway.server.PACE_CHECK_SECONDS", 0.1)
 
 
@@ -199,7 +199,7 @@ async def test_silent_service_is_blamed_although_the_client_still_sends(brief: N
 async def test_every_transfer_has_an_end(
     brief: None, open_stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.pace.LONGEST_TRANSFER_SECONDS", 0.8)
+    monkeypatch.setattr("chassis.transfer_rate.LONGEST_TRANSFER_SECONDS", 0.8)
     async with open_stage() as stage:
         stage.storage.on("PUT", "/slow", size_of)
         async with stage.client.put("/slow", data=steadily(100)) as answer:

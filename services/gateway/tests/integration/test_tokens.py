@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from chassis.ids import new_id
-from chassis.testing import FrozenClock, eventually
-from chassis.testing.forged_tokens import TokenForge, forged_bearers
+from support import FrozenClock, eventually
+from support.forged_tokens import TokenForge, forged_bearers
 
 ISSUER = "http://localhost:8000"
 ME = "/api/v1/users/me"

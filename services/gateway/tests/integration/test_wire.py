@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chassis.testing import eventually
+from support import eventually
 
 POST = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n"
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n"

@@ -4,9 +4,9 @@ from uuid import UUID, uuid4
 
 from chassis.auth import Principal
 from chassis.ids import new_id
-from chassis.testing import FrozenClock
 from gateway.admission import moment_of_answer
 from gateway.revocations import DenyList
+from support import FrozenClock
 
 KEEP = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

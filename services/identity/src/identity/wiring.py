@@ -14,10 +14,10 @@ from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
+from chassis.keyed_lock import KeyedLock
 from chassis.problems import describe
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
-from chassis.turns import Turns
 from identity.keyring import open_private_key
 from identity.limits import AccountLimits
 from identity.models import SCHEMA
@@ -48,7 +48,7 @@ class Service:
     service_tokens: ServiceTokens
     mail_sender: Sender
     limits: AccountLimits
-    turns: Turns
+    refreshes: KeyedLock
     providers: Providers
 
     @property
@@ -70,7 +70,7 @@ class Service:
         except UnreadableRefreshToken:
             raise InvalidRefreshToken from None
         live = self.session_rules.live_since(self.clock.now())
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             if not await Sessions(session).is_live(session_id, live):
                 raise InvalidRefreshToken
 
@@ -130,7 +130,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                 tokens=TokenIssuer(settings),
                 service_tokens=ServiceTokens.of("identity", settings),
                 mail_sender=_mail_sender(settings),
-                turns=Turns(),
+                refreshes=KeyedLock(),
                 limits=AccountLimits(redis, secret=key_bytes(settings.refresh_token_key)),
                 providers=providers,
             )

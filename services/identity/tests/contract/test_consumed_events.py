@@ -1,5 +1,5 @@
-from chassis.testing.contract import assert_consumes_its_topology, assert_examples_act_once
 from identity.main import IDENTITY
+from support.contract import assert_consumes_its_topology, assert_examples_act_once
 
 
 async def test_every_golden_example_acts_once(service):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chassis.ids import new_id
-from chassis.testing.fuzzing import fuzz
-from cluster.testing.api_process import api_process
 from identity.models import MailToken, Session, User
 from identity.tokens import AuthorizedSession, capability_hash, new_capability
+from support.api_process import api_process
+from support.fuzzing import fuzz
 
 PASSWORD = "seven blue irises"
 BEARER = {

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chassis.testing.timing import separability
-from cluster.testing.api_process import api_process
-from cluster.testing.enumeration import QUESTIONS, WARMING_PAIRS, compare
-from cluster.testing.people import create_accounts
+from support.api_process import api_process
+from support.enumeration import QUESTIONS, WARMING_PAIRS, compare
+from support.people import create_accounts
+from support.timing import separability
 
 PAIRS = 60
 SEED = 5

@@ -7,7 +7,6 @@ from sqlalchemy import text
 from chassis.consumer import Inbound, Outcome
 from chassis.erasure import ErasureParticipation
 from chassis.ids import new_id
-from chassis.testing.erasures import work_on_erasures
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import wrap
 from contracts.identity import IdentityErasureReported, UserDeleted
@@ -15,6 +14,7 @@ from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.main import IDENTITY
 from identity.use_cases.erase_person import IdentityHoldings
 from identity.use_cases.remind_participants import remind_participants
+from support.erasures import work_on_erasures
 
 
 @pytest.fixture

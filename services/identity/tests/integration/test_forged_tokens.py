@@ -6,9 +6,9 @@ import jwt
 import pytest
 
 from chassis.settings import key_bytes
-from chassis.testing.forged_tokens import TokenForge, forged_bearers
 from identity.main import IDENTITY
 from identity.use_cases.rotate_keys import rotate_keys
+from support.forged_tokens import TokenForge, forged_bearers
 
 ME = "/api/v1/users/me"
 

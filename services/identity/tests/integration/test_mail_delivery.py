@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import text
 
 from chassis.ids import new_id
-from chassis.testing import eventually
 from identity.post import MailServerUnavailable, SmtpPost
 from identity.use_cases.send_mail import GIVE_UP_AFTER, MailDelivery
+from support import eventually
 
 AUTH = "/api/v1/auth"
 INSERT_USER = text(

@@ -9,9 +9,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis import migrations
-from cluster.testing.platform import Platform
 from identity.models import User
 from identity.settings import IdentitySettings
+from support.platform import Platform
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 

@@ -7,10 +7,10 @@ from uuid import UUID
 import jwt
 import pytest
 
-from chassis.testing import eventually
 from identity.api import internal
 from identity.use_cases.log_out import log_out
 from identity.wiring import open_service
+from support import eventually
 
 FEED = "/internal/session-revocations"
 

@@ -7,6 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
+
+from cluster.secret_values import signing_key
+from identity.passkey_policy import counter_went_back, passkey_name
+from identity.passkey_schemas import AuthenticationAnswer, RegistrationAnswer
+from identity.passkey_settings import PasskeySettings
+from identity.relying_party import RelyingParty, UnverifiedAnswer, challenge_of
 from services.identity.tests.virtual_authenticator import (
     ANDROID,
     IOS,
@@ -16,12 +22,6 @@ from services.identity.tests.virtual_authenticator import (
     decode,
     encode,
 )
-
-from cluster.secret_values import signing_key
-from identity.passkey_policy import counter_went_back, passkey_name
-from identity.passkey_schemas import AuthenticationAnswer, RegistrationAnswer
-from identity.passkey_settings import PasskeySettings
-from identity.relying_party import RelyingParty, UnverifiedAnswer, challenge_of
 
 PARTY = RelyingParty(id=RP_ID, name="IrisVue", origins=[WEB, IOS, ANDROID])
 CHALLENGE = bytes(range(32))

@@ -19,7 +19,7 @@ def consumers(service: Service) -> list[Consumer]:
         await open_key(service.vault, user_id=envelope.data.user_id)
 
     async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]) -> None:
-        await uow.about(envelope.data.user_id)
+        await uow.lock_subject(envelope.data.user_id)
 
     return [
         Consumer(

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from chassis.pace import Pace
+from chassis.transfer_rate import TransferRate
 from storage.policy import TooBusy
 
 WAIT_SECONDS = 5.0
@@ -36,7 +36,7 @@ class MemoryShare:
         self._units = 0
         self._bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._pace = Pace(
+        self._rate = TransferRate(
             least_bytes_per_second=CROWDED_BYTES_PER_SECOND, grace_seconds=CROWDED_GRACE_SECONDS
         )
         self._waiting: tuple[float, asyncio.Timeout] | None = None
@@ -56,18 +56,18 @@ class MemoryShare:
             raise
         finally:
             self._waiting = None
-            self._pace.count(waited=self._loop.time() - began)
+            self._rate.count(waited=self._loop.time() - began)
 
     def moved(self, number: int) -> None:
         """Note that so many bytes have come from the client, or have gone to it."""
-        self._pace.count(moved=number)
+        self._rate.count(moved=number)
 
     @property
     def lag(self) -> float:
         """How many seconds behind the speed of a crowd it is; 0 for what holds nothing or waits for us."""
         if self._waiting is None or not self._units:
             return 0.0
-        return CROWDED_GRACE_SECONDS - self._pace.patience + self._loop.time() - self._waiting[0]
+        return CROWDED_GRACE_SECONDS - self._rate.patience + self._loop.time() - self._waiting[0]
 
     def end(self) -> None:
         """Let the transfer end at once, which gives its memory back."""

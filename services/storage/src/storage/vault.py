@@ -93,7 +93,7 @@ class Vault:
             outside_transactions("wrapping a data key")
             fresh = await self._encryption.wrap(new_data_key(), owner=user_id)
             async with self._keyring.unit_of_work() as uow:
-                await uow.about(user_id)
+                await uow.lock_subject(user_id)
                 await DataKeys(uow.session).add(self._keyring.person_hash(user_id), fresh)
             # Somebody else may have been faster; theirs is then the key of this person.
             wrapped = await self._find_key(user_id)
@@ -117,7 +117,7 @@ class Vault:
     async def destroy_key(self, user_id: UUID) -> None:
         """Delete the person's data key for good: none can be made for them again."""
         async with self._keyring.unit_of_work() as uow:
-            await uow.bury(user_id)
+            await uow.add_tombstone(user_id)
             await DataKeys(uow.session).destroy(self._keyring.person_hash(user_id))
 
     async def count_keys(self, user_id: UUID) -> int:

@@ -10,9 +10,9 @@ from datetime import timedelta
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
 from chassis.http import ServiceClient
-from chassis.pace import LONGEST_TRANSFER_SECONDS
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
+from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS
 from storage.consents import Consents
 from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.links import Links

@@ -1,8 +1,8 @@
 """Every golden example of every event that storage consumes goes through the real consumer, twice."""
 
-from chassis.testing.contract import assert_consumes_its_topology, assert_examples_act_once
 from storage.main import STORAGE
 from storage.wiring import Service
+from support.contract import assert_consumes_its_topology, assert_examples_act_once
 
 
 async def test_every_golden_example_acts_once(service: Service) -> None:

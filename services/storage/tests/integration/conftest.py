@@ -24,15 +24,15 @@ from chassis.consumer import Inbound, Outcome
 from chassis.ids import new_id
 from chassis.problems import Problem
 from chassis.service_auth import ServiceTokens
-from chassis.testing import FrozenClock
-from chassis.testing.gateway import through_gateway
-from cluster.testing.platform import Platform
 from contracts.consent import ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Event, parse_head, wrap
 from contracts.fields import ConsentType
 from storage.main import STORAGE
 from storage.settings import StorageSettings
 from storage.wiring import Service
+from support import FrozenClock
+from support.gateway import through_gateway
+from support.platform import Platform
 
 
 class ConsentNeighbour:

@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from chassis.testing import eventually
 from contracts.consent import ConsentGranted, ConsentWithdrawn
 from contracts.fields import ConsentType
 from storage.models import Destruction
 from storage.repositories import Gates
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
+from support import eventually
 
 
 async def left(service, person) -> int:

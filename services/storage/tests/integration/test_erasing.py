@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from chassis.testing import FrozenClock
-from chassis.testing.erasures import work_on_erasures
 from cluster.environment import KEYRING_DATABASE
 from contracts.fields import AuthProvider
 from contracts.identity import UserDeleted, UserRegistered
@@ -18,6 +16,8 @@ from storage.policy import Rendition
 from storage.sealing import ObjectLabel, SealBroken, unseal
 from storage.use_cases.erase_person import StorageHoldings
 from storage.vault import KeyMissing, PhotoLocation
+from support import FrozenClock
+from support.erasures import work_on_erasures
 
 
 def deletion_of(person, clock: FrozenClock) -> UserDeleted:

@@ -3,7 +3,7 @@
 import pytest
 
 from chassis.auth import AccessTokens, KeySet
-from chassis.testing.forged_tokens import TokenForge, forged_bearers
+from support.forged_tokens import TokenForge, forged_bearers
 
 
 @pytest.mark.parametrize("row", ["S3-storage"])

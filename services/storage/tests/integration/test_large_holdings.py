@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event, func, insert, select
 
 from chassis.ids import new_id
-from chassis.testing.erasures import work_on_erasures
 from contracts.identity import UserDeleted
 from storage.models import Destruction, Photo
+from support.erasures import work_on_erasures
 
 MANY = 1000
 MOST_STATEMENTS = 15

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chassis.migrations import check
-from cluster.testing.platform import Platform
+from support.platform import Platform
 
 MEMBER = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chassis.testing import eventually
 from storage.object_store import (
     BucketNotFound,
     Inventory,
@@ -19,6 +18,7 @@ from storage.object_store import (
     ObjectStoreUnavailable,
     open_object_store,
 )
+from support import eventually
 
 NOTHING = Inventory(objects=0, versions=0, uploads=0)
 

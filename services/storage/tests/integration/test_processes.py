@@ -17,13 +17,13 @@ from sqlalchemy import select
 
 from chassis.ids import new_id
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing import eventually
 from cluster.environment import VHOST
 from contracts.envelope import Event, wrap
 from contracts.fields import AuthProvider
 from contracts.identity import UserDeleted, UserRegistered
 from contracts.topology import EXCHANGE
 from storage.main import STORAGE
+from support import eventually
 
 START_SECONDS = 90
 

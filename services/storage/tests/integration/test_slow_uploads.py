@@ -14,7 +14,7 @@ PIECES_PER_SECOND = 8
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch) -> None:
     """Scale the patience with those who do not move at all, 10 s, down to a fifth."""
-    monkeypatch.setattr("chassis.pace.GRACE_SECONDS", GRACE_SECONDS)
+    monkeypatch.setattr("chassis.transfer_rate.GRACE_SECONDS", GRACE_SECONDS)
 
 
 async def over_a_slow_line(data: bytes):

@@ -12,7 +12,7 @@ import pytest
 
 from chassis.server import serve
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing import eventually
+from support import eventually
 
 READERS = 300
 MEBIBYTE = 1 << 20

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.testing import eventually
 from storage.models import Photo
 from storage.policy import Rendition
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.vault import PhotoLocation
+from support import eventually
 
 
 def problem(answer) -> tuple[int, str]:

@@ -15,7 +15,7 @@ async def answer_consent_question(
     database: Database, *, user_id: UUID, consent_type: ConsentType, rulebook: Rulebook, now: datetime
 ) -> ConsentAnswer:
     """Answer from the gate and its one open grant; no for anyone unknown and whose erasure has begun."""
-    async with database.reading() as session:
+    async with database.read_only() as session:
         standing = await Gates(session).look_at(
             user_id, consent_type, person_hash=database.person_hash(user_id)
         )

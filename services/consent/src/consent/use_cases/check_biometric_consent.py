@@ -15,7 +15,7 @@ async def check_biometric_consent(
     database: Database, *, user_id: UUID, rulebook: Rulebook, now: datetime
 ) -> Consent | None:
     """Return the live biometric consent, if there is one; raises `PersonErased`."""
-    async with database.reading() as session:
+    async with database.read_only() as session:
         standing = await Gates(session).look_at(
             user_id, ConsentType.BIOMETRIC_CAPTURE, person_hash=database.person_hash(user_id)
         )

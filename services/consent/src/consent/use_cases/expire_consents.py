@@ -9,7 +9,7 @@ from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
-from chassis.subjects import about_each
+from chassis.subjects import lock_subjects
 from consent.models import Gate, LedgerEntry
 from consent.policy import EntryKind
 from consent.repositories import Gates, Lapsed, Ledger
@@ -30,7 +30,7 @@ async def expire_consents(database: Database, *, clock: Clock) -> int:
         async with database.unit_of_work() as uow:
             gates = Gates(uow.session)
             lapsed = await gates.lapsed(by=now, after=last, limit=BATCH)
-            free = await about_each(uow, database, {gate.user_id for gate in lapsed})
+            free = await lock_subjects(uow, database, {gate.user_id for gate in lapsed})
             ended = await gates.hold_lapsed([gate for gate in lapsed if gate.user_id in free], by=now)
             await close_lapsed(uow, ended)
         closed += len(ended)

@@ -105,7 +105,7 @@ async def grant_consent(
     if agreement.consent_type in limits.proved_address_for and not address_proved:
         raise ProveAddressFirst
     regime, text = _what_was_shown(rulebook, agreement, utc_day(clock.now()))
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gate, holding = await Gates(uow.session).hold(user_id, agreement.consent_type)
     # The time is read behind the lock: what is compared with it was written before.
     now = clock.now()

@@ -22,7 +22,7 @@ async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID) 
     It ends the person's consent to that purpose, also when the record that was named has lapsed or has been
     superseded by a newer one. Raises `ConsentNotFound`.
     """
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     ledger = Ledger(uow.session)
     named = await ledger.grant(user_id, consent_id)
     if named is None:

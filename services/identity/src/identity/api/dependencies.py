@@ -38,7 +38,7 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
 
     A token is good until it expires; the row says whether its session still is.
     """
-    async with service.database.reading() as session:
+    async with service.database.read_only() as session:
         found = await Users(session).signed_in(principal.user_id, principal.session_id)
     if found is None:
         raise InvalidToken

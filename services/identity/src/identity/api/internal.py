@@ -59,7 +59,7 @@ async def session_revocations(
     ended = service.database.notifications.event(SessionRevocation.__tablename__)
     while True:
         ended.clear()
-        async with service.database.reading() as session:
+        async with service.database.read_only() as session:
             news = await Revocations(session).has_news(after)
         if news:
             async with service.unit_of_work() as uow:

@@ -99,7 +99,7 @@ async def verify_passkey_sign_in(
     body: AuthenticationAnswer, service: CurrentService, device: CurrentDevice
 ) -> TokenResponse:
     """Sign in with the passkey that answered the options."""
-    async with service.database.reading() as session:
+    async with service.database.read_only() as session:
         passkey = await Passkeys(session).with_credential(body.raw_id)
     if passkey is not None:
         await service.limits.before_passkey(passkey.user_id)

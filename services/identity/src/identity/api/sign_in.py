@@ -127,7 +127,7 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
         claim = service.tokens.read_refresh_token(body.refresh_token.get_secret_value())
     except UnreadableRefreshToken:
         raise InvalidRefreshToken from None
-    async with service.turns.of(claim.session_id):
+    async with service.refreshes.hold(claim.session_id):
         authorized = await refresh_session(
             service.database, claim=claim, rules=service.session_rules, now=service.clock.now()
         )

@@ -1,4 +1,4 @@
-"""Turns a refused token into the answer, and says why only to the log."""
+"""KeyedLock a refused token into the answer, and says why only to the log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -50,7 +50,7 @@ async def log_in(
     The hash is computed between two transactions, so that no connection waits for it, and the same work is
     done when there is no such account.
     """
-    async with at_least(LOOK_SECONDS), database.reading() as session:
+    async with at_least(LOOK_SECONDS), database.read_only() as session:
         user = await Users(session).with_email(email_key(email))
     stored = user.password_hash if user is not None else None
     fits, better_hash = await hasher.verify(password, stored)

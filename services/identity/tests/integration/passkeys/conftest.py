@@ -1,6 +1,7 @@
 """A person with a passkey, and another one without."""
 
 import pytest
+
 from services.identity.tests.passkey_ceremonies import add
 from services.identity.tests.virtual_authenticator import ANDROID, IOS, RP_ID, WEB, VirtualAuthenticator
 

@@ -9,6 +9,10 @@ from uuid import UUID
 import cbor2
 import pytest
 import structlog
+from sqlalchemy import text
+
+from identity.repositories import PasskeyChallenges
+from identity.use_cases.erase_person import IdentityHoldings
 from services.identity.tests.passkey_ceremonies import (
     BASE,
     add,
@@ -27,10 +31,6 @@ from services.identity.tests.virtual_authenticator import (
     decode,
     encode,
 )
-from sqlalchemy import text
-
-from identity.repositories import PasskeyChallenges
-from identity.use_cases.erase_person import IdentityHoldings
 
 
 def client_data(answer, **changes):

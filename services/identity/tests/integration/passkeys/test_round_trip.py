@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
+
 from services.identity.tests.passkey_ceremonies import (
     BASE,
     add,

@@ -4,13 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from services.identity.tests.passkey_ceremonies import BASE, add, creation_options, sign_in, slug
-from services.identity.tests.virtual_authenticator import VirtualAuthenticator
 from sqlalchemy import text
 
 from contracts.fields import AuthProvider
 from identity.repositories import Users
 from identity.use_cases.reclaim_account import reclaim_account
+from services.identity.tests.passkey_ceremonies import BASE, add, creation_options, sign_in, slug
+from services.identity.tests.virtual_authenticator import VirtualAuthenticator
 
 
 async def reset_password(client, mailbox, post_office, email):

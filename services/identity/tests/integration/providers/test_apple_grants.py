@@ -9,11 +9,11 @@ from sqlalchemy import select, text
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.faults import TransientFault
 from chassis.settings import key_bytes
-from chassis.testing.erasures import work_on_erasures
 from contracts.identity import IdentityErasureReported
 from identity.models import AppleGrant, User
 from identity.providers.seal import SealBroken, TokenSeal
 from identity.use_cases.erase_person import IdentityHoldings
+from support.erasures import work_on_erasures
 
 OTHER = "001234.subject.0002"
 DEBUG_BUNDLE_ID = "org.irisvue.app.debug"

@@ -1,6 +1,7 @@
 """Owners can always open their account, and closing the Apple Account erases only what Apple alone opens."""
 
 import pytest
+
 from services.identity.tests.passkey_ceremonies import BASE, add, sign_in, slug
 from services.identity.tests.virtual_authenticator import RP_ID, WEB, VirtualAuthenticator
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.types import Receive, Scope, Send
 
 from chassis.openapi import problems
-from chassis.pace import Pace, TooSlow
+from chassis.transfer_rate import TooSlow, TransferRate
 from storage.api.dependencies import CurrentService
 from storage.conditions import is_known, range_applies
 from storage.models import Photo
@@ -203,20 +203,20 @@ class PictureResponse(Response):
         """Send the head and then the bytes, piece by piece; cut a reader who does not read."""
         del scope, receive
         async with self.holds:
-            pace = Pace()
+            rate = TransferRate()
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             for start in range(0, len(self.body), PIECE_BYTES):
                 piece = bytes(self.body[start : start + PIECE_BYTES])
                 try:
-                    async with pace.waiting(), self.memory.client_turn():
+                    async with rate.waiting(), self.memory.client_turn():
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
                 except (TooSlow, MadeRoom):
                     # The server closes the connection of an answer that does not end.
                     log.info("slow_reader_cut")
                     return
-                pace.count(moved=len(piece))
+                rate.count(moved=len(piece))
                 self.memory.moved(len(piece))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
-from chassis.pace import LONGEST_TRANSFER_SECONDS, Pace, TooSlow
 from chassis.problems import PersonErased, Unauthorized
+from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS, TooSlow, TransferRate
 from storage import schemas
 from storage.api.dependencies import CurrentService
 from storage.links import UploadToken
@@ -160,12 +160,12 @@ async def _read_body(request: Request, limit: int, memory: MemoryShare, *, diges
     Raises `PhotoTooLarge`, `TooBusy`, and `UploadInterrupted` for a body that stalls or breaks off.
     """
     parts: list[bytes] = []
-    received, pace, digest = 0, Pace(), hmac.new(digest_key, digestmod=hashlib.sha256)
+    received, rate, digest = 0, TransferRate(), hmac.new(digest_key, digestmod=hashlib.sha256)
     stream = request.stream()
     try:
         async with asyncio.timeout(LONGEST_TRANSFER_SECONDS):
             while True:
-                async with pace.waiting(), memory.client_turn():
+                async with rate.waiting(), memory.client_turn():
                     part = await anext(stream, None)
                 if part is None:
                     return Received(b"".join(parts), digest.hexdigest())
@@ -173,7 +173,7 @@ async def _read_body(request: Request, limit: int, memory: MemoryShare, *, diges
                 if received > limit:
                     raise PhotoTooLarge.of_bytes(limit)
                 await memory.grow(len(part))
-                pace.count(moved=len(part))
+                rate.count(moved=len(part))
                 memory.moved(len(part))
                 digest.update(part)
                 parts.append(part)

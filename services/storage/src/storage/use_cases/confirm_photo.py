@@ -20,7 +20,7 @@ async def confirm_photo(
     The caller has just asked consent. Raises `NotFound`, `NotUploadedYet`, `SizeMismatch`, `ConsentRequired`
     or `PersonErased`.
     """
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gate = await Gates(uow.session).share(user_id)
     photo = await Photos(uow.session).lock_of_person(user_id, photo_id)
     if photo is None:

@@ -13,7 +13,7 @@ from storage.use_cases.release_photo import release_photo
 
 async def delete_photo(uow: UnitOfWork, *, user_id: UUID, photo_id: UUID, now: datetime) -> Destruction:
     """Let go of the photo and return the work that destroys it; raises `NotFound` or `PersonErased`."""
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     photo = await Photos(uow.session).lock_of_person(user_id, photo_id)
     if photo is None:
         raise NotFound

@@ -18,7 +18,7 @@ async def follow_grant(
     uow: UnitOfWork, *, user_id: UUID, consent_id: UUID, epoch: int, now: datetime
 ) -> None:
     """Open the gate unless something later was heard; raises `PersonErased`."""
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gate = await Gates(uow.session).hold(user_id, now=now)
     if epoch > gate.epoch:
         _move(gate, epoch=epoch, consent_id=consent_id)
@@ -26,7 +26,7 @@ async def follow_grant(
 
 async def follow_withdrawal(uow: UnitOfWork, *, user_id: UUID, epoch: int, now: datetime) -> None:
     """Close the gate and let go of every photo that rests on the consent; raises `PersonErased`."""
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gate = await Gates(uow.session).hold(user_id, now=now)
     if epoch > gate.epoch:
         _move(gate, epoch=epoch, consent_id=None)
@@ -39,7 +39,7 @@ async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentAnswer
 
     A consent that has lapsed is over from that moment, even before its epoch moves.
     """
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gates = Gates(uow.session)
     known = await gates.find(user_id)
     if answer.epoch == 0 and known is None:

@@ -112,7 +112,7 @@ class Reception:
     async def _claim(self, photo: Photo, token: UploadToken) -> PhotoLocation | None:
         """Begin an attempt that every later one overtakes; None when the bytes have arrived already."""
         async with self.database.unit_of_work() as uow:
-            await uow.about(photo.user_id)
+            await uow.lock_subject(photo.user_id)
             locked = self._usable(await Photos(uow.session).lock(photo.id), token)
             if locked.received_at is not None:
                 return None
@@ -178,7 +178,7 @@ class Reception:
             return photo
 
     async def _still_welcome(self, uow: UnitOfWork, place: PhotoLocation) -> Photo:
-        await uow.about(place.owner)
+        await uow.lock_subject(place.owner)
         gate = await Gates(uow.session).share(place.owner)
         photo = await Photos(uow.session).lock(place.photo_id)
         if photo is None:

@@ -26,7 +26,7 @@ async def request_upload(
     link_over_at: datetime,
 ) -> tuple[Photo, UploadToken]:
     """Begin a photo under the consent that was just confirmed; raises `ConsentRequired` or `PersonErased`."""
-    await uow.about(user_id)
+    await uow.lock_subject(user_id)
     gate = await Gates(uow.session).share(user_id)
     if answer.consent_id is None or gate is None or not gate.granted or gate.epoch != answer.epoch:
         raise ConsentRequired

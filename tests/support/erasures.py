@@ -27,7 +27,7 @@ async def work_on_erasures(participation: ErasureParticipation, database: Databa
     claimed = await participation.work_once()
     if await broker_takes_all(database):
         tasks = database.tables.erasure_tasks
-        waiting = update(tasks).where(tasks.c.last_error.like("ResidueLeft%"))
+        waiting = update(tasks).where(tasks.c.last_error.like("ErasureIncomplete%"))
         async with database.unit_of_work() as uow:
             await uow.session.execute(waiting.values(next_attempt_at=func.clock_timestamp()))
         await participation.work_once()

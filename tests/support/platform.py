@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from chassis.testing.gateway import Proof, gateway_proof
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST, service_environment
 from cluster.members import DATABASE_SERVICES, MEMBERS
-from cluster.testing.running import RunningServers
 from contracts.topology import queues
+from support.gateway import Proof, gateway_proof
+from support.running import RunningServers
 
 _TABLES = """
     SELECT format('%I.%I', schemaname, tablename) FROM pg_tables

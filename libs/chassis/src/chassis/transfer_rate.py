@@ -16,7 +16,7 @@ class TooSlow(Exception):
     """The other side moves fewer bytes than the least speed asks for."""
 
 
-class Pace:
+class TransferRate:
     """Patience with one side of a transfer: waiting uses it up, bytes that arrive give it back.
 
     It starts full and never grows beyond the grace, so that a fast beginning does not pay for a standstill.

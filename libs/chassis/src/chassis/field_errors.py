@@ -55,7 +55,7 @@ _NO_OBJECT = frozenset({"missing", "dict_type", "model_type", "model_attributes_
 NOT_JSON = "Send JSON with Content-Type: application/json."
 
 
-def complaints_without_input(
+def field_errors(
     error: RequestValidationError, declared: frozenset[str], *, content_type: str = ""
 ) -> list[dict[str, str]]:
     """Return `{"field": …, "message": …}` for each fault; what a client calls its fields is its input too.

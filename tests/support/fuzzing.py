@@ -18,7 +18,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.hooks import unregister
 
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing.gateway import Proof
+from support.gateway import Proof
 
 LONGEST_ANSWER_SECONDS = 30
 SHOWN_FAILURES = 3

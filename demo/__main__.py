@@ -1,4 +1,4 @@
-"""Plays the story on the running cluster: `make demo`, or `python -m cluster.demo [--directory DIR]`."""
+"""Plays the story on the running cluster: `make demo`, or `python -m demo [--directory DIR]`."""
 
 import argparse
 import asyncio
@@ -9,11 +9,11 @@ from pathlib import Path
 import aiohttp
 
 from cluster import env_file
-from cluster.demo.client import App, open_http
-from cluster.demo.narrator import Narrator, StoryBroken
-from cluster.demo.story import Story
 from cluster.errors import ClusterError
 from cluster.layout import Layout
+from demo.client import App, open_http
+from demo.narrator import Narrator, StoryBroken
+from demo.story import Story
 
 OK = 200
 NOT_RUNNING = "No cluster answers at {url}. Run `make up` first; `make status` shows what runs."
@@ -21,7 +21,7 @@ NOT_RUNNING = "No cluster answers at {url}. Run `make up` first; `make status` s
 
 def main() -> int:
     """Return 0 when the whole story went as it should."""
-    parser = argparse.ArgumentParser(prog="python -m cluster.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--directory", type=Path, help="a separate cluster that lives in this directory")
     layout = Layout.of(parser.parse_args().directory)
     try:

@@ -37,6 +37,6 @@ class EventRecorder:
             errors = sorted(
                 error.json_path for error in validator(row["type"]).iter_errors(json.loads(row["body"]))
             )
-            assert not errors, f"{row['type']} breaks its frozen schema at {', '.join(errors)}"  # noqa: S101
+            assert not errors, f"{row['type']} breaks its frozen schema at {', '.join(errors)}"
             self.produced.add(row["type"])
         await self._original(uow, rows)

@@ -1,4 +1,4 @@
-"""What both kinds of test servers share: a place, a warden, values on free ports, a loop of their own."""
+"""What both kinds of test servers share: a place, a reaper, values on free ports, a loop of their own."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,9 @@ def values_on_free_ports(directory: Path, **given: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def warden(mark: str, directories: tuple[Path, ...], *, label: str = "") -> Iterator[None]:
+def reaper(mark: str, directories: tuple[Path, ...], *, label: str = "") -> Iterator[None]:
     """Have a process beside this one clean up at the end of the block, or when this process is killed."""
-    command = [sys.executable, "-m", "cluster.warden", mark, label, *map(str, dict.fromkeys(directories))]
+    command = [sys.executable, "-m", "support.reaper", mark, label, *map(str, dict.fromkeys(directories))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         yield
         # Its standard input is what it waits on; leaving the block waits for its end.

@@ -17,8 +17,8 @@ from cluster.native.install import install_missing
 from cluster.native.servers import Server, Servers, servers_of
 from cluster.programs import MARKER, Check, Program, until_ready
 from cluster.progress import Progress
-from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
-from cluster.testing.running import RunningServers
+from support.isolation import in_new_loop, reaper, temporary_directory, values_on_free_ports
+from support.running import RunningServers
 
 START_SECONDS = 90
 SHOWN_LINES = 15
@@ -36,7 +36,7 @@ def native_servers(*, durable: bool = False) -> Iterator[RunningServers]:
     directory = temporary_directory()
     values = values_on_free_ports(directory)
     servers = servers_of(values, directory, directory / "s", tag=directory.name, durable=durable)
-    with warden(str(directory), (directory, servers.postgres.home)):
+    with reaper(str(directory), (directory, servers.postgres.home)):
         started: list[Process] = []
         try:
             in_new_loop(_start_all(servers, server_checks(values), directory, started))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from chassis.testing.gateway import Proof
 from cluster.environment import service_environment
 from cluster.members import DATABASE_SERVICES
-from cluster.testing.platform import Platform
+from support.gateway import Proof
+from support.platform import Platform
 
 START_SECONDS = 90.0
 PAUSE_SECONDS = 0.1

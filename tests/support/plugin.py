@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import settings
 
-from chassis.testing.clock import FrozenClock
-from chassis.testing.events import EventRecorder
 from contracts.catalogue import EVENTS
+from support.clock import FrozenClock
+from support.events import EventRecorder
 
 LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
 _recorder = pytest.StashKey[EventRecorder]()
@@ -133,7 +133,7 @@ def assert_openapi_snapshot(request: pytest.FixtureRequest) -> Callable[[FastAPI
         document = json.dumps(app.openapi(), indent=2, sort_keys=True) + "\n"
         if request.config.getoption("--update-openapi"):
             snapshot.write_text(document)
-        assert snapshot.exists() and snapshot.read_text() == document, (  # noqa: S101, PT018
+        assert snapshot.exists() and snapshot.read_text() == document, (  # noqa: PT018
             f"the API differs from {snapshot.name}: run `make openapi` and read the difference"
         )
 

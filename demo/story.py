@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster.demo import picture, residue
-from cluster.demo.client import Answer, App
-from cluster.demo.narrator import Narrator, StoryBroken
 from cluster.environment import BUCKET
+from demo import personal_data, picture
+from demo.client import Answer, App
+from demo.narrator import Narrator, StoryBroken
 
 ERASURE_SECONDS = 60.0
 LAST_WORDS_SECONDS = 10.0
@@ -123,7 +123,7 @@ class Story:
     async def _look_into_the_store(self, key: str, plain: bytes) -> None:
         """See with the operator's keys what the store itself holds."""
         tell = self._tell
-        async with residue.open_bucket(self._values) as s3:
+        async with personal_data.open_bucket(self._values) as s3:
             head = await s3.head_object(Bucket=BUCKET, Key=key)
             stored = await (await s3.get_object(Bucket=BUCKET, Key=key))["Body"].read()
         encryption = head.get("ServerSideEncryption")
@@ -168,7 +168,7 @@ class Story:
 
     async def _is_found_everywhere(self) -> None:
         self._tell.chapter("What the platform holds of her now (the operator looks, with the keys of .env)")
-        places = await residue.search(self._values, self._traces())
+        places = await personal_data.search(self._values, self._traces())
         self._show(places, only_found=True)
         kinds = {place.kind for place in places if place.found}
         self._tell.prove({"table", "bucket"} <= kinds, "this search does find her while she is there")
@@ -219,24 +219,24 @@ class Story:
         total = sum(place.looked_at for place in places)
         tell.proven(f"nothing in {total} rows, objects, keys and messages of {len(places)} places")
 
-    async def _search_until_gone(self) -> tuple[list[residue.Place], list[residue.Place]]:
+    async def _search_until_gone(self) -> tuple[list[personal_data.Place], list[personal_data.Place]]:
         """Search; the last announcements may still be on their way out, and are given some seconds."""
         deadline = time.monotonic() + LAST_WORDS_SECONDS
         while True:
-            places = await residue.search(self._values, self._traces())
+            places = await personal_data.search(self._values, self._traces())
             left = [place for place in places if place.found]
             if not left or time.monotonic() > deadline:
                 return places, left
             await asyncio.sleep(POLL_SECONDS)
 
-    def _traces(self) -> residue.Traces:
-        return residue.Traces.of(
+    def _traces(self) -> personal_data.Traces:
+        return personal_data.Traces.of(
             ids=[self._user_id, *self._consent_ids, *(photo["id"] for photo in self._photos)],
             words=[self._email],
             object_keys=[photo["s3_key"] for photo in self._photos],
         )
 
-    def _show(self, places: Sequence[residue.Place], *, only_found: bool = False) -> None:
+    def _show(self, places: Sequence[personal_data.Place], *, only_found: bool = False) -> None:
         shown = [place for place in places if place.found or (place.looked_at and not only_found)]
         rows = [
             (place.kind, place.name, str(place.looked_at), str(place.found), str(place.kept or ""))

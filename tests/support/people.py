@@ -4,7 +4,7 @@ import secrets
 from datetime import UTC, datetime
 
 from chassis.ids import new_id
-from cluster.testing.platform import Platform
+from support.platform import Platform
 
 COLUMNS = (
     "id",

@@ -15,25 +15,25 @@ def assert_consumes_its_topology(service: str, consumers: Sequence[Consumer]) ->
     """Assert that the service consumes exactly the queues and types that the topology gives it."""
     declared = {entry.queue: set(entry.types) for entry in subscriptions_of(service)}
     wired = {consumer.queue: {event.type for event in consumer.handlers} for consumer in consumers}
-    assert wired == declared  # noqa: S101
+    assert wired == declared
 
 
 async def assert_examples_act_once(database: Database, consumers: Sequence[Consumer]) -> None:
     """Deliver each golden example of each consumed type twice; both end well, one acts."""
     for consumer, body in _deliveries(consumers):
         inbound = Inbound(database, consumer)
-        assert await inbound.process(body) is Outcome.DONE  # noqa: S101
+        assert await inbound.process(body) is Outcome.DONE
         written = await _written(database)
-        assert await inbound.process(body) is Outcome.DONE  # noqa: S101
-        assert await _written(database) == written, f"{consumer.queue} acted twice"  # noqa: S101
-        assert await _inbox_rows(database, consumer, body) == 1  # noqa: S101
+        assert await inbound.process(body) is Outcome.DONE
+        assert await _written(database) == written, f"{consumer.queue} acted twice"
+        assert await _inbox_rows(database, consumer, body) == 1
 
 
 def _deliveries(consumers: Sequence[Consumer]) -> Iterator[tuple[Consumer, bytes]]:
     for consumer in consumers:
         for event in consumer.handlers:
             examples = examples_of(event.type)
-            assert examples, f"{event.type} has no golden example"  # noqa: S101
+            assert examples, f"{event.type} has no golden example"
             for example in examples:
                 yield consumer, example.body
 

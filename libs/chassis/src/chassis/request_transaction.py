@@ -14,11 +14,11 @@ from typing import Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from chassis.db import Database, Joint, UnitOfWork, current_joint
+from chassis.db import Database, SharedTransaction, UnitOfWork, current_request_transaction
 from chassis.transactions import transaction_open
 
 
-class JointTransaction:
+class RequestTransaction:
     """Inside `async with`, the units of work of `database` wait for `commit`; without it they are undone.
 
     `on_begin` runs first in every transaction that this opens. One unit of work is open at a time.
@@ -33,15 +33,15 @@ class JointTransaction:
         self._in_use = self._wrote = self._durable = False
         self._after_commit: list[Callable[[], None]] = []
         self._afterwards: list[Callable[[], Awaitable[None]]] = []
-        self._outside: Token[Joint | None] | None = None
+        self._outside: Token[SharedTransaction | None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._outside = current_joint.set(self)
+        self._outside = current_request_transaction.set(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._outside is not None:
-            current_joint.reset(self._outside)
+            current_request_transaction.reset(self._outside)
         # A task that this request started and did not wait for has transactions of its own from here on.
         self.over = True
         await self._close()

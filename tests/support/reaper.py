@@ -1,6 +1,6 @@
 """Ends what a test session started, also when the session is killed.
 
-Runs beside the session as `python -m cluster.warden MARK LABEL DIRECTORY…` and waits for the end of its
+Runs beside the session as `python -m support.reaper MARK LABEL DIRECTORY…` and waits for the end of its
 standard input, which the operating system closes when the session is gone, whatever ended it.
 """
 

@@ -1,6 +1,6 @@
 """What tests of services share: a clock, patience, and the check of every event that is written."""
 
-from chassis.testing.clock import FrozenClock
-from chassis.testing.eventually import eventually
+from support.clock import FrozenClock
+from support.eventually import eventually
 
 __all__ = ["FrozenClock", "eventually"]

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from chassis.pace import GRACE_SECONDS, LEAST_BYTES_PER_SECOND, Pace, TooSlow
+from chassis.transfer_rate import GRACE_SECONDS, LEAST_BYTES_PER_SECOND, TooSlow, TransferRate
 
 
 def seconds_until_cut(bytes_per_second: float, *, at_most: int = 1000) -> int | None:
-    pace = Pace()
+    rate = TransferRate()
     for second in range(at_most):
-        if pace.patience <= 0:
+        if rate.patience <= 0:
             return second
-        pace.count(waited=1, moved=int(bytes_per_second))
+        rate.count(waited=1, moved=int(bytes_per_second))
     return None
 
 
@@ -30,19 +30,19 @@ def test_slower_than_the_least_speed_ends_after_the_grace(speed: int, expected: 
 
 
 def test_fast_beginning_does_not_pay_for_a_standstill() -> None:
-    pace = Pace()
-    pace.count(waited=1, moved=8_000_000)
-    assert pace.patience == GRACE_SECONDS
+    rate = TransferRate()
+    rate.count(waited=1, moved=8_000_000)
+    assert rate.patience == GRACE_SECONDS
 
 
 async def test_waiting_ends_with_the_patience() -> None:
-    pace = Pace(grace_seconds=0.05)
+    rate = TransferRate(grace_seconds=0.05)
     with pytest.raises(TooSlow):
-        async with pace.waiting():
+        async with rate.waiting():
             await asyncio.Event().wait()
 
 
 async def test_time_out_of_something_else_stays_what_it_is() -> None:
     with pytest.raises(TimeoutError):
-        async with Pace().waiting():
+        async with TransferRate().waiting():
             raise TimeoutError

@@ -27,7 +27,7 @@ _NONCE_BYTES = 12
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredResponse:
     """An answer, and the digest of the request that it was given to."""
 
     request: str
@@ -41,7 +41,7 @@ class Answer:
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Answer":
+    def from_bytes(cls, data: bytes) -> "StoredResponse":
         """Return what `to_bytes` wrote."""
         line, _, body = data.partition(b"\n")
         head = json.loads(line)
@@ -49,11 +49,12 @@ class Answer:
         return cls(request=head["request"], status=head["status"], headers=headers, body=body)
 
 
-class Drawer:
+class IdempotencyRecord:
     """The place of one answer: found and opened only with the client's key, for the same caller and route."""
 
     def __init__(self, database: Database, *, key: str, scope: Sequence[str]) -> None:
         secret = database.subkey("idempotency")
+        # The first word is part of every stored name: changed, no answer given before would be found.
         label = json.dumps(["drawer", *scope]).encode()
         # HKDF gives two independent secrets (RFC 5869 §3.2): one names the row, the other opens it.
         made = HKDF(SHA256(), length=64, salt=secret, info=label).derive(key.encode())
@@ -62,7 +63,7 @@ class Drawer:
         self._seal = AESGCM(made[32:])
         self._table: Table = database.tables.idempotency_keys
 
-    async def look(self, session: AsyncSession | AsyncConnection) -> Answer | None:
+    async def look(self, session: AsyncSession | AsyncConnection) -> StoredResponse | None:
         """Return the answer, if one was kept within the last 24 hours."""
         table = self._table
         sealed = await session.scalar(
@@ -73,9 +74,9 @@ class Drawer:
         if sealed is None:
             return None
         opened = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.name.encode())
-        return Answer.from_bytes(opened)
+        return StoredResponse.from_bytes(opened)
 
-    async def keep(self, session: AsyncSession, answer: Answer) -> None:
+    async def keep(self, session: AsyncSession, answer: StoredResponse) -> None:
         """Put the answer in; the caller has looked, so only one that is too old can be in its place."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, answer.to_bytes(), self.name.encode())
@@ -87,6 +88,6 @@ class Drawer:
         )
 
 
-async def purge_answers(database: Database) -> int:
+async def purge_idempotency_records(database: Database) -> int:
     """Forget answers that were given more than 24 hours ago; return how many."""
     return await purge_older(database, database.tables.idempotency_keys.c.created_at, keep=KEEP)

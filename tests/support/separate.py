@@ -15,8 +15,8 @@ from cluster.layout import Layout
 from cluster.native.cluster import NativeCluster
 from cluster.programs import Check, until_ready
 from cluster.progress import Silence
-from cluster.testing.isolation import temporary_directory, values_on_free_ports, warden
-from cluster.testing.running import RunningServers
+from support.isolation import reaper, temporary_directory, values_on_free_ports
+from support.running import RunningServers
 
 READY_SECONDS = 120
 
@@ -92,7 +92,7 @@ def separate_cluster(mode: str | None = None) -> Iterator[SeparateCluster]:
     layout = Layout.of(directory)
     label = f"{LABEL}={project}" if chosen == "compose" else ""
     places = NativeCluster(layout, env_file.load(layout.env_file), Silence()).directories()
-    with warden(str(layout.var), (directory, *places), label=label):
+    with reaper(str(layout.var), (directory, *places), label=label):
         try:
             _command(directory, "up", "--mode", chosen)
             yield SeparateCluster(layout, chosen)

@@ -12,8 +12,8 @@ from cluster.checks import server_checks
 from cluster.environment import native_network
 from cluster.layout import Layout
 from cluster.programs import Check, until_ready
-from cluster.testing.isolation import in_new_loop, temporary_directory, values_on_free_ports, warden
-from cluster.testing.running import RunningServers
+from support.isolation import in_new_loop, reaper, temporary_directory, values_on_free_ports
+from support.running import RunningServers
 
 START_SECONDS = 120
 OPTIONS = (
@@ -26,10 +26,10 @@ LABEL = "irisvue.test-session"
 @contextlib.contextmanager
 def container_servers() -> Iterator[RunningServers]:
     """Real servers in containers on free ports; gone at the end, with their data."""
-    # Its cleaner is an image of its own, which may not be at hand; the warden does the same.
+    # Its cleaner is an image of its own, which may not be at hand; the reaper does the same.
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     directory = temporary_directory()
-    with warden(str(directory), (directory,), label=f"{LABEL}={directory}"):
+    with reaper(str(directory), (directory,), label=f"{LABEL}={directory}"):
         values = values_on_free_ports(directory)
         described = compose_file.services(Layout.of().checkout / "compose.yaml", values)
         checks = server_checks(values)
@@ -56,7 +56,7 @@ def _start(description: dict[str, Any], session: str) -> Any:
     container.env = {name: str(value) for name, value in description.get("environment", {}).items()}
     if "MANAGEMENT_NAME" in container.env:
         # Alone in the engine's own network, the broker has no name for it.
-        container.env["MANAGEMENT_NAME"] = "0.0.0.0"  # noqa: S104 - inside the container
+        container.env["MANAGEMENT_NAME"] = "0.0.0.0"
     if "command" in description:
         container.with_command(description["command"])
     for published in description["ports"]:

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
-from chassis.testing.timing import Pairs
-from cluster.testing.api_process import ApiProcess
+from support.api_process import ApiProcess
+from support.timing import Pairs
 
 Body = dict[str, Any]
 WARMING_PAIRS = 5
@@ -65,7 +65,7 @@ async def compare(api: ApiProcess, question: Question, known: Sequence[str], *, 
 
     Raises AssertionError when the answers differ in anything but time and what names the request itself.
     """
-    order, pairs = random.Random(seed), Pairs()  # noqa: S311 - an order that can be repeated, no secret
+    order, pairs = random.Random(seed), Pairs()
     async with aiohttp.ClientSession(api.url) as http:
         for number, email in enumerate(known):
             stranger = f"{secrets.token_hex(4)}-{number}@example.com"

@@ -233,7 +233,7 @@ FORGED: dict[str, Callable[[TokenForge], str]] = {
     "two parts": lambda forge: forge.good().rsplit(".", 1)[0],
     "four parts": lambda forge: forge.good() + ".e30",
     "doubled": lambda forge: f"{forge.good()}.{forge.good()}",
-    "encrypted form": lambda forge: "e30.e30.e30.e30.e30",  # noqa: ARG005
+    "encrypted form": lambda forge: "e30.e30.e30.e30.e30",
     "JSON instead of the compact form": _as_json,
     "oversize": lambda forge: forge.good(extra="x" * 4000),
     "padding": lambda forge: forge.good() + "==",
@@ -242,7 +242,7 @@ FORGED: dict[str, Callable[[TokenForge], str]] = {
     "signature in another spelling": _spelled_otherwise,
     "umlaut": lambda forge: forge.good() + "ä",
     "lone surrogate": lambda forge: forge.good() + "\udc80",
-    "dots": lambda forge: "..",  # noqa: ARG005
+    "dots": lambda forge: "..",
 }
 """What makes each token, by what is wrong with it."""
 

@@ -7,8 +7,8 @@ import pytest
 
 from cluster import engine
 from cluster.layout import Layout
-from cluster.testing.running import RunningServers
-from cluster.testing.separate import SeparateCluster, separate_cluster
+from support.running import RunningServers
+from support.separate import SeparateCluster, separate_cluster
 
 __all__ = ["RunningServers", "SeparateCluster", "cluster", "servers"]
 
@@ -17,9 +17,9 @@ __all__ = ["RunningServers", "SeparateCluster", "cluster", "servers"]
 def servers() -> Iterator[RunningServers]:
     """Start PostgreSQL, RabbitMQ, Redis, S3 and a mailbox: in containers where an engine answers."""
     if engine.why_not() is None:
-        from cluster.testing.containers import container_servers as start  # noqa: PLC0415 - its import needs an engine
+        from support.containers import container_servers as start  # noqa: PLC0415 - its import needs an engine
     else:
-        from cluster.testing.native import native_servers as start  # noqa: PLC0415
+        from support.native import native_servers as start  # noqa: PLC0415
     with start() as running:
         yield running
 
