@@ -1,4 +1,4 @@
-"""KeyedLock the values of `.env` into the environment of each service."""
+"""Turns the values of `.env` into the environment of each service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

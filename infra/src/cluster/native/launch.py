@@ -1,4 +1,4 @@
-"""KeyedLock this process into a process of one of our services."""
+"""Turns this process into a process of one of our services."""
 
 import os
 import sys

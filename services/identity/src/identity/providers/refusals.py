@@ -1,4 +1,4 @@
-"""KeyedLock a refused token into the answer, and says why only to the log."""
+"""Turns a refused token into the answer, and says why only to the log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
