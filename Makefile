@@ -66,7 +66,7 @@ bench: .venv/.installed ## Measure identity against the limit of the machine; fa
 
 ##@ Code
 check: lint types imports ## Run every check of the source
-	$(PY) -m contracts check
+	$(PY) -m event_schemas check
 format: .venv/.installed ## Format the source and mend what can be mended automatically
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
@@ -74,7 +74,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/event_schemas
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 
@@ -87,9 +87,9 @@ advisories: ## Look the locked packages up in a database of known vulnerabilitie
 
 ##@ Generated files
 schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breaking change
-	$(PY) -m contracts schemas
+	$(PY) -m event_schemas schemas
 docs: .venv/.installed ## Write docs/events.md and asyncapi.json
-	$(PY) -m contracts docs
+	$(PY) -m event_schemas docs
 openapi: .venv/.installed ## Write each service's openapi.json, and from them the gateway's
 	$(PYTEST) -m contract -k test_the_api_is_the_committed_one --update-openapi
 	$(PYTEST) -m contract -k test_the_whole_api_is_the_committed_one --update-openapi

@@ -9,12 +9,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "libs/*/*.md", "services/*/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "libs/*/*.md", "services/*/*.md", "infra/*.md", "tools/*/*.md")
     for path in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MAKE = re.compile(r"`(?:[A-Z0-9_]+=\S+ )*make ([a-z0-9-]+)|^make ([a-z0-9-]+)", re.MULTILINE)
-MODULE = re.compile(r"python -m (cluster(?:\.\w+)?|contracts)\b(?: ([a-z]+))?")
+MODULE = re.compile(r"python -m (cluster(?:\.\w+)?|event_schemas)\b(?: ([a-z]+))?")
 
 
 def targets() -> set[str]:
@@ -46,7 +46,7 @@ def test_modules_that_are_named_can_be_run() -> None:
 
     for module, _ in named:
         name = module.replace(".", "/")
-        sources = [ROOT / "infra/src" / name, ROOT / "libs/contracts/src" / name]
+        sources = [ROOT / "infra/src" / name, ROOT / "tools" / name]
         assert any((source / "__main__.py").is_file() for source in sources), module
 
 

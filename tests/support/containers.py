@@ -11,7 +11,7 @@ from cluster import compose_file
 from cluster.checks import server_checks
 from cluster.environment import native_network
 from cluster.layout import Layout
-from cluster.programs import Check, until_ready
+from cluster.readiness import Check, until_ready
 from support.isolation import in_new_loop, reaper, temporary_directory, values_on_free_ports
 from support.running import RunningServers
 

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from chassis.consumer import Consumer, Inbound, Outcome
 from chassis.db import Database
 from contracts.envelope import parse_head
-from contracts.frozen import examples_of
 from contracts.topology import subscriptions_of
+from event_schemas.frozen import examples_of
 
 
 def assert_consumes_its_topology(service: str, consumers: Sequence[Consumer]) -> None:

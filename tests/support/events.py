@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 
 from chassis import db
-from contracts.frozen import frozen_schema
+from event_schemas.frozen import frozen_schema
 
 
 @lru_cache

@@ -12,11 +12,12 @@ from typing import TextIO
 
 from cluster.checks import server_checks
 from cluster.environment import native_network
-from cluster.native import accounts
-from cluster.native.install import install_missing
-from cluster.native.servers import Server, Servers, servers_of
-from cluster.programs import MARKER, Check, Program, until_ready
 from cluster.progress import Progress
+from cluster.readiness import Check, until_ready
+from native import accounts
+from native.install import install_missing
+from native.programs import MARKER, Program
+from native.servers import Server, Servers, servers_of
 from support.isolation import in_new_loop, reaper, temporary_directory, values_on_free_ports
 from support.running import RunningServers
 

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster import leftovers
+from native import leftovers
 
 ATTEMPTS = 50
 PAUSE_SECONDS = 0.1

@@ -12,9 +12,9 @@ from cluster.compose import LABEL, ComposeCluster
 from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.native.cluster import NativeCluster
-from cluster.programs import Check, until_ready
 from cluster.progress import Silence
+from cluster.readiness import Check, until_ready
+from native.cluster import NativeCluster
 from support.isolation import reaper, temporary_directory, values_on_free_ports
 from support.running import RunningServers
 

@@ -6,7 +6,7 @@ from functools import partial
 from cluster import readiness
 from cluster.environment import ADMIN, native_network
 from cluster.members import DATABASE_SERVICES, DOORS
-from cluster.programs import Check
+from cluster.readiness import Check
 
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 

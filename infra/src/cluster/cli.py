@@ -10,7 +10,6 @@ from cluster import migrations
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import SCHEMAS
-from cluster.native import launch
 
 INTERRUPTED = 130
 
@@ -38,10 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, layout: Layout) -> int:
     # These two run once per process of the cluster and need few imports.
-    if options.command == "exec":
-        launch.become(layout, options.service, [sys.executable, "-m", options.service, options.process])
-    if options.command == "run":
-        launch.become(layout, options.service, options.arguments)
+    if options.command in {"exec", "run"}:
+        from native import launch  # noqa: PLC0415 - the image of the bootstrap job lacks it
+
+        process = [sys.executable, "-m", options.service, getattr(options, "process", "")]
+        launch.become(layout, options.service, getattr(options, "arguments", process))
     if options.command == "revision":
         migrations.write(layout, options.schema, options.message)
         return 0

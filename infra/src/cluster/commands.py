@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from cluster import (
     catalogue,
-    compose_environment,
     engine,
     env_file,
     geoip,
     images,
-    mailbox_view,
     state,
     table,
 )
@@ -26,7 +24,7 @@ from cluster.progress import Progress
 
 if TYPE_CHECKING:
     from cluster.compose import ComposeCluster
-    from cluster.native.cluster import NativeCluster
+    from native.cluster import NativeCluster
 
 MODES = ("native", "compose")
 SHOWN_LINES = "100"
@@ -42,6 +40,8 @@ class Commands:
 
     def settings(self) -> int:
         """Write what follows from the Settings classes, compose.yaml's environments among it."""
+        from cluster import compose_environment  # noqa: PLC0415 - the image of the bootstrap job lacks it
+
         catalogue.FILE.write_text(catalogue.text())
         catalogue.settings.cache_clear()
         (self._layout.checkout / ".env.example").write_text(env_file.example())
@@ -147,6 +147,8 @@ class Commands:
             port = env_file.load(self._layout.env_file)["MAIL_UI_PORT"]
             print(f"The mailbox has pages: http://127.0.0.1:{port}")
             return 0
+        from native import mailbox_view  # noqa: PLC0415 - as above
+
         maildir = self._layout.var / "mail" / "Maildir"
         print(mailbox_view.listing(maildir) if number is None else mailbox_view.text_of(maildir, number))
         return 0
@@ -196,7 +198,7 @@ class Commands:
             from cluster.compose import ComposeCluster  # noqa: PLC0415
 
             return ComposeCluster(self._layout, values, self._progress, watch=watch)
-        from cluster.native.cluster import NativeCluster  # noqa: PLC0415
+        from native.cluster import NativeCluster  # noqa: PLC0415
 
         return NativeCluster(self._layout, values, self._progress, watch=watch)
 

@@ -12,8 +12,8 @@ from cluster.environment import INSIDE_API_PORT, INSIDE_WORKER_PORT
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
-from cluster.programs import NotReadyError
 from cluster.progress import Progress
+from cluster.readiness import NotReadyError
 
 # The first image makes the layers that all share; built at the same time, each would make its own.
 FIRST_BUILT = "bootstrap"

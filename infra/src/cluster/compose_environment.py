@@ -7,8 +7,8 @@ from pathlib import Path
 from cluster.environment import BUCKET, compose_network, own_names, wiring
 from cluster.errors import ClusterError
 from cluster.members import DATABASE_SERVICES, SERVICES
-from cluster.native import s3
 from cluster.redis_users import access_list
+from native import s3
 
 S3_PEM = Path("/run/irisvue/grpc.pem")
 # A file of this machine, and where its container has it.

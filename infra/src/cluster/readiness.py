@@ -2,16 +2,50 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import asyncpg
 
-from cluster.programs import NotReadyError
+from cluster.errors import ClusterError
 
 ANSWER_SECONDS = 5.0
 HTTP_OK = 200
 SHOWN_CHARACTERS = 300
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 0.5
+
+
+class NotReadyError(Exception):
+    """A server does not answer yet; says what it answered instead."""
+
+
+Check = Callable[[], Awaitable[None]]
+
+
+async def until_ready(
+    what: str, check: Check, *, seconds: float, still_alive: Callable[[], str | None] | None = None
+) -> None:
+    """Repeat `check` until it passes; ClusterError with the last answer after `seconds`.
+
+    `still_alive` returns the reason when waiting on is pointless.
+    """
+    deadline = time.monotonic() + seconds
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await check()
+        except NotReadyError as error:
+            reason = still_alive() if still_alive else None
+            if reason:
+                raise ClusterError(f"{what} stopped: {reason}") from error
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{what} was not ready after {seconds:.0f} s: {error}") from error
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 async def port_answers(host: str, port: int) -> None:

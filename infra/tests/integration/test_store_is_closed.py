@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from cluster.native.s3 import GRPC_OFFSET
+from native.s3 import GRPC_OFFSET
 from support.servers import RunningServers
 
 INSIDE = ("S3_MASTER_PORT", "S3_VOLUME_PORT", "S3_FILER_PORT")

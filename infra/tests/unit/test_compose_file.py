@@ -10,7 +10,7 @@ from cluster.bootstrap import schemas
 from cluster.environment import compose_network, service_environment
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.native.postgres import SETTINGS
+from native.postgres import SETTINGS
 
 CHECKOUT = Layout.of().checkout
 COMPOSE = CHECKOUT / "compose.yaml"

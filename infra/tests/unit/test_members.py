@@ -7,9 +7,9 @@ import yaml
 
 from chassis import process
 from cluster import members
-from cluster.native import services as native_services
-from cluster.native import supervisor
 from contracts import topology
+from native import services as native_services
+from native import supervisor
 
 SOURCES = Path(members.__file__).parent
 ROOT = SOURCES.parents[2]

@@ -16,10 +16,10 @@ from sqlalchemy import text
 
 from chassis.broker import BrokerConnection, BrokerUnavailable
 from chassis.db import Database
-from cluster.native import accounts
-from cluster.native.install import Tool, install
 from cluster.progress import Silence
 from cluster.secret_values import own_certificate
+from native import accounts
+from native.install import Tool, install
 from support import eventually
 
 PGBOUNCER = Tool("PgBouncer", "pgbouncer", "pgbouncer")

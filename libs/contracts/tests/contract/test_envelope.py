@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from contracts.consent import ConsentErasureReported
 from contracts.envelope import Event, InvalidEvent, parse, parse_head, schema_urn, wrap
 from contracts.fields import AuthProvider, RevocationReason, Timestamp, UserId
-from contracts.frozen import schema_of
 from contracts.identity import ErasureOverdue, SessionRevoked, UserActive, UserRegistered
 from contracts.participation import erasure_digest
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
+from event_schemas.frozen import schema_of
 
 ID = UUID("019ab0c4-0e00-7001-8001-0000316edc57")
 USER = UUID("019ab0c4-1000-7001-8001-0000316edc57")

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from contracts.asyncapi import asyncapi_document
 from gateway.events_page import render
 
 VIEWER = files("gateway") / "viewer"
 OPENAPI = files("gateway") / "openapi.json"
+ASYNCAPI = files("contracts") / "asyncapi.json"
 _POLICY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -92,7 +92,7 @@ class _PiecewiseResponse(Response):
 
 def served_documents(public_url: str) -> Mapping[str, StaticDocument]:
     """Return every document by its path; the description names `public_url` as the server."""
-    events = asyncapi_document()
+    events = ASYNCAPI.read_text()
     return {
         "/openapi.json": StaticDocument(_openapi(public_url), _JSON),
         "/docs": StaticDocument(_read(VIEWER / "docs.html"), _PAGE, _POLICY),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster.layout import Layout
-from cluster.native.services import watching
+from native.services import watching
 from support.eventually import eventually
 
 RECORD = "import os, pathlib, time; pathlib.Path('{}').open('a').write('started\\n'); time.sleep(600)"

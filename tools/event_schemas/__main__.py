@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from contracts import asyncapi, documentation, frozen, history
 from contracts.catalogue import EVENTS
+from event_schemas import asyncapi, documentation, frozen, history
 
 _NEW_VERSION = (
     "Only optional fields may be added to a published event. Put the old model back and publish a .v2"
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None, library: Path = frozen.LIBRARY) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m contracts")
+    parser = argparse.ArgumentParser(prog="python -m event_schemas")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("schemas", help="freeze the schemas of all events; refuses a breaking change")
     commands.add_parser("docs", help=f"write {documentation.PAGE} and asyncapi.json")

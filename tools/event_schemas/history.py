@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from contracts.frozen import Schema
+from event_schemas.frozen import Schema
 
 
 def schemas_at(revision: str, library: Path) -> dict[str, Schema]:
@@ -15,7 +15,7 @@ def schemas_at(revision: str, library: Path) -> dict[str, Schema]:
 
 def _git(library: Path, *words: str) -> str:
     command = ["git", *words]
-    done = subprocess.run(command, cwd=library, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=library, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LookupError(done.stderr.strip())
     return done.stdout

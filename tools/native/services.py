@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
-from cluster.programs import MARKER, Program
+from native.programs import MARKER, Program
 
 # A process is gone 25 s after it was told to stop (chassis.process); compose.yaml gives as much.
 STOP_SECONDS = 30

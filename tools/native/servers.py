@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster.environment import ADMIN, bucket_of
-from cluster.native.mail import MailServer
-from cluster.native.postgres import PostgresServer
-from cluster.native.rabbitmq import RabbitPorts, RabbitServer
-from cluster.native.redis import RedisServer
-from cluster.native.s3 import S3Ports, S3Server, s3_keys
-from cluster.programs import Program
 from cluster.redis_users import access_list
+from native.mail import MailServer
+from native.postgres import PostgresServer
+from native.programs import Program
+from native.rabbitmq import RabbitPorts, RabbitServer
+from native.redis import RedisServer
+from native.s3 import S3Ports, S3Server, s3_keys
 
 
 class Server(Protocol):

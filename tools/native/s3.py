@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.members import STORING_SERVICE
-from cluster.programs import MARKER, Program, configured
+from native.programs import MARKER, Program, configured
 
 # The store listens for gRPC on each port plus this.
 GRPC_OFFSET = 10000

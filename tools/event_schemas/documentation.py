@@ -8,8 +8,8 @@ from typing import get_args
 from contracts import topology
 from contracts.catalogue import EVENTS, produced_by
 from contracts.envelope import CONTENT_TYPE, Envelope, Event
-from contracts.frozen import LIBRARY, examples_of
 from contracts.privacy import Leaf, leaves
+from event_schemas.frozen import LIBRARY, examples_of
 
 PAGE = Path("docs/events.md")
 

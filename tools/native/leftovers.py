@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.programs import MARKER
+from native.programs import MARKER
 
 PAUSE = 0.05
 

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from contracts.catalogue import EVENTS
-from contracts.compatibility import breaking_changes
 from contracts.envelope import Event, envelope_of, schema_urn
+from event_schemas.compatibility import breaking_changes
 
-LIBRARY = Path(__file__).parents[2]  # The checkout; a wheel carries the models only.
+LIBRARY = Path(__file__).parents[2] / "libs" / "contracts"
 
 Schema = dict[str, Any]
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster import env_file, leftovers, variables
+from cluster import env_file, variables
 from cluster.cli import main
 from cluster.layout import Layout
-from cluster.native.postgres import PostgresServer
-from cluster.native.supervisor import Supervisor
+from native import leftovers
+from native.postgres import PostgresServer
+from native.supervisor import Supervisor
 from support.eventually import eventually
 from support.isolation import reaper, temporary_directory, values_on_free_ports
 

@@ -4,11 +4,11 @@ import subprocess
 
 import pytest
 
-from contracts import asyncapi
-from contracts.__main__ import main
 from contracts.catalogue import EVENTS
-from contracts.documentation import page_path
-from contracts.frozen import LIBRARY, schema_path
+from event_schemas import asyncapi
+from event_schemas.__main__ import main
+from event_schemas.documentation import page_path
+from event_schemas.frozen import LIBRARY, schema_path
 
 PHOTO = "storage.photo.uploaded.v1"
 

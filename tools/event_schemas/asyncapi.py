@@ -7,7 +7,7 @@ from typing import Any
 from contracts import topology
 from contracts.catalogue import EVENTS, by_type, produced_by
 from contracts.envelope import CONTENT_TYPE, Event
-from contracts.frozen import LIBRARY, examples_of, schema_of
+from event_schemas.frozen import LIBRARY, examples_of, schema_of
 
 FILE = Path("src/contracts/asyncapi.json")
 
@@ -23,11 +23,6 @@ _DESCRIPTION = (
 def path(library: Path = LIBRARY) -> Path:
     """Name the committed file in the checkout that the library is part of."""
     return library / FILE
-
-
-def asyncapi_document() -> str:
-    """Return the committed document."""
-    return Path(__file__).with_suffix(".json").read_text()
 
 
 def text() -> str:

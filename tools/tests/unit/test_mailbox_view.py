@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import mailbox_view
 from cluster.errors import ClusterError
+from native import mailbox_view
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from supervisor.options import ServerOptions
 
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.native import supervisor
-from cluster.programs import Program
+from native import supervisor
+from native.programs import Program
 
 
 @pytest.fixture

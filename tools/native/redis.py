@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.programs import MARKER, Program, configured
+from native.programs import MARKER, Program, configured
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.native import rabbitmq, redis
 from cluster.progress import Progress
+from native import rabbitmq, redis
 
 # Debian asks this file whether a package may start its service; ours runs on its own ports and needs none.
 POLICY = Path("/usr/sbin/policy-rc.d")

@@ -8,19 +8,20 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster import leftovers, ports
+from cluster import ports
 from cluster.bootstrap import Bootstrap
 from cluster.checks import server_checks, service_checks
 from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES
-from cluster.native import services
-from cluster.native.install import install_missing
-from cluster.native.servers import Server, servers_of
-from cluster.native.supervisor import RUNNING, Supervisor
-from cluster.programs import MARKER, Check, NotReadyError, Program, until_ready
 from cluster.progress import Progress
+from cluster.readiness import Check, NotReadyError, until_ready
+from native import leftovers, services
+from native.install import install_missing
+from native.programs import MARKER, Program
+from native.servers import Server, servers_of
+from native.supervisor import RUNNING, Supervisor
 
 # Generous, for machines that do much else; a program that exits again and again ends the wait at once.
 SERVER_SECONDS = 180

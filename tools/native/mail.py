@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.programs import MARKER, Program
+from native.programs import MARKER, Program
 
 
 @dataclass(frozen=True)

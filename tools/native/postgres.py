@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.native import accounts
-from cluster.programs import MARKER, Program
+from native import accounts
+from native.programs import MARKER, Program
 
 # The same settings stand in compose.yaml. They keep the log free of personal data: the message about a
 # broken unique key would quote the row.

@@ -4,9 +4,9 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from contracts.catalogue import EVENTS, by_type, produced_by
-from contracts.documentation import page, page_path
 from contracts.envelope import parse, parse_head, schema_urn
-from contracts.frozen import LIBRARY, drift, examples_of, frozen_schema, schema_of
+from event_schemas.documentation import page, page_path
+from event_schemas.frozen import LIBRARY, drift, examples_of, frozen_schema, schema_of
 
 EXAMPLES = [example for event in EVENTS for example in examples_of(event.type)]
 

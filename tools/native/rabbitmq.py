@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.programs import MARKER, Program, configured
+from native.programs import MARKER, Program, configured
 
 # The wrapper of the same name in /usr/sbin insists on the system's user and paths.
 SERVER_PLACES = (

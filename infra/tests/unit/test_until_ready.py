@@ -1,7 +1,7 @@
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.programs import NotReadyError, until_ready
+from cluster.readiness import NotReadyError, until_ready
 
 
 async def test_waiting_ends_when_the_server_answers() -> None:

@@ -16,7 +16,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.programs import MARKER, Program
+from native.programs import MARKER, Program
 
 START_SECONDS = 10
 STOP_SECONDS = 35

@@ -1,0 +1,1 @@
+"""Freezes the schemas of the events, documents them, and refuses what breaks a promise."""
