@@ -1,3 +1,3 @@
 """Fixtures for the tests of every member."""
 
-pytest_plugins = ["support.plugin", "support.servers", "support.platform"]
+pytest_plugins = ["support.plugin", "support.servers", "support.platform", "support.round_trips"]

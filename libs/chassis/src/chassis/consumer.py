@@ -201,19 +201,19 @@ class Inbound:
 
     async def _act(self, envelope: Envelope[Any], handler: Handler) -> None:
         gone = await self._prepare(envelope)
-        async with self._database.unit_of_work() as uow:
-            if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
-                log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))
-                return
-            try:
-                if not gone:
-                    async with uow.session.begin_nested():
-                        await handler(uow, envelope)
+        try:
+            async with self._database.unit_of_work() as uow:
+                if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
+                    log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))
                     return
-            except PersonErased:
-                uow.discard_events()
-            # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
-            log.info("event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id))
+                if not gone:
+                    await handler(uow, envelope)
+                    return
+        except PersonErased:
+            async with self._database.unit_of_work() as uow:
+                await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id)
+        # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
+        log.info("event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id))
 
     async def _prepare(self, envelope: Envelope[Any]) -> bool:
         """Do what comes before the transaction; True when the person is erased."""

@@ -6,18 +6,20 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from copy import copy
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from chassis import scripts
 from chassis.clock import Clock, SystemClock
 from chassis.context import traceparent
 from chassis.database_url import read_database_url
+from chassis.driver import Statements
 from chassis.engine import TAKES_NO_WRITES, ReadOnlyServer, make_engine
 from chassis.ids import new_id
 from chassis.notifications import Notifications
@@ -37,16 +39,19 @@ class UnitOfWork:
 
     def __init__(self, session: AsyncSession, database: "Database") -> None:
         self.session = session
+        self.statements = Statements(session)
         self._database = database
-        self._events: list[Event] = []
+        self._events: list[tuple[Event, str | None]] = []
         self._after_commit: list[Callable[[], None]] = []
         self._woken: set[str] = set()
+        # Statements that travel with the commit.
+        self.before_commit: list[str] = []
 
     def publish(self, event: Event) -> None:
         """Announce `event` if, and only if, this unit of work commits; TypeError for a deprecated one."""
         if event.deprecated:
             raise TypeError(f"{event.type} is deprecated: nobody publishes it any more")
-        self._events.append(event)
+        self._events.append((event, traceparent.get()))
 
     def discard_events(self) -> None:
         """Take back every announcement of this unit of work."""
@@ -62,27 +67,23 @@ class UnitOfWork:
         Until the transaction ends, no erasure of that person can begin, so nothing written here can
         outlive it. Raises `PersonErased` when the erasure has begun already.
         """
-        digest = self._database.person_hash(user_id)
-        lock = advisory_lock_key(digest)
-        await self.session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": lock})
-        if await self._has_tombstone(digest):
+        script = scripts.lock_subject(self.tables.tombstones, self._database.person_hash(user_id))
+        if await self.statements.run(script, purpose="lock a data subject") != scripts.NOTHING_FOUND:
             raise PersonErased
 
     async def is_erased(self, user_id: UUID) -> bool:
         """Tell whether the erasure of `user_id` has begun here."""
-        return await self._has_tombstone(self._database.person_hash(user_id))
+        script = scripts.find_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
+        return await self.statements.run(script, purpose="find a tombstone") != scripts.NOTHING_FOUND
 
     async def add_tombstone(self, user_id: UUID) -> None:
         """Raise the tombstone of `user_id`, after every transaction that writes about them has ended."""
-        digest = self._database.person_hash(user_id)
-        lock = advisory_lock_key(digest)
-        await self.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
-        if not await self._has_tombstone(digest):
-            await self.session.execute(insert(self.tables.tombstones).values(subject_hash=digest))
+        script = scripts.add_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
+        await self.statements.run(script, purpose="add a tombstone")
 
     async def wake(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once they are durable."""
-        await self._notify([table])
+        self.wake_on_commit(table)
 
     def wake_on_commit(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""
@@ -94,33 +95,40 @@ class UnitOfWork:
         return self._database.tables
 
     async def flush_events(self) -> None:
-        """Write the announced events into the outbox, and wake; called once, right before the commit."""
-        await self.session.flush()
-        if self._events:
-            await write_outbox(self, self._rows())
-            self._woken.add(self.tables.outbox.name)
-        if self._woken:
-            await self._notify(sorted(self._woken))
+        """Write the announced events into the outbox, and wake, in a round trip of its own."""
+        if script := await self._announcements():
+            await self.statements.run(script, purpose="write the outbox")
+
+    async def flush_events_with_commit(self) -> None:
+        """Write them in the round trip of the commit, which must come next."""
+        if script := await self._announcements():
+            # From here on the library must have nothing to say before the commit.
+            await self.session.flush()
+            await self.statements.before_commit(script)
 
     def run_after_commit(self) -> None:
         """Run what waits for the commit."""
         for action in self._after_commit:
             action()
 
-    async def _notify(self, tables: Sequence[str]) -> None:
+    async def _announcements(self) -> str:
+        if self._events:
+            await write_outbox(self, self._rows())
+            self._woken.add(self.tables.outbox.name)
         notifications = self._database.notifications
-        await self.session.execute(
-            text("SELECT pg_notify(:channel, woken) FROM unnest(CAST(:tables AS text[])) AS woken"),
-            {"channel": notifications.channel, "tables": tables},
-        )
-        for table in tables:
+        for table in sorted(self._woken):
+            self.before_commit.append(scripts.wake(notifications.channel, table))
             self.after_commit(partial(notifications.wake, table))
+        script = "; ".join(self.before_commit)
+        for done in (self._events, self._woken, self.before_commit):
+            done.clear()
+        return script
 
     def _rows(self) -> list[dict[str, Any]]:
         now = self._database.clock.now()
         rows: list[dict[str, Any]] = []
-        for event in self._events:
-            envelope = wrap(event, event_id=new_id(), time=now, traceparent=traceparent.get())
+        for event, trace in self._events:
+            envelope = wrap(event, event_id=new_id(), time=now, traceparent=trace)
             rows.append(
                 {
                     "event_id": envelope.id,
@@ -132,17 +140,10 @@ class UnitOfWork:
             )
         return rows
 
-    async def _has_tombstone(self, digest: str) -> bool:
-        stones = self.tables.tombstones
-        found = await self.session.scalar(
-            select(stones.c.subject_hash).where(stones.c.subject_hash == digest)
-        )
-        return found is not None
-
 
 async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert outbox rows in order."""
-    await uow.session.execute(insert(uow.tables.outbox), rows)
+    """Let the unit of work insert outbox rows in order, before it ends."""
+    uow.before_commit.append(scripts.write_outbox(uow.tables.outbox, rows))
 
 
 class SharedTransaction(Protocol):
@@ -184,17 +185,27 @@ class Database:
         # Who listens keeps a connection, which a pooler of transactions can't give.
         self.notifications = Notifications(direct_url or url, schema)
         self.clock: Clock = clock or SystemClock()
-        self.engine = make_engine(
-            url, application_name=application_name or schema, pool_size=pool_size, overflow=overflow
-        )
+        self._application_name = application_name or schema
         self._tombstone_key = tombstone_key
+        self._connect(pool_size, overflow)
+
+    def _connect(self, pool_size: int, overflow: int) -> None:
+        self.engine = make_engine(
+            self.url, application_name=self._application_name, pool_size=pool_size, overflow=overflow
+        )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._readers = self._sessions
-        if not read_database_url(url).pooled:
+        self._single = self._sessions
+        if not read_database_url(self.url).pooled:
             # Without a transaction around it, a pooler could send a statement and its values to two servers.
-            self._readers = async_sessionmaker(
+            self._single = async_sessionmaker(
                 self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
             )
+
+    def apart(self, connections: int) -> "Database":
+        """Return the same schema with connections of its own, which nobody else uses up; close it as well."""
+        other = copy(self)
+        other._connect(connections, 0)  # noqa: SLF001
+        return other
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; commit it with its events at the end of the block, or roll all of it back.
@@ -204,16 +215,22 @@ class Database:
         shared = self._shared_transaction()
         return shared.unit_of_work() if shared is not None else self._transaction()
 
-    @asynccontextmanager
-    async def read_only(self) -> AsyncIterator[AsyncSession]:
+    def read_only(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session for one query, a transaction of its own: one round trip instead of three."""
+        return self.one_statement()
+
+    @asynccontextmanager
+    async def one_statement(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for one statement, which commits by itself, with nothing to announce."""
         if self._shared_transaction() is not None:
             async with self.unit_of_work() as uow:
                 yield uow.session
         else:
             with transaction_open():
-                async with self._readers() as session:
+                async with self._single() as session:
                     yield session
+                    if self._single is self._sessions:
+                        await session.commit()
 
     async def when_durable(self, action: Callable[[], Awaitable[None]]) -> None:
         """Do `action` once everything that was written before is durable: now, or when the request commits.
@@ -237,7 +254,7 @@ class Database:
                 uow = UnitOfWork(session, self)
                 async with session.begin():
                     yield uow
-                    await uow.flush_events()
+                    await uow.flush_events_with_commit()
         uow.run_after_commit()
 
     def person_hash(self, user_id: UUID) -> str:
@@ -263,8 +280,3 @@ class Database:
                 await self.engine.dispose()
         except TimeoutError:
             log.warning("database_not_closed_in_good_order", schema=self.schema)
-
-
-def advisory_lock_key(person_hash: str) -> int:
-    """Return the number of the advisory lock of the person with that hash."""
-    return int.from_bytes(bytes.fromhex(person_hash[:16]), "big", signed=True)

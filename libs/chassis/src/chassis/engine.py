@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from chassis.database_url import read_database_url
+from chassis.driver import DriverConnection
 from chassis.faults import READ_ONLY_TRANSACTION, TransientFault
 
 TRUSTED_SECONDS = 1.0
@@ -45,6 +46,7 @@ def make_engine(
             "dsn": address.dsn,
             "timeout": 5,
             "command_timeout": 10,
+            "connection_class": DriverConnection,
             "server_settings": {"application_name": application_name},
             **(_WITHIN_ONE_TRANSACTION if address.pooled else {}),
         },

@@ -20,12 +20,13 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import scripts
 from chassis.auth import current_principal, principal_of
 from chassis.db import Database
+from chassis.driver import Statements
 from chassis.faults import is_lock_timeout
 from chassis.idempotency_records import IdempotencyRecord, StoredResponse
 from chassis.keyed_lock import KeyedLock
@@ -172,8 +173,8 @@ class Idempotency:
         return response
 
     async def _look(self, record: IdempotencyRecord) -> StoredResponse | None:
-        async with self._database.unit_of_work() as uow:
-            return await record.look(uow.session)
+        async with self._database.read_only() as session:
+            return await record.look(session)
 
     async def _first_time(
         self, record: IdempotencyRecord, request: str, handle: Callable[[], Awaitable[Response]]
@@ -187,10 +188,8 @@ class Idempotency:
                 # An error undoes only the unit of work that it ends: the others were complete.
                 await shared.commit()
                 raise
-            if response.status_code < _REFUSED:
-                async with shared.unit_of_work() as uow:
-                    await record.keep(uow.session, _answer(request, response))
-            await shared.commit()
+            kept = record.keep(_answer(request, response)) if response.status_code < _REFUSED else None
+            await shared.commit(kept)
         return response
 
 
@@ -205,13 +204,12 @@ class _AnsweredElsewhere(Exception):
 async def _claim(connection: AsyncConnection, record: IdempotencyRecord) -> None:
     """Keep other processes out until the transaction ends; waits as long as the role's `lock_timeout`."""
     try:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": record.lock})
+        found = await Statements(connection).run(record.claim(), purpose="claim an idempotency key")
     except DBAPIError as error:
         if is_lock_timeout(error):
             raise IdempotencyKeyInUse from None
         raise
-    kept = await record.look(connection)
-    if kept is not None:
+    if found != scripts.NOTHING_FOUND and (kept := await record.look(connection)) is not None:
         raise _AnsweredElsewhere(kept)
 
 

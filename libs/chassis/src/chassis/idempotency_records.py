@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Table, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from chassis import scripts
 from chassis.db import Database
 from chassis.inbox import purge_older
 
@@ -59,7 +59,7 @@ class IdempotencyRecord:
         # HKDF gives two independent secrets (RFC 5869 §3.2): one names the row, the other opens it.
         made = HKDF(SHA256(), length=64, salt=secret, info=label).derive(key.encode())
         self.name = hashlib.sha256(made[:32]).hexdigest()
-        self.lock = int.from_bytes(made[:8], "big", signed=True)
+        self._lock = int.from_bytes(made[:8], "big", signed=True)
         self._seal = AESGCM(made[32:])
         self._table: Table = database.tables.idempotency_keys
 
@@ -76,16 +76,15 @@ class IdempotencyRecord:
         opened = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.name.encode())
         return StoredResponse.from_bytes(opened)
 
-    async def keep(self, session: AsyncSession, answer: StoredResponse) -> None:
-        """Put the answer in; the caller has looked, so only one that is too old can be in its place."""
+    def claim(self) -> str:
+        """Return the script that keeps others out until the transaction ends, and finds what was kept."""
+        return scripts.claim_answer(self._table, self.name, lock=self._lock, keep=KEEP)
+
+    def keep(self, answer: StoredResponse) -> str:
+        """Return the script that keeps the answer; only one that is too old can be in its place."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, answer.to_bytes(), self.name.encode())
-        fresh = {"sealed": sealed, "created_at": func.clock_timestamp()}
-        await session.execute(
-            insert(self._table)
-            .values(key_hash=self.name, **fresh)
-            .on_conflict_do_update(index_elements=[self._table.c.key_hash], set_=fresh)
-        )
+        return scripts.keep_answer(self._table, self.name, sealed)
 
 
 async def purge_idempotency_records(database: Database) -> int:

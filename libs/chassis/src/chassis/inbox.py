@@ -1,5 +1,6 @@
 """The inbox: an event acts once per consumer, however often it is delivered."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis import scripts
 from chassis.db import Database, UnitOfWork
 
 KEEP_DAYS = 30
@@ -18,13 +20,13 @@ async def first_delivery(uow: UnitOfWork, *, consumer: str, event_id: UUID) -> b
 
     A racing duplicate waits here until the other transaction ends, and then sees its row or takes its place.
     """
-    statement = (
-        insert(uow.tables.inbox)
-        .values(consumer=consumer, event_id=event_id)
-        .on_conflict_do_nothing()
-        .returning(uow.tables.inbox.c.event_id)
-    )
-    return await uow.session.scalar(statement) is not None
+    return await first_deliveries(uow, consumer=consumer, event_ids=[event_id]) == 1
+
+
+async def first_deliveries(uow: UnitOfWork, *, consumer: str, event_ids: Sequence[UUID]) -> int:
+    """Record likewise several that differ; return how many of them it has not handled before."""
+    script = scripts.record_deliveries(uow.tables.inbox, consumer, event_ids)
+    return int((await uow.statements.run(script, purpose="record deliveries")).split()[-1])
 
 
 async def count_failure(uow: UnitOfWork, *, consumer: str, event_id: UUID) -> int:

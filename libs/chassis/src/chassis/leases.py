@@ -13,12 +13,22 @@ from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
+    Executable,
     FromClause,
+    Integer,
+    Interval,
     Table,
+    Update,
+    Uuid,
     and_,
+    any_,
+    bindparam,
+    cast,
     delete,
     func,
+    literal,
     or_,
     select,
     true,
@@ -26,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from chassis.db import Database
 from chassis.faults import TransientFault, is_transient
@@ -94,54 +105,68 @@ class LeasedTable:
         self._order = table.c.next_attempt_at if order_by is None else order_by
         self._since = table.c.created_at if since is None else since
         self.lease_seconds = lease_seconds
-        self.backoff_seconds = backoff_seconds
+        self._pause = _pause_after(table.c.attempts, *backoff_seconds)
+        # Building a statement costs more than running it: these are built once.
+        self._claim = self._claiming(true())
+        self._mine = and_(
+            table.c.lease_token == bindparam("held_token", type_=Uuid),
+            *(key == bindparam(f"held_{key.name}", type_=key.type) for key in self._keys),
+        )
+        self._remove_mine = delete(table).where(self._mine).returning(*self._keys)
 
     async def claim(
         self, limit: int, *, only: ColumnElement[bool] | None = None, token: UUID | None = None
     ) -> list[Claimed]:
         """Take at most `limit` rows that are due, or those of them that `only` names, under one lease."""
-        table, now, token = self.table, func.clock_timestamp(), token or uuid4()
+        statement = self._claim if only is None else self._claiming(only)
+        token = token or uuid4()
+        lease = timedelta(seconds=self.lease_seconds)
+        async with self._database.one_statement() as session:
+            found = await session.execute(
+                statement, {"held_token": token, "held_for": lease, "held_limit": limit}
+            )
+            rows: Sequence[Any] = found.all()
+        return [Claimed(row, tuple(getattr(row, key.name) for key in self._keys), token) for row in rows]
+
+    def _claiming(self, only: ColumnElement[bool]) -> Update:
+        table, now = self.table, func.clock_timestamp()
         due = (
             select(*self._keys)
             .where(
                 self._open,
                 table.c.next_attempt_at <= now,
                 or_(table.c.lease_until.is_(None), table.c.lease_until < now),
-                true() if only is None else only,
+                only,
             )
             .order_by(self._order)
-            .limit(limit)
+            .limit(bindparam("held_limit", type_=Integer))
             .with_for_update(skip_locked=True)
             .cte("due")
         )
-        statement = (
+        return (
             update(table)
             .where(*(key == due.c[key.name] for key in self._keys))
-            .values(lease_token=token, lease_until=now + timedelta(seconds=self.lease_seconds))
+            .values(
+                lease_token=bindparam("held_token", type_=Uuid),
+                lease_until=now + bindparam("held_for", type_=Interval),
+            )
             .returning(*table.c)
         )
-        async with self._database.unit_of_work() as uow:
-            rows: Sequence[Any] = (await uow.session.execute(statement)).all()
-        return [Claimed(row, tuple(getattr(row, key.name) for key in self._keys), token) for row in rows]
 
     async def keep(self, session: AsyncSession, claimed: Claimed, **values: Any) -> None:
         """Write `values` into the row in the caller's transaction, and go on; raises `LeaseLost`."""
-        statement = update(self.table).where(self._held(claimed))
-        await self._must_hit(session, statement.values(**values).returning(*self._keys))
+        await self._must_hit(session, self._writing(values), claimed)
 
     async def settle(self, session: AsyncSession, claimed: Claimed, **values: Any) -> None:
         """End the work in the caller's transaction: remove the row, or keep it with `values` and no lease.
 
         Raises `LeaseLost` when somebody else has the row; the caller's transaction must then not commit.
         """
-        if not values:
-            await self._must_hit(
-                session, delete(self.table).where(self._held(claimed)).returning(*self._keys)
-            )
-            return
         freed = {"lease_token": None, "lease_until": None, **values}
-        statement = update(self.table).where(self._held(claimed)).values(**freed)
-        await self._must_hit(session, statement.returning(*self._keys))
+        await self._must_hit(session, self._writing(freed) if values else self._remove_mine, claimed)
+
+    def _writing(self, values: dict[str, Any]) -> ReturningUpdate[Any]:
+        return update(self.table).where(self._mine).values(**values).returning(*self._keys)
 
     async def remove(self, session: AsyncSession, claimed: Sequence[Claimed]) -> int:
         """Remove those of the rows that are still ours, in the caller's transaction; return how many."""
@@ -151,28 +176,29 @@ class LeasedTable:
         return len((await session.execute(delete(self.table).where(held).returning(*self._keys))).all())
 
     async def postpone(
-        self, claimed: Claimed, error: BaseException | str, *, seconds: float | None = None
+        self,
+        claimed: Claimed | Sequence[Claimed],
+        error: BaseException | str,
+        *,
+        seconds: float | None = None,
     ) -> None:
-        """Give the row back for a later attempt: `seconds` from now, or as long as its failures demand.
+        """Give rows back for a later attempt: `seconds` from now, or as long as the failures of each demand.
 
-        A database that is away is no error: the lease runs out, and the row is due again then.
+        A database that is away is no error: the leases run out, and the rows are due again then.
         """
-        shortest, longest = self.backoff_seconds
-        failures = claimed.row.attempts + 1
-        pause = backoff(failures, shortest=shortest, longest=longest) if seconds is None else seconds
+        table = self.table
         said = error if isinstance(error, str) else describe(error)
-        statement = (
-            update(self.table)
-            .where(self._held(claimed))
-            .values(
-                lease_token=None,
-                lease_until=None,
-                attempts=self.table.c.attempts + 1,
-                next_attempt_at=func.clock_timestamp() + timedelta(seconds=pause),
-                last_error=said[:LONGEST_ERROR],
-            )
-        )
-        await self._unless_away(statement)
+        pause = self._pause if seconds is None else timedelta(seconds=seconds)
+        values = {
+            "lease_token": None,
+            "lease_until": None,
+            "attempts": table.c.attempts + 1,
+            "next_attempt_at": func.clock_timestamp() + pause,
+            "last_error": said[:LONGEST_ERROR],
+        }
+        rows = [claimed] if isinstance(claimed, Claimed) else claimed
+        for token, held in _by_token(rows).items():
+            await self._unless_away(update(table).where(self._held_all(token, held)).values(**values))
 
     async def release(self, claimed: Sequence[Claimed]) -> None:
         """Give the rows back as they were, due at once: nothing is known against them."""
@@ -192,25 +218,35 @@ class LeasedTable:
         """End the leases of `rows`; a database that is away is no error: they run out."""
         await self._unless_away(update(self.table).where(rows).values(lease_token=None, lease_until=None))
 
-    async def _unless_away(self, statement: Any) -> None:
+    async def _unless_away(self, statement: Update) -> None:
         try:
-            async with self._database.unit_of_work() as uow:
-                await uow.session.execute(statement)
+            async with self._database.one_statement() as session:
+                await session.execute(statement)
         except Exception as error:
             if not is_transient(error):
                 raise
             log.warning("lease_kept", table=self.table.fullname, error=describe(error))
 
-    def _held(self, claimed: Claimed) -> ColumnElement[bool]:
-        return self._held_all(claimed.token, [claimed])
-
     def _held_all(self, token: UUID, rows: Sequence[Claimed]) -> ColumnElement[bool]:
-        named = tuple_(*self._keys).in_([claimed.key for claimed in rows])
+        if len(self._keys) == 1:
+            # One statement, however many rows.
+            (key,) = self._keys
+            named = key == any_(cast([row.key[0] for row in rows], ARRAY(key.type)))
+        else:
+            named = tuple_(*self._keys).in_([row.key for row in rows])
         return and_(self.table.c.lease_token == token, named)
 
-    async def _must_hit(self, session: AsyncSession, statement: Any) -> None:
-        if (await session.execute(statement)).first() is None:
+    async def _must_hit(self, session: AsyncSession, statement: Executable, claimed: Claimed) -> None:
+        key = {f"held_{column.name}": value for column, value in zip(self._keys, claimed.key, strict=True)}
+        if (await session.execute(statement, {"held_token": claimed.token, **key})).first() is None:
             raise LeaseLost
+
+
+def _pause_after(attempts: ColumnElement[int], shortest: float, longest: float) -> ColumnElement[timedelta]:
+    """Return, as an interval, what `backoff` says for one failure more than `attempts`."""
+    doubled = shortest * func.power(2.0, func.least(attempts, _DOUBLINGS))
+    seconds = func.least(doubled, longest) * (0.5 + func.random() / 2)
+    return seconds * literal(timedelta(seconds=1), Interval)
 
 
 def _by_token(claimed: Sequence[Claimed]) -> dict[UUID, list[Claimed]]:

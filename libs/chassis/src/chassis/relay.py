@@ -105,12 +105,11 @@ class Relay:
 
         Raises `BrokerUnavailable` when a publish said that there is no connection.
         """
-        async with self._database.unit_of_work() as uow:
-            await self._rows.remove(uow.session, [row for row, error in results if error is None])
-        for row, error in results:
-            # Returned, because nothing is bound to its type, or rejected, because a queue is full.
-            if isinstance(error, DeliveryError):
-                await self._refused(row, error)
+        async with self._database.one_statement() as session:
+            await self._rows.remove(session, [row for row, error in results if error is None])
+        # Returned, because nothing is bound to its type, or rejected, because a queue is full.
+        for kind in {type(error) for _, error in results if isinstance(error, DeliveryError)}:
+            await self._refused([row for row, error in results if type(error) is kind], kind)
         unknown = [(row, error) for row, error in results if not isinstance(error, DeliveryError | None)]
         if unknown:
             log.warning("publish_failed", rows=len(unknown), error=type(unknown[0][1]).__name__)
@@ -127,7 +126,7 @@ class Relay:
             if isinstance(failure, BrokerUnavailable) or not await self._is_connected():
                 raise BrokerUnavailable
             if isinstance(failure, BaseException):
-                await self._refused(row, failure)
+                await self._refused([row], type(failure))
             else:
                 await self._settle([(row, None)])
 
@@ -139,8 +138,8 @@ class Relay:
                 raise
             return False
 
-    async def _refused(self, claimed: Claimed, error: BaseException) -> None:
-        # A refusal is about this row, which waits by itself while the others go on.
-        row = claimed.row
-        log.error("event_refused", type=row.type, event_id=str(row.event_id), attempts=row.attempts + 1)
-        await self._rows.postpone(claimed, type(error).__name__)
+    async def _refused(self, claimed: Sequence[Claimed], kind: type[BaseException]) -> None:
+        # A refusal is about these rows, which wait by themselves while the others go on.
+        for row in (each.row for each in claimed):
+            log.error("event_refused", type=row.type, event_id=str(row.event_id), attempts=row.attempts + 1)
+        await self._rows.postpone(claimed, kind.__name__)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from chassis.db import Database, SharedTransaction, UnitOfWork, current_request_transaction
+from chassis.driver import Statements
 from chassis.transactions import transaction_open
 
 
@@ -74,12 +75,14 @@ class RequestTransaction:
         """Call `action` when the transaction is durable and this request's connection is free again."""
         self._afterwards.append(action)
 
-    async def commit(self) -> None:
-        """Make everything durable that was written; raises what a commit raises."""
-        await self._finish()
+    async def commit(self, last: str | None = None) -> None:
+        """Make durable what was written, and what the script `last` writes; raises what a commit raises."""
+        await self._finish(last)
         self._durable = True
 
-    async def _finish(self) -> None:
+    async def _finish(self, last: str | None = None) -> None:
+        if last is not None:
+            await Statements(await self._begun()).before_commit(last)
         if self._connection is not None:
             if self._connection.invalidated:
                 raise ConnectionResetError("the connection was lost, and with it what had been written")

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from chassis.db import Database, UnitOfWork, advisory_lock_key
+from chassis.db import Database, UnitOfWork
+from chassis.scripts import advisory_lock_key
 
 
 async def lock_subjects(uow: UnitOfWork, database: Database, user_ids: Iterable[UUID]) -> set[UUID]:

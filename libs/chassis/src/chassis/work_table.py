@@ -140,7 +140,7 @@ class WorkTable(LeasedTable):
         for claimed in batch:
             key = ", ".join(map(str, claimed.key))
             told("work_postponed", table=self.table.fullname, key=key, error=describe(failure))
-            await self.postpone(claimed, failure)
+        await self.postpone(batch, failure)
         return False
 
     async def _drain(self, running: dict[asyncio.Task[bool], list[Claimed]], claiming: UUID) -> None:

@@ -93,9 +93,12 @@ class Worker:
             consume(inbound.broker, consumer.queue, handling.receive)
         publisher.connect()
         inbound.connect()
+        # Events leave however many handlers there are.
+        outbox = self.database.apart(1)
         try:
-            yield self._parts(Relay(self.database, publisher), publisher, inbound, process)
+            yield self._parts(Relay(outbox, publisher), publisher, inbound, process)
         finally:
+            await outbox.close()
             await publisher.close()
 
     def _parts(

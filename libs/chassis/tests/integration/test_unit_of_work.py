@@ -71,6 +71,25 @@ async def test_failed_commit_raises_and_leaves_nothing(sender, an_event, rows):
     assert woken == []
 
 
+async def test_what_fails_in_the_round_trip_of_the_commit_leaves_nothing_and_a_connection_that_works(
+    open_database, an_event, rows
+):
+    database = open_database("identity", pool_size=1, overflow=0)
+
+    async def fail_with_the_commit():
+        async with database.unit_of_work() as uow:
+            await write_effect(uow)
+            uow.publish(an_event())
+            uow.before_commit.append("SELECT 1 / 0")
+
+    with pytest.raises(DBAPIError, match="division by zero"):
+        await fail_with_the_commit()
+    assert (await rows("identity.effects"), await rows("identity.outbox")) == ([], [])
+    async with database.unit_of_work() as uow:
+        await write_effect(uow)
+    assert len(await rows("identity.effects")) == 1
+
+
 async def test_cancelled_unit_of_work_leaves_nothing(sender, an_event, rows):
     begun = asyncio.Event()
 

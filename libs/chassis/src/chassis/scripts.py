@@ -1,0 +1,91 @@
+"""Scripts of the chassis' own tables: statements that travel in one message, which `chassis.driver` sends.
+
+Their values are literals of letters and digits, which nothing can end before their end.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table
+
+NOTHING_FOUND = "SELECT 0"
+"""The status of a script whose last statement looked for a row in vain."""
+
+
+def literal(value: str | bytes | UUID | bool) -> str:
+    """Return a value as a literal of SQL in which nothing has a meaning."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, UUID):
+        return f"'{value}'"
+    if isinstance(value, bytes):
+        return f"decode('{value.hex()}', 'hex')"
+    if _PLAIN.fullmatch(value):
+        return f"'{value}'"
+    return f"convert_from({literal(value.encode())}, 'UTF8')"
+
+
+_PLAIN = re.compile(r"[\w.:-]*", re.ASCII)
+
+
+def find_tombstone(tombstones: Table, digest: str) -> str:
+    """Return what finds the tombstone of the person with that hash."""
+    return f"SELECT 1 FROM {tombstones.fullname} WHERE subject_hash = {literal(digest)}"
+
+
+def lock_subject(tombstones: Table, digest: str) -> str:
+    """Return what keeps a person's erasure from beginning, and finds their tombstone."""
+    # Two statements: only what begins after the lock was granted sees the tombstone that it waited for.
+    key = advisory_lock_key(digest)
+    return f"SELECT pg_advisory_xact_lock_shared({key}); {find_tombstone(tombstones, digest)}"
+
+
+def add_tombstone(tombstones: Table, digest: str) -> str:
+    """Return what waits for every transaction that writes about a person, and raises their tombstone."""
+    key = advisory_lock_key(digest)
+    return f"SELECT pg_advisory_xact_lock({key}); {_insert(tombstones, [{'subject_hash': digest}], _ONCE)}"
+
+
+def record_deliveries(inbox: Table, consumer: str, event_ids: Iterable[UUID]) -> str:
+    """Return what records deliveries; its status says how many of them are first ones."""
+    rows = [{"consumer": consumer, "event_id": event_id} for event_id in event_ids]
+    return _insert(inbox, rows, _ONCE)
+
+
+def write_outbox(outbox: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what inserts rows into the outbox, in order."""
+    return _insert(outbox, rows)
+
+
+def wake(channel: str, table: str) -> str:
+    """Return what wakes the workers of a table, in every process, once it is durable."""
+    return f"SELECT pg_notify({literal(channel)}, {literal(table)})"
+
+
+def claim_answer(answers: Table, name: str, *, lock: int, keep: timedelta) -> str:
+    """Return what keeps others from answering the same request, and finds the answer that was kept."""
+    young = f"created_at > clock_timestamp() - interval '{keep.total_seconds():.0f} s'"
+    found = f"SELECT 1 FROM {answers.fullname} WHERE key_hash = {literal(name)} AND {young}"
+    return f"SELECT pg_advisory_xact_lock({lock}); {found}"
+
+
+def keep_answer(answers: Table, name: str, sealed: bytes) -> str:
+    """Return what keeps an answer, in the place of one that is too old."""
+    taken = "ON CONFLICT (key_hash) DO UPDATE SET sealed = excluded.sealed, created_at = clock_timestamp()"
+    return _insert(answers, [{"key_hash": name, "sealed": sealed}], taken)
+
+
+def advisory_lock_key(person_hash: str) -> int:
+    """Return the number of the advisory lock of the person with that hash."""
+    return int.from_bytes(bytes.fromhex(person_hash[:16]), "big", signed=True)
+
+
+_ONCE = "ON CONFLICT DO NOTHING"
+
+
+def _insert(table: Table, rows: Sequence[Mapping[str, Any]], conflict: str = "") -> str:
+    values = ", ".join(f"({', '.join(map(literal, row.values()))})" for row in rows)
+    return f"INSERT INTO {table.fullname} ({', '.join(rows[0])}) VALUES {values} {conflict}"

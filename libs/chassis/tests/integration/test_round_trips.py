@@ -1,0 +1,122 @@
+"""What each path of the chassis costs in round trips to PostgreSQL; docs/architecture.md has the table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import insert, text
+
+from chassis.consumer import Consumer, Inbound, Outcome
+from chassis.db import Database
+from chassis.ids import new_id
+from chassis.relay import Relay
+from chassis.work_table import WorkTable
+from contracts.identity import UserDeleted
+
+TOMBSTONE_KEY = bytes(32)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of the chassis, on one schema."""
+
+    database: Database
+    an_event: Any
+    body_of: Any
+    chores: WorkTable
+
+    async def nothing(self):
+        async with self.database.unit_of_work():
+            pass
+
+    async def read(self):
+        async with self.database.read_only() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def announce(self):
+        async with self.database.unit_of_work() as uow:
+            uow.publish(self.an_event())
+
+    async def write_about_a_person(self):
+        async with self.database.unit_of_work() as uow:
+            await uow.lock_subject(new_id())
+            await uow.session.execute(text("INSERT INTO consent.effects VALUES (gen_random_uuid(), '')"))
+            uow.publish(self.an_event())
+
+    async def absorb(self):
+        body = self.body_of(self.an_event())
+        assert (
+            await Inbound(self.database, Consumer("q", {UserDeleted: self._act})).process(body)
+            is Outcome.DONE
+        )
+
+    async def _act(self, uow, envelope):
+        await uow.lock_subject(envelope.data.user_id)
+        await uow.session.execute(text("INSERT INTO consent.effects VALUES (gen_random_uuid(), '')"))
+
+    async def relay(self):
+        assert await Relay(self.database, Publisher()).relay_once()
+
+    async def claim_in_vain(self):
+        assert await self.chores.claim(8) == []
+
+    async def work(self):
+        assert await self.chores.work_once(self._settle) == 1
+
+    async def _settle(self, claimed):
+        async with self.database.unit_of_work() as uow:
+            await self.chores.settle(uow.session, claimed)
+
+
+class Publisher:
+    """Confirms everything."""
+
+    async def publish(self, message):
+        """Take it."""
+
+    async def is_connected(self):
+        return True
+
+
+@pytest.fixture
+async def paths(scratch, round_trips, an_event, body_of, chores_table):
+    url = SecretStr(round_trips.way(scratch.url()))
+    database = Database(url, schema="consent", tombstone_key=TOMBSTONE_KEY, pool_size=1)
+    yield Paths(database, an_event, body_of, WorkTable(database, chores_table))
+    await database.close()
+
+
+async def a_chore(paths):
+    async with paths.database.unit_of_work() as uow:
+        await uow.session.execute(insert(paths.chores.table).values(kind="k", number=1))
+
+
+async def an_outbox_of_fifty(paths):
+    async with paths.database.unit_of_work() as uow:
+        for _ in range(50):
+            uow.publish(paths.an_event())
+
+
+BUDGETS = {
+    "nothing": (0, None),
+    "read": (1, None),
+    "announce": (1, None),
+    "write_about_a_person": (3, None),
+    "absorb": (4, None),
+    "relay": (2, an_outbox_of_fifty),
+    "claim_in_vain": (1, None),
+    "work": (4, a_chore),
+}
+
+
+@pytest.mark.parametrize("path", BUDGETS)
+async def test_a_path_takes_no_more_round_trips_than_budgeted(path, paths, round_trips):
+    budget, prepare = BUDGETS[path]
+    # The first time prepares the statements of a connection.
+    for _ in range(2):
+        if prepare:
+            await prepare(paths)
+        with round_trips.within(1_000) as taken:
+            await getattr(paths, path)()
+    assert len(taken) <= budget, "\n".join(taken)
