@@ -51,7 +51,7 @@ def test_readme_of_a_service_has_the_same_headings(service: str) -> None:
 @pytest.mark.parametrize("service", STATEFUL)
 def test_use_case_file_defines_what_its_name_says(service: str) -> None:
     folder = ROOT / "services" / service / "src" / service / "use_cases"
-    files = [file for file in folder.glob("*.py") if file.stem != "__init__"]
+    files = [file for file in folder.rglob("*.py") if file.stem != "__init__"]
 
     assert files
     for file in files:

@@ -15,10 +15,10 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import event, select
 
 from chassis.service_auth import ServiceTokens
+from identity.mail.transport import SmtpTransport
 from identity.main import IDENTITY
-from identity.post import SmtpPost
 from identity.settings import IdentitySettings
-from identity.use_cases.send_mail import MailDelivery
+from identity.use_cases.mail.send_mail import MailDelivery
 from identity.wiring import Service, open_service
 from support import FrozenClock
 from support.gateway import through_gateway
@@ -185,7 +185,7 @@ def mailbox(settings: IdentitySettings) -> Iterator[Mailbox]:
 @pytest.fixture
 def post_office(service: Service, mailbox: Mailbox):
     """Return a function that sends every mail that is due, one after the other."""
-    sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{mailbox.port}"))
+    sender = replace(service.mail_sender, transport=SmtpTransport(f"smtp://127.0.0.1:{mailbox.port}"))
     delivery = MailDelivery(service.database, sender, service.limits, outage=timedelta(minutes=5))
 
     async def _send_all() -> list[str]:

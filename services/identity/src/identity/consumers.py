@@ -9,7 +9,7 @@ from contracts.envelope import Envelope
 from contracts.identity import IdentityErasureReported, IdentityParticipantJoined
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.repositories import Participants
-from identity.use_cases.collect_report import collect_report
+from identity.use_cases.erasure.collect_report import collect_report
 from identity.wiring import Service
 
 

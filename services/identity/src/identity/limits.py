@@ -50,17 +50,18 @@ class AccountLimits:
         self._counters = Counters(redis, LIMITS, prefix="identity", secret=secret)
 
     async def before_login(
-        self, email: str, ip_prefix: str | None, *, at_home: Callable[[], Awaitable[bool]]
+        self, email: str, ip_prefix: str | None, *, from_known_network: Callable[[], Awaitable[bool]]
     ) -> None:
         """Count a sign-in before its password is checked; raises `QuotaExceeded`.
 
-        `at_home` says whether the account has a session in this network: there its own number is enough, so
-        that nobody keeps an owner out by guessing from elsewhere. It is asked only when the other is used up.
+        `from_known_network` says whether the account has a session in this network: there its own number is
+        enough, so that nobody keeps an owner out by guessing from elsewhere. It is asked only when the other
+        is used up.
         """
         account = email_key(email)
         await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
         standing = await self._counters.take(Limit.LOGIN, account, brief=True)
-        if not standing.allowed and not await at_home():
+        if not standing.allowed and not await from_known_network():
             raise QuotaExceeded(Limit.LOGIN, standing.reset_seconds)
 
     async def after_login(self, email: str, ip_prefix: str | None) -> None:

@@ -13,10 +13,10 @@ from identity.api import ROUTERS
 from identity.consumers import consumers
 from identity.repositories import Erasures
 from identity.settings import IdentitySettings
-from identity.use_cases.erase_person import IdentityHoldings
-from identity.use_cases.forget_expired import forget_expired
-from identity.use_cases.remind_participants import remind_participants
-from identity.use_cases.send_mail import MailDelivery
+from identity.use_cases.erasure.erase_person import IdentityHoldings
+from identity.use_cases.erasure.remind_participants import remind_participants
+from identity.use_cases.mail.send_mail import MailDelivery
+from identity.use_cases.operations.forget_expired import forget_expired
 
 RECONCILE_LIMIT = 500
 FORGET_SECONDS = 300.0
@@ -66,12 +66,6 @@ def work(opened: wiring.Service) -> Work:
         pause = timedelta(seconds=settings.reminder_seconds)
         async with opened.unit_of_work() as uow:
             await remind_participants(uow, now=opened.clock.now(), base_pause=pause)
-
-    async def forget() -> None:
-        keep_keys = opened.tokens.ring.keep
-        await forget_expired(
-            opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys
-        )
 
     return Work(
         consumers=consumers(opened),

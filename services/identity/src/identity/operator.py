@@ -9,14 +9,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from chassis.settings import key_bytes
-from contracts.fields import RevocationReason
+from contracts.fields import AuthProvider, RevocationReason
 from identity.addresses import checked_email
 from identity.policy import EmailTaken, WeakPassword
 from identity.repositories import Mails, Sessions, Users
 from identity.settings import IdentitySettings
-from identity.use_cases.create_admin import create_admin
-from identity.use_cases.log_out_everywhere import log_out_everywhere
-from identity.use_cases.rotate_keys import rotate_keys
+from identity.use_cases.accounts.create_account import create_account
+from identity.use_cases.operations.rotate_keys import rotate_keys
+from identity.use_cases.sessions.log_out_everywhere import log_out_everywhere
 from identity.wiring import Service, open_service
 
 STUCK_AFTER = timedelta(minutes=5)
@@ -65,9 +65,19 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
             password, email=email, min_length=service.settings.password_min_length
         )
         async with service.unit_of_work() as uow:
-            user = await create_admin(uow, email=email, password_hash=password_hash, now=service.clock.now())
-    except (WeakPassword, EmailTaken) as problem:
+            user = await create_account(
+                uow,
+                email=email,
+                provider=AuthProvider.EMAIL,
+                password_hash=password_hash,
+                verified=True,
+                admin=True,
+                now=service.clock.now(),
+            )
+    except WeakPassword as problem:
         return _fail(problem.detail)
+    if user is None:
+        return _fail(EmailTaken.detail)
     return _say(f"created {user.id}")
 
 

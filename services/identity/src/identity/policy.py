@@ -9,8 +9,6 @@ from chassis.networks import normalised
 from chassis.problems import Problem, Unauthorized
 
 PASSWORD_MAX_LENGTH = 128
-PROVIDER_TOKEN_MAX_LENGTH = 8192
-REMINDER_MULTIPLES = (1, 5, 30, 120)
 PARALLEL = timedelta(seconds=10)
 """How long refreshes that a phone sent at the same moment may be apart when they arrive."""
 
@@ -30,14 +28,6 @@ class InvalidCredentials(Unauthorized):
     slug = "invalid-credentials"
     title = "Sign-in failed"
     detail = "The e-mail address or the password is not right."
-
-
-class InvalidMailToken(Unauthorized):
-    """The link of a mail is not good any more."""
-
-    slug = "invalid-mail-token"
-    title = "This link has expired"
-    detail = "The link was used already or is too old. Ask for a new one."
 
 
 class LastWayIn(Problem):
@@ -81,15 +71,6 @@ class FreshSignInNeeded(Unauthorized):
             f'Bearer error="insufficient_user_authentication", max_age="{int(within.total_seconds())}"'
         )
         super().__init__(headers={"WWW-Authenticate": challenge})
-
-
-class ConfirmationMissing(Problem):
-    """The deletion was not confirmed."""
-
-    status = 400
-    slug = "confirmation-missing"
-    title = "Deletion needs a confirmation"
-    detail = 'Send {"confirm": true} to delete the account and everything in it. This can\'t be undone.'
 
 
 class Refresh(Enum):
@@ -142,11 +123,6 @@ def session_expired(
 ) -> bool:
     """Tell whether a session is over by age or by idleness."""
     return now - created_at > absolute or now - last_used_at > idle
-
-
-def reminder_pause(times_asked: int, base: timedelta) -> timedelta:
-    """Return how long to wait before a silent participant is asked again; the last step repeats."""
-    return base * REMINDER_MULTIPLES[min(times_asked, len(REMINDER_MULTIPLES)) - 1]
 
 
 def ip_prefix(address: str | None) -> str | None:

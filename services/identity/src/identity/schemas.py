@@ -1,4 +1,4 @@
-"""What identity's API takes and gives."""
+"""What the routes of accounts and sessions take and give."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 
 from chassis.requests import RequestBody
 from identity.addresses import EMAIL_MAX_LENGTH, checked_email
-from identity.policy import PASSWORD_MAX_LENGTH, PROVIDER_TOKEN_MAX_LENGTH, normalised_password
+from identity.policy import PASSWORD_MAX_LENGTH, normalised_password
 
 MOST_GENERATIONS = 2**31 - 1
 
@@ -46,26 +46,6 @@ class Credentials(RequestBody):
 
 
 CurrentPassword = Annotated[SecretStr, Field(max_length=1024, examples=["seven blue irises"])]
-MailTokenText = Annotated[SecretStr, Field(max_length=128, examples=["the-token-of-the-mail"])]
-
-
-class VerifyEmailRequest(RequestBody):
-    """The token of a confirmation mail."""
-
-    token: MailTokenText
-
-
-class PasswordResetRequest(RequestBody):
-    """The address whose password was forgotten."""
-
-    email: Annotated[str, Field(max_length=EMAIL_MAX_LENGTH)]
-
-
-class NewPasswordRequest(RequestBody):
-    """The token of a reset mail and the password to set."""
-
-    token: MailTokenText
-    new_password: NewPassword
 
 
 class PasswordChangeRequest(RequestBody):
@@ -103,46 +83,6 @@ class SessionList(BaseModel):
     page_size: int
 
 
-class AppleSignIn(RequestBody):
-    """What Sign in with Apple gave the app; `nonce` is the text whose SHA-256, in hex, Apple was given."""
-
-    identity_token: Annotated[
-        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
-    ]
-    authorization_code: Annotated[SecretStr, Field(min_length=1, max_length=1024)] | None = None
-    nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
-
-
-class GoogleSignIn(RequestBody):
-    """What Sign in with Google gave the app; `nonce` is the text whose SHA-256, in hex, Google was given."""
-
-    id_token: Annotated[
-        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
-    ]
-    nonce: Annotated[SecretStr, Field(min_length=1, max_length=512)] | None = None
-
-
-class AppleNotification(RequestBody):
-    """A notice of Apple's server: a signed token."""
-
-    payload: Annotated[
-        SecretStr, Field(max_length=PROVIDER_TOKEN_MAX_LENGTH, examples=["header.claims.signature"])
-    ]
-
-
-class ProviderRead(BaseModel):
-    """A provider that opens the account."""
-
-    provider: str = Field(examples=["apple"])
-    linked_at: datetime
-
-
-class ProviderList(BaseModel):
-    """The providers that open the account, the oldest first."""
-
-    providers: list[ProviderRead]
-
-
 class RefreshRequest(RequestBody):
     """A refresh token to exchange."""
 
@@ -155,13 +95,6 @@ class LogoutRequest(RequestBody):
     refresh_token: (
         Annotated[SecretStr, Field(max_length=512, examples=["an-opaque-refresh-token"])] | None
     ) = None
-
-
-class DeletionRequest(RequestBody):
-    """The confirmation of a deletion."""
-
-    # Nothing but the literal: a deletion can't be undone, so nobody's "yes" or 1 is taken for it.
-    confirm: bool = False
 
 
 class UserRead(BaseModel):
@@ -189,52 +122,6 @@ class MessageResponse(BaseModel):
     """A sentence for the person."""
 
     message: str = Field(examples=["Your account is closed and everything in it is being erased."])
-
-
-class DeletionResponse(MessageResponse):
-    """The receipt of a deletion; the token is the only way to its status once the account is gone."""
-
-    deleted_at: datetime
-    erasure_id: UUID
-    status_url: str = Field(
-        examples=["https://irisvue.example/api/v1/privacy/erasures/01a218a0-8356-74f5-b207-f1053475fe76"]
-    )
-    status_token: str = Field(examples=["the-token-of-the-erasure"])
-
-
-class ErasureParticipantRead(BaseModel):
-    """One participant's part in an erasure."""
-
-    service: str = Field(examples=["storage"])
-    status: Literal["waiting", "completed"]
-    completed_at: datetime | None = Field(examples=[None])
-    erased: dict[str, int] = Field(examples=[{}])
-
-
-class ErasureRead(BaseModel):
-    """How far an erasure is."""
-
-    status: Literal["in_progress", "completed", "overdue"]
-    requested_at: datetime
-    deadline: datetime
-    completed_at: datetime | None = Field(examples=[None])
-    participants: list[ErasureParticipantRead]
-
-
-class OpenErasureRead(BaseModel):
-    """An erasure that the asking participant has not reported."""
-
-    erasure_id: UUID
-    user_id: UUID
-    requested_at: datetime
-    deadline: datetime
-
-
-class OpenErasurePage(BaseModel):
-    """A page of open erasures; `next` continues it and is empty on the last page."""
-
-    items: list[OpenErasureRead]
-    next: str
 
 
 class RevocationRead(BaseModel):

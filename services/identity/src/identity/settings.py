@@ -4,14 +4,14 @@ import os
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from chassis.secret_checks import in_production
 from chassis.settings import HexKey, PemKey, ServerUrl
-from identity.passkey_settings import PasskeySettings
-from identity.post import PORTS
-from identity.provider_settings import ProviderSettings
+from identity.erasure.settings import ErasureSettings
+from identity.mail.settings import MailSettings
+from identity.passkeys.settings import PasskeySettings
+from identity.providers.settings import ProviderSettings
 
 MOST_HASHING_THREADS = 3
 """What one process can keep busy: a sign-in costs its event loop a third of a hash (`make bench`)."""
@@ -23,7 +23,7 @@ def hashing_threads() -> int:
     return max(1, min(usable - 1, MOST_HASHING_THREADS))
 
 
-class IdentitySettings(PasskeySettings, ProviderSettings):
+class IdentitySettings(MailSettings, ErasureSettings, PasskeySettings, ProviderSettings):
     """What identity needs beside what every service needs."""
 
     model_config = SettingsConfigDict(
@@ -72,57 +72,10 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 
     redis_url: ServerUrl = Field(description="Where tries per account are counted.")
-    smtp_url: ServerUrl = Field(
-        description="Mail server: smtps://user:password@host:port, smtp+starttls://… or smtp://…"
-    )
-    smtp_utf8: bool = Field(
-        default=False,
-        description="true: the mail server offers SMTPUTF8, so that addresses may have any letters.",
-    )
-    mail_sender: str = Field(
-        default="IrisVue <no-reply@irisvue.example>", description="Who mails come from, as `Name <address>`."
-    )
-    mail_link_base: str = Field(
-        default="", description="Where links in mails lead; by default our own pages."
-    )
-    verify_hours: int = Field(default=24, ge=1, description="How long a link that proves an address works.")
-    reset_minutes: int = Field(
-        default=15, ge=1, le=60, description="How long a link that sets a new password works."
-    )
-    mail_outage_minutes: int = Field(
-        default=5, ge=1, description="How long no mail server may be there before the worker is not ready."
-    )
-    farewell_minutes: int = Field(
-        default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
-    )
     registration_disclosure: Literal["tell", "conceal"] = Field(
         default="tell",
         description="Whether registering says that an address is taken, or mails its owner.",
     )
-
-    erasure_deadline_days: int = Field(
-        default=30, ge=1, le=45, description="Until when an erasure is promised to be complete."
-    )
-    erasure_fresh_minutes: int = Field(
-        default=0,
-        ge=0,
-        le=1440,
-        description="How recent a sign-in must be that lets one delete the account; 0: any session may.",
-    )
-    reminder_seconds: float = Field(
-        default=60.0, gt=0, description="Pause before a silent participant is asked again."
-    )
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _is_a_mail_server(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        scheme = url.get_secret_value().partition("://")[0]
-        if scheme not in PORTS:
-            raise ValueError(f"begins with one of {', '.join(f'{known}://' for known in PORTS)}")
-        if in_production(info) and scheme == "smtp":
-            # STARTTLS that may be left out is left out by whoever listens in.
-            raise ValueError("needs smtps:// or smtp+starttls:// in production: passwords travel in it")
-        return url
 
     @property
     def access_token_lifetime(self) -> timedelta:
@@ -143,8 +96,3 @@ class IdentitySettings(PasskeySettings, ProviderSettings):
     def refresh_repeat(self) -> timedelta:
         """How long the previous refresh token yields its successor again."""
         return timedelta(hours=self.refresh_repeat_hours)
-
-    @property
-    def link_base(self) -> str:
-        """Where links in mails lead; never taken from a request's Host header."""
-        return self.mail_link_base or f"{self.public_url}/api/v1/auth"

@@ -20,16 +20,16 @@ from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from identity.keyring import open_private_key
 from identity.limits import AccountLimits
+from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
 from identity.policy import InvalidRefreshToken
-from identity.post import SmtpPost
-from identity.providers import Providers, open_providers
+from identity.providers.wiring import Providers, open_providers
 from identity.repositories import Sessions, SigningKeys
 from identity.session_rules import SessionRules
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer, UnreadableRefreshToken
-from identity.use_cases.send_mail import Sender
+from identity.use_cases.mail.send_mail import Sender
 
 KEY_POLL_SECONDS = 15.0
 
@@ -142,7 +142,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
 
 def _mail_sender(settings: IdentitySettings) -> Sender:
     return Sender(
-        post=SmtpPost(settings.smtp_url.get_secret_value()),
+        transport=SmtpTransport(settings.smtp_url.get_secret_value()),
         address=settings.mail_sender,
         link_base=settings.link_base,
         verify_for=timedelta(hours=settings.verify_hours),

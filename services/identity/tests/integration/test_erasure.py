@@ -12,8 +12,8 @@ from contracts.envelope import wrap
 from contracts.identity import IdentityErasureReported, UserDeleted
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.main import IDENTITY
-from identity.use_cases.erase_person import IdentityHoldings
-from identity.use_cases.remind_participants import remind_participants
+from identity.use_cases.erasure.erase_person import IdentityHoldings
+from identity.use_cases.erasure.remind_participants import remind_participants
 from support.erasures import work_on_erasures
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from chassis.settings import key_bytes
 from identity.main import IDENTITY
-from identity.use_cases.rotate_keys import rotate_keys
+from identity.use_cases.operations.rotate_keys import rotate_keys
 from support.forged_tokens import TokenForge, forged_bearers
 
 ME = "/api/v1/users/me"

@@ -4,7 +4,7 @@ import jwt
 import pytest
 
 from chassis.settings import key_bytes
-from identity.use_cases.rotate_keys import rotate_keys
+from identity.use_cases.operations.rotate_keys import rotate_keys
 
 
 async def rotate(service, clock):

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from chassis.ids import new_id
-from identity.post import MailServerUnavailable, SmtpPost
-from identity.use_cases.send_mail import GIVE_UP_AFTER, MailDelivery
+from identity.mail.transport import MailServerUnavailable, SmtpTransport
+from identity.use_cases.mail.send_mail import GIVE_UP_AFTER, MailDelivery
 from support import eventually
 
 AUTH = "/api/v1/auth"
@@ -100,8 +100,8 @@ def delivery(service, server: Server):
     """Return a function that opens the worker's part that sends mails through `server`."""
 
     def _delivery(**options) -> MailDelivery:
-        post = SmtpPost(f"smtp://127.0.0.1:{server.port}", **options)
-        sender = replace(service.mail_sender, post=post)
+        transport = SmtpTransport(f"smtp://127.0.0.1:{server.port}", **options)
+        sender = replace(service.mail_sender, transport=transport)
         return MailDelivery(service.database, sender, service.limits, outage=timedelta(minutes=5))
 
     return _delivery
@@ -285,7 +285,7 @@ async def all_sent(state, mail) -> bool:
 async def test_health_tells_how_old_the_oldest_mail_is_and_fails_without_a_server(service, ask):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    sender = replace(service.mail_sender, post=SmtpPost(f"smtp://127.0.0.1:{port}"))
+    sender = replace(service.mail_sender, transport=SmtpTransport(f"smtp://127.0.0.1:{port}"))
     part = MailDelivery(service.database, sender, service.limits, outage=timedelta(0))
     assert await part.check() is None
     await ask("ada@example.org")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from identity.models import Erasure, ErasureParticipant, User
-from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.erasure.erase_person import IdentityHoldings
 
 REGISTERED, VERIFIED = "identity.user.registered.v1", "identity.user.verified.v1"
 DELETED = "identity.user.deleted.v1"

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from chassis.settings import key_bytes
-from identity.use_cases.rotate_keys import rotate_keys
+from identity.use_cases.operations.rotate_keys import rotate_keys
 
 
 async def me(client, tokens):

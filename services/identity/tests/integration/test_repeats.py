@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.erasure.erase_person import IdentityHoldings
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 ME = "/api/v1/users/me"

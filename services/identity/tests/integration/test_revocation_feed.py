@@ -7,8 +7,9 @@ from uuid import UUID
 import jwt
 import pytest
 
+from contracts.fields import RevocationReason
 from identity.api import internal
-from identity.use_cases.log_out import log_out
+from identity.use_cases.sessions.end_session import end_session
 from identity.wiring import open_service
 from support import eventually
 
@@ -48,10 +49,11 @@ async def test_an_end_in_another_process_wakes_every_gateway_that_waits(
 
     await eventually(have_asked)
     async with elsewhere.unit_of_work() as uow:
-        await log_out(
+        await end_session(
             uow,
             user_id=UUID(ada.user_id),
             session_id=UUID(session_id),
+            reason=RevocationReason.LOGOUT,
             now=elsewhere.clock.now(),
             token_lifetime=timedelta(minutes=30),
         )

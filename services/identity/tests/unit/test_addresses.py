@@ -68,10 +68,10 @@ def test_what_is_no_address_is_refused_without_being_repeated(typed):
 LETTER = st.characters(categories=["Ll", "Lu", "Lo", "Nd"]) | st.sampled_from(
     "aAbßKéÉ\N{KELVIN SIGN}ｂσςﬁ\u0301"
 )
-LETTERS = st.text(LETTER, min_size=1, max_size=6)
+TEMPLATES = st.text(LETTER, min_size=1, max_size=6)
 
 
-@given(local=LETTERS, label=LETTERS)
+@given(local=TEMPLATES, label=TEMPLATES)
 @example(local="ada", label="straße")
 @example(local="\N{KELVIN SIGN}arl", label="x")
 def test_a_checked_address_is_its_own_spelling_and_keeps_its_key(local, label):
@@ -85,7 +85,7 @@ def test_a_checked_address_is_its_own_spelling_and_keeps_its_key(local, label):
     assert email_key(stored).rpartition("@")[2] == stored.rpartition("@")[2]
 
 
-@given(one=LETTERS, other=LETTERS)
+@given(one=TEMPLATES, other=TEMPLATES)
 def test_two_checked_local_parts_share_a_key_only_by_ascii_case(one, other):
     try:
         left, right = (checked_email(f"{local}@example.org") for local in (one, other))

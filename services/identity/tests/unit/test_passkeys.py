@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from cluster.secret_values import signing_key
-from identity.passkey_policy import counter_went_back, passkey_name
-from identity.passkey_schemas import AuthenticationAnswer, RegistrationAnswer
-from identity.passkey_settings import PasskeySettings
-from identity.relying_party import RelyingParty, UnverifiedAnswer, challenge_of
+from identity.passkeys.policy import counter_went_back, passkey_name
+from identity.passkeys.relying_party import RelyingParty, UnverifiedAnswer, challenge_of
+from identity.passkeys.schemas import AuthenticationAnswer, RegistrationAnswer
+from identity.passkeys.settings import PasskeySettings
 from services.identity.tests.virtual_authenticator import (
     ANDROID,
     IOS,

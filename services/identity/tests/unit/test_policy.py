@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from identity.policy import Refresh, judge_refresh, reminder_pause, session_expired
+from identity.erasure.policy import reminder_pause
+from identity.policy import Refresh, judge_refresh, session_expired
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from chassis.problems import ServiceUnavailable
-from identity.providers.keys import (
+from identity.providers.jwks import (
     COOLDOWN_SECONDS,
     LONGEST_SECONDS,
     SHORTEST_SECONDS,

@@ -1,6 +1,6 @@
 """Identity's routes, by what a person or a service does with them."""
 
-from identity.api import account, erasures, internal, keys, mail_links, passkeys, providers, sessions, sign_in
+from identity.api import account, erasures, internal, jwks, mail_links, passkeys, providers, sessions, sign_in
 
 ROUTERS = (
     sign_in.router,
@@ -10,7 +10,7 @@ ROUTERS = (
     sessions.router,
     account.router,
     erasures.router,
-    keys.router,
+    jwks.router,
     internal.router,
 )
 

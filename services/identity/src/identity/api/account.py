@@ -20,9 +20,11 @@ from identity.api.dependencies import (
     require_mailable,
     user_read,
 )
-from identity.policy import ConfirmationMissing, EmailTaken, FreshSignInNeeded
-from identity.use_cases.delete_account import delete_account
-from identity.use_cases.request_email_change import request_email_change
+from identity.erasure.policy import ConfirmationMissing
+from identity.erasure.schemas import DeletionRequest, DeletionResponse
+from identity.policy import EmailTaken, FreshSignInNeeded
+from identity.use_cases.accounts.request_email_change import request_email_change
+from identity.use_cases.erasure.delete_account import delete_account
 
 router = APIRouter(prefix="/api/v1/users", tags=["identity"], route_class=IdempotentRoute)
 
@@ -67,8 +69,8 @@ async def delete_me(
     principal: CurrentPrincipal,
     user: SignedIn,
     service: CurrentService,
-    body: Annotated[schemas.DeletionRequest | None, Body()] = None,
-) -> schemas.DeletionResponse:
+    body: Annotated[DeletionRequest | None, Body()] = None,
+) -> DeletionResponse:
     """Close the account and erase everything that any service holds of the person."""
     if body is None or not body.confirm:
         raise ConfirmationMissing
@@ -82,7 +84,7 @@ async def delete_me(
             deadline_days=service.settings.erasure_deadline_days,
             token_lifetime=service.settings.access_token_lifetime,
         )
-    return schemas.DeletionResponse(
+    return DeletionResponse(
         message="Your account is closed and everything in it is being erased. Keep the token: "
         "it shows you when the erasure is complete.",
         deleted_at=deletion.requested_at,

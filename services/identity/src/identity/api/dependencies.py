@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
@@ -13,10 +14,9 @@ from identity import schemas
 from identity.addresses import AddressNotMailable, is_mailable
 from identity.models import User
 from identity.policy import FreshSignInNeeded, ip_prefix
-from identity.repositories import Users
+from identity.repositories import Sessions, Users
 from identity.tokens import AuthorizedSession
-from identity.use_cases.log_in import Device
-from identity.use_cases.note_tokens_seen import note_tokens_seen
+from identity.use_cases.sessions.log_in import Device
 from identity.wiring import Service
 
 FRESH = timedelta(minutes=5)
@@ -44,9 +44,14 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
         raise InvalidToken
     user, known = found
     if principal.generation is not None and principal.generation > known:
-        seen = [(principal.session_id, principal.generation)]
-        await service.database.when_durable(lambda: note_tokens_seen(service.database, seen))
+        seen = (principal.session_id, principal.generation)
+        await service.database.when_durable(lambda: _note_seen(service, seen))
     return user
+
+
+async def _note_seen(service: Service, seen: tuple[UUID, int]) -> None:
+    async with service.unit_of_work() as uow:
+        await Sessions(uow.session).note_seen([seen])
 
 
 async def current_device(request: Request) -> Device:

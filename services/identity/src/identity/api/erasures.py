@@ -7,9 +7,9 @@ from fastapi import APIRouter, Header, Query
 
 from chassis.openapi import problems
 from chassis.problems import NotFound
-from identity import schemas
 from identity.api.dependencies import CurrentService
-from identity.use_cases.show_erasure import show_erasure
+from identity.erasure.schemas import ErasureRead
+from identity.use_cases.erasure.show_erasure import show_erasure
 
 router = APIRouter(prefix="/api/v1/privacy/erasures", tags=["erasure"])
 
@@ -20,7 +20,7 @@ async def erasure_status(
     service: CurrentService,
     header_token: Annotated[str, Header(alias="X-Erasure-Token", max_length=128)] = "",
     token: Annotated[str, Query(max_length=128)] = "",
-) -> schemas.ErasureRead:
+) -> ErasureRead:
     """Show how far an erasure is; the status token of the deletion is the key."""
     async with service.unit_of_work() as uow:
         return await show_erasure(

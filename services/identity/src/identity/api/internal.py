@@ -12,9 +12,9 @@ from chassis.service_auth import require_service
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService
+from identity.erasure.schemas import OpenErasurePage, OpenErasureRead
 from identity.models import SessionRevocation
-from identity.repositories import Erasures, Revocation, Revocations
-from identity.use_cases.note_tokens_seen import note_tokens_seen
+from identity.repositories import Erasures, Revocation, Revocations, Sessions
 
 REVOCATION_POLL_SECONDS = 0.5
 """Whoever ends a session wakes those who wait; this is for a wake-up that gets lost."""
@@ -29,14 +29,14 @@ async def open_erasures(
     caller: Annotated[str, Depends(require_service(*erasure_participants()))],
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
-) -> schemas.OpenErasurePage:
+) -> OpenErasurePage:
     """List the erasures that the calling participant has not reported."""
     async with service.unit_of_work() as uow:
         waiting = await Erasures(uow.session).waiting_for(
             caller, after=UUID(after) if after else None, limit=limit
         )
     items = [
-        schemas.OpenErasureRead(
+        OpenErasureRead(
             erasure_id=erasure.id,
             user_id=erasure.user_id,
             requested_at=erasure.requested_at,
@@ -45,7 +45,7 @@ async def open_erasures(
         for erasure in waiting
         if erasure.user_id is not None
     ]
-    return schemas.OpenErasurePage(items=items, next=str(waiting[-1].id) if len(waiting) == limit else "")
+    return OpenErasurePage(items=items, next=str(waiting[-1].id) if len(waiting) == limit else "")
 
 
 @router.get("/session-revocations", dependencies=[Depends(require_service("gateway"))])
@@ -78,7 +78,8 @@ async def session_revocations(
 @router.post("/sessions/seen", status_code=204, dependencies=[Depends(require_service("gateway"))])
 async def sessions_seen(body: schemas.SeenTokens, service: CurrentService) -> None:
     """Note the first use of access tokens: since then their predecessors' refresh tokens are copies."""
-    await note_tokens_seen(service.database, [(one.session_id, one.generation) for one in body.seen])
+    async with service.unit_of_work() as uow:
+        await Sessions(uow.session).note_seen((one.session_id, one.generation) for one in body.seen)
 
 
 def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:

@@ -9,15 +9,16 @@ from chassis.openapi import example, problems
 from chassis.problems import Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, new_password_hash
-from identity.mail_kinds import MailKind
-from identity.pace import at_least
-from identity.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
-from identity.policy import EmailTaken, InvalidMailToken, WeakPassword
-from identity.use_cases.decline_address import decline_address
-from identity.use_cases.request_mail import request_mail
-from identity.use_cases.request_password_reset import request_password_reset
-from identity.use_cases.reset_password import address_to_reset, reset_password
-from identity.use_cases.verify_email import verify_email
+from identity.mail.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
+from identity.mail.policy import InvalidMailToken, MailKind
+from identity.mail.schemas import NewPasswordRequest, PasswordResetRequest, VerifyEmailRequest
+from identity.policy import EmailTaken, WeakPassword
+from identity.timing_floor import timing_floor
+from identity.use_cases.accounts.decline_address import decline_address
+from identity.use_cases.accounts.verify_email import verify_email
+from identity.use_cases.mail.request_mail import request_mail
+from identity.use_cases.passwords.request_password_reset import request_password_reset
+from identity.use_cases.passwords.reset_password import address_to_reset, reset_password
 
 RESET_SECONDS = 0.05
 """Many times what the work takes: reading an account takes a little longer than finding none."""
@@ -38,7 +39,7 @@ router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Idempot
     summary="Confirm an address",
     responses=example(ADDRESS_CONFIRMED) | problems(InvalidMailToken, EmailTaken),
 )
-async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
+async def confirm_email(body: VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Confirm an address with the token of a mail."""
     async with service.unit_of_work() as uow:
         await verify_email(uow, token=body.token.get_secret_value(), now=service.clock.now())
@@ -50,7 +51,7 @@ async def confirm_email(body: schemas.VerifyEmailRequest, service: CurrentServic
     summary="Say that somebody else gave this address",
     responses=example(ADDRESS_DECLINED) | problems(InvalidMailToken),
 )
-async def decline(body: schemas.VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
+async def decline(body: VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Say that somebody else gave this address: an account that was made with it is erased."""
     async with service.unit_of_work() as uow:
         await decline_address(
@@ -83,11 +84,9 @@ async def resend_verification(user: SignedIn, service: CurrentService) -> schema
     summary="Ask for a mail to reset the password",
     responses=example(MAIL_IF_KNOWN),
 )
-async def ask_for_reset(
-    body: schemas.PasswordResetRequest, service: CurrentService
-) -> schemas.MessageResponse:
+async def ask_for_reset(body: PasswordResetRequest, service: CurrentService) -> schemas.MessageResponse:
     """Send a reset mail; the answer is the same whether or not the address has an account."""
-    async with at_least(RESET_SECONDS):
+    async with timing_floor(RESET_SECONDS):
         # Past the limit the same is done and answered, and nobody gets a mail.
         wanted = body.email if await service.limits.before_reset(body.email) else ""
         async with service.unit_of_work() as uow:
@@ -101,7 +100,7 @@ async def ask_for_reset(
     responses=example(PASSWORD_SET) | problems(InvalidMailToken, WeakPassword),
 )
 async def choose_password(
-    body: schemas.NewPasswordRequest, service: CurrentService, device: CurrentDevice
+    body: NewPasswordRequest, service: CurrentService, device: CurrentDevice
 ) -> schemas.MessageResponse:
     """Set a new password with the token of a mail; ends every session."""
     token = body.token.get_secret_value()

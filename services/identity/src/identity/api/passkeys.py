@@ -18,8 +18,9 @@ from identity.api.dependencies import (
     token_response,
 )
 from identity.models import Passkey
-from identity.passkey_policy import PasskeyKnown, PasskeyNotVerified, PasskeyRefused, TooManyPasskeys
-from identity.passkey_schemas import (
+from identity.passkeys.policy import PasskeyKnown, PasskeyNotVerified, PasskeyRefused, TooManyPasskeys
+from identity.passkeys.relying_party import RelyingParty
+from identity.passkeys.schemas import (
     CREATION_OPTIONS,
     REQUEST_OPTIONS,
     AuthenticationAnswer,
@@ -29,14 +30,13 @@ from identity.passkey_schemas import (
     encoded,
 )
 from identity.policy import FreshSignInNeeded, LastWayIn
-from identity.relying_party import RelyingParty
 from identity.repositories import Passkeys
 from identity.schemas import TokenResponse
-from identity.use_cases.begin_passkey_registration import begin_passkey_registration
-from identity.use_cases.begin_passkey_sign_in import begin_passkey_sign_in
-from identity.use_cases.finish_passkey_registration import finish_passkey_registration
-from identity.use_cases.finish_passkey_sign_in import finish_passkey_sign_in
-from identity.use_cases.remove_passkey import remove_passkey
+from identity.use_cases.passkeys.begin_passkey_registration import begin_passkey_registration
+from identity.use_cases.passkeys.begin_passkey_sign_in import begin_passkey_sign_in
+from identity.use_cases.passkeys.finish_passkey_registration import finish_passkey_registration
+from identity.use_cases.passkeys.finish_passkey_sign_in import finish_passkey_sign_in
+from identity.use_cases.passkeys.remove_passkey import remove_passkey
 
 router = APIRouter(prefix="/api/v1/auth/passkeys", tags=["identity"], route_class=IdempotentRoute)
 

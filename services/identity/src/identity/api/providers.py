@@ -22,7 +22,7 @@ from identity.api.dependencies import (
 from identity.models import User
 from identity.policy import FreshSignInNeeded, LastWayIn
 from identity.providers.apple_grants import ObtainedGrant
-from identity.providers.problems import (
+from identity.providers.policy import (
     AddressUnproved,
     EmailNeeded,
     IdentityTokenRefused,
@@ -31,13 +31,20 @@ from identity.providers.problems import (
     ProviderNotOffered,
     SignInFirst,
 )
+from identity.providers.schemas import (
+    AppleNotification,
+    AppleSignIn,
+    GoogleSignIn,
+    ProviderList,
+    ProviderRead,
+)
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities
-from identity.use_cases.follow_apple_notice import follow_apple_notice
-from identity.use_cases.link_provider import link_provider
-from identity.use_cases.log_in import Device
-from identity.use_cases.sign_in_with_provider import sign_in_with_provider
-from identity.use_cases.unlink_provider import unlink_provider
+from identity.use_cases.providers.follow_apple_notice import follow_apple_notice
+from identity.use_cases.providers.link_provider import link_provider
+from identity.use_cases.providers.sign_in_with_provider import sign_in_with_provider
+from identity.use_cases.providers.unlink_provider import unlink_provider
+from identity.use_cases.sessions.log_in import Device
 from identity.wiring import Service
 
 _SIGN_IN = problems(IdentityTokenRefused, ProviderNotOffered, SignInFirst, EmailNeeded, AddressUnproved)
@@ -55,7 +62,7 @@ router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Idempot
 
 @router.post("/apple", summary="Sign in, or register, with Apple", responses=_SIGN_IN)
 async def sign_in_with_apple(
-    body: schemas.AppleSignIn, service: CurrentService, device: CurrentDevice
+    body: AppleSignIn, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
     """Sign in, or register, with the identity token of Sign in with Apple."""
     identity, grant = await _apple(service, body)
@@ -64,7 +71,7 @@ async def sign_in_with_apple(
 
 @router.post("/google", summary="Sign in, or register, with Google", responses=_SIGN_IN)
 async def sign_in_with_google(
-    body: schemas.GoogleSignIn, service: CurrentService, device: CurrentDevice
+    body: GoogleSignIn, service: CurrentService, device: CurrentDevice
 ) -> schemas.TokenResponse:
     """Sign in, or register, with the id_token of Sign in with Google."""
     return await _sign_in(service, device, await _google(service, body), None)
@@ -72,7 +79,7 @@ async def sign_in_with_google(
 
 @router.post("/apple/link", summary="Let Apple open the account too", responses=example(APPLE_LINKED) | _LINK)
 async def link_apple(
-    body: schemas.AppleSignIn, user: FreshlySignedIn, service: CurrentService
+    body: AppleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
     """Let Sign in with Apple open the caller's account too; needs a sign-in of the last five minutes."""
     identity, grant = await _apple(service, body)
@@ -86,7 +93,7 @@ async def link_apple(
     "/google/link", summary="Let Google open the account too", responses=example(GOOGLE_LINKED) | _LINK
 )
 async def link_google(
-    body: schemas.GoogleSignIn, user: FreshlySignedIn, service: CurrentService
+    body: GoogleSignIn, user: FreshlySignedIn, service: CurrentService
 ) -> schemas.MessageResponse:
     """Let Sign in with Google open the caller's account too; needs a sign-in of the last five minutes."""
     identity = await _google(service, body)
@@ -99,12 +106,12 @@ async def link_google(
 @router.get(
     "/providers", summary="List the providers that open the account", responses=problems(Unauthorized)
 )
-async def list_providers(user: SignedIn, service: CurrentService) -> schemas.ProviderList:
+async def list_providers(user: SignedIn, service: CurrentService) -> ProviderList:
     """List the providers that open the caller's account."""
     async with service.unit_of_work() as uow:
         links = await ProviderIdentities(uow.session).of(user.id)
-    return schemas.ProviderList(
-        providers=[schemas.ProviderRead(provider=link.provider, linked_at=link.linked_at) for link in links]
+    return ProviderList(
+        providers=[ProviderRead(provider=link.provider, linked_at=link.linked_at) for link in links]
     )
 
 
@@ -136,7 +143,7 @@ async def unlink_google(principal: CurrentPrincipal, user: FreshlySignedIn, serv
     responses=example(NOTICE_TAKEN) | problems(NoticeRefused, ProviderNotOffered),
 )
 async def receive_apple_notification(
-    body: schemas.AppleNotification, service: CurrentService
+    body: AppleNotification, service: CurrentService
 ) -> schemas.MessageResponse:
     """Take a notice of Apple's server about a person; one that was taken before changes nothing."""
     now = service.clock.now()
@@ -152,14 +159,14 @@ async def receive_apple_notification(
     return NOTICE_TAKEN
 
 
-async def _apple(service: Service, body: schemas.AppleSignIn) -> tuple[ProvenIdentity, ObtainedGrant | None]:
+async def _apple(service: Service, body: AppleSignIn) -> tuple[ProvenIdentity, ObtainedGrant | None]:
     providers = service.providers
     identity = await providers.apple.verify(body.identity_token.get_secret_value(), nonce=_text(body.nonce))
     code = _text(body.authorization_code)
     return identity, await providers.apple_grants.obtain(code, identity) if code is not None else None
 
 
-async def _google(service: Service, body: schemas.GoogleSignIn) -> ProvenIdentity:
+async def _google(service: Service, body: GoogleSignIn) -> ProvenIdentity:
     return await service.providers.google.verify(body.id_token.get_secret_value(), nonce=_text(body.nonce))
 
 

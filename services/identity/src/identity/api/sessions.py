@@ -10,12 +10,13 @@ from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
 from chassis.problems import NotFound, Unauthorized
+from contracts.fields import RevocationReason
 from identity import schemas
 from identity.api.dependencies import CurrentService, SignedIn, new_password_hash
 from identity.policy import InvalidCredentials, WeakPassword
 from identity.repositories import Sessions
-from identity.use_cases.change_password import change_password
-from identity.use_cases.end_session import end_session
+from identity.use_cases.passwords.change_password import change_password
+from identity.use_cases.sessions.end_session import end_session
 
 LARGEST_PAGE = 100
 LAST_PAGE = 10_000
@@ -64,13 +65,16 @@ async def list_sessions(
 async def remove_session(session_id: UUID, user: SignedIn, service: CurrentService) -> None:
     """End one session."""
     async with service.unit_of_work() as uow:
-        await end_session(
+        ended = await end_session(
             uow,
             user_id=user.id,
             session_id=session_id,
+            reason=RevocationReason.ENDED_BY_USER,
             now=service.clock.now(),
             token_lifetime=service.settings.access_token_lifetime,
         )
+        if not ended:
+            raise NotFound
 
 
 @router.post(

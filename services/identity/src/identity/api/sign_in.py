@@ -23,16 +23,16 @@ from identity.api.dependencies import (
     token_response,
     user_read,
 )
-from identity.pace import at_least
 from identity.policy import EmailTaken, InvalidCredentials, InvalidRefreshToken, WeakPassword
 from identity.repositories import Sessions, Users
+from identity.timing_floor import timing_floor
 from identity.tokens import UnreadableRefreshToken
-from identity.use_cases.conceal_registration import register_or_conceal
-from identity.use_cases.log_in import Device, log_in
-from identity.use_cases.log_out import log_out
-from identity.use_cases.log_out_everywhere import log_out_everywhere
-from identity.use_cases.refresh_session import refresh_session
-from identity.use_cases.register_user import register_user
+from identity.use_cases.accounts.conceal_registration import register_or_conceal
+from identity.use_cases.accounts.register_user import register_user
+from identity.use_cases.sessions.end_session import end_session
+from identity.use_cases.sessions.log_in import Device, log_in
+from identity.use_cases.sessions.log_out_everywhere import log_out_everywhere
+from identity.use_cases.sessions.refresh_session import refresh_session
 from identity.wiring import Service
 
 CONCEALED_SECONDS = 0.05
@@ -60,7 +60,7 @@ async def register(body: schemas.Registration, service: CurrentService) -> schem
         async with service.unit_of_work() as uow:
             user = await register_user(uow, email=body.email, password_hash=password_hash, now=now)
     else:
-        async with at_least(CONCEALED_SECONDS):
+        async with timing_floor(CONCEALED_SECONDS):
             # Counted whether or not there is an owner to tell, so that the answer takes as long.
             tell_owner = await service.limits.before_notice(body.email)
             async with service.unit_of_work() as uow:
@@ -98,13 +98,13 @@ async def login_with_json(
 
 
 async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
-    async def at_home() -> bool:
+    async def from_known_network() -> bool:
         async with service.unit_of_work() as uow:
             sessions, here = Sessions(uow.session), device.ip_prefix
             live = service.session_rules.live_since(service.clock.now())
             return here is not None and await sessions.is_open_in(here, live, email_key=email_key(email))
 
-    await service.limits.before_login(email, device.ip_prefix, at_home=at_home)
+    await service.limits.before_login(email, device.ip_prefix, from_known_network=from_known_network)
     authorized = await log_in(
         service.database,
         hasher=service.hasher,
@@ -127,10 +127,12 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
         claim = service.tokens.read_refresh_token(body.refresh_token.get_secret_value())
     except UnreadableRefreshToken:
         raise InvalidRefreshToken from None
-    async with service.refreshes.hold(claim.session_id):
+    async with service.refreshes.hold(claim.session_id), service.unit_of_work() as uow:
         authorized = await refresh_session(
-            service.database, claim=claim, rules=service.session_rules, now=service.clock.now()
+            uow, claim=claim, rules=service.session_rules, now=service.clock.now()
         )
+    if authorized is None:
+        raise InvalidRefreshToken
     return token_response(service, authorized)
 
 
@@ -144,10 +146,11 @@ async def logout(
     """End the session of the access token, and that of the refresh token when it is another one."""
     async with service.unit_of_work() as uow:
         for session_id in _sessions_to_end(service, principal, body):
-            await log_out(
+            await end_session(
                 uow,
                 user_id=user.id,
                 session_id=session_id,
+                reason=RevocationReason.LOGOUT,
                 now=service.clock.now(),
                 token_lifetime=service.settings.access_token_lifetime,
             )

@@ -14,11 +14,11 @@ from chassis.clock import Clock
 from chassis.settings import key_bytes
 from contracts.fields import AuthProvider
 from identity.models import AppleGrant
-from identity.provider_settings import ProviderSettings
-from identity.providers.problems import IdentityTokenRefused
+from identity.providers.policy import IdentityTokenRefused
 from identity.providers.refusals import logged
 from identity.providers.remote import Answer, ProviderClient, ProviderUnavailable
 from identity.providers.seal import TokenSeal
+from identity.providers.settings import ProviderSettings
 from identity.providers.tokens import ProvenIdentity, ProviderTokens, TokenRefused
 
 SECRET_LIFETIME = timedelta(minutes=5)

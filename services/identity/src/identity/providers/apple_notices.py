@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.fields import AuthProvider
 from identity.providers.apple import ISSUERS
-from identity.providers.problems import NoticeRefused, ProviderNotOffered
+from identity.providers.policy import NoticeRefused, ProviderNotOffered
 from identity.providers.refusals import logged
 from identity.providers.tokens import ProviderTokens, TokenRefused, moment_of, name_in, subject_of
 

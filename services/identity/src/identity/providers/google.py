@@ -1,7 +1,7 @@
 """Sign in with Google: what its id_tokens must say."""
 
 from contracts.fields import AuthProvider
-from identity.providers.problems import IdentityTokenRefused, ProviderNotOffered
+from identity.providers.policy import IdentityTokenRefused, ProviderNotOffered
 from identity.providers.refusals import logged
 from identity.providers.tokens import (
     ProvenIdentity,

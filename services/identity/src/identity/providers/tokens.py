@@ -13,8 +13,8 @@ from jwt import PyJWTError
 from chassis.clock import Clock
 from contracts.fields import AuthProvider
 from identity.addresses import EMAIL_MAX_LENGTH, checked_email
-from identity.policy import PROVIDER_TOKEN_MAX_LENGTH
-from identity.providers.keys import ProviderKeys
+from identity.providers.jwks import ProviderKeys
+from identity.providers.policy import PROVIDER_TOKEN_MAX_LENGTH
 
 LEEWAY = timedelta(seconds=60)
 """How far a provider's clock may be from ours."""

@@ -8,18 +8,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from identity.mail_kinds import MailKind
+from identity.mail.policy import WITH_LINK, MailKind
 from identity.models import Mail, MailToken, User
 
 KEEP_SETTLED = timedelta(days=7)
-_WITH_LINK = (
-    MailKind.VERIFY_ADDRESS,
-    MailKind.CONFIRM_NEW_ADDRESS,
-    MailKind.RESET_PASSWORD,
-    MailKind.BEGIN_ANEW,
-)
-
-
 MAILS = cast("Table", Mail.__table__)
 UNSETTLED = MAILS.c.settled_at.is_(None)
 
@@ -114,7 +106,7 @@ class Mails:
         return await self._session.scalar(statement)
 
     async def drop_tokens(
-        self, user_id: UUID, *, kinds: Sequence[MailKind] = _WITH_LINK, keep: str = ""
+        self, user_id: UUID, *, kinds: Sequence[MailKind] = WITH_LINK, keep: str = ""
     ) -> None:
         """Make a person's open links useless, and send none that was asked for before this moment.
 

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import text
 
 from identity.repositories import PasskeyChallenges
-from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.erasure.erase_person import IdentityHoldings
 from services.identity.tests.passkey_ceremonies import (
     BASE,
     add,

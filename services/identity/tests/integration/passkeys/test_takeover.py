@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from contracts.fields import AuthProvider
 from identity.repositories import Users
-from identity.use_cases.reclaim_account import reclaim_account
+from identity.use_cases.accounts.reclaim_account import reclaim_account
 from services.identity.tests.passkey_ceremonies import BASE, add, creation_options, sign_in, slug
 from services.identity.tests.virtual_authenticator import VirtualAuthenticator
 

@@ -12,7 +12,7 @@ from chassis.settings import key_bytes
 from contracts.identity import IdentityErasureReported
 from identity.models import AppleGrant, User
 from identity.providers.seal import SealBroken, TokenSeal
-from identity.use_cases.erase_person import IdentityHoldings
+from identity.use_cases.erasure.erase_person import IdentityHoldings
 from support.erasures import work_on_erasures
 
 OTHER = "001234.subject.0002"

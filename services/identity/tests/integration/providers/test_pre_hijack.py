@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from identity.models import Mail, ProviderIdentity
-from identity.use_cases.send_mail import MailDelivery
+from identity.use_cases.mail.send_mail import MailDelivery
 
 pytestmark = pytest.mark.parametrize("provider", ["apple", "google"], ids="S7-{}".format)
 
@@ -26,12 +26,12 @@ def attacker(ada):
 
 @pytest.fixture
 def deliver_mail(service):
-    """Return a function that sends the waiting mail of one kind through `post`."""
+    """Return a function that sends the waiting mail of one kind through `transport`."""
 
-    async def _deliver(post, kind: str) -> None:
+    async def _deliver(transport, kind: str) -> None:
         async with service.unit_of_work() as uow:
             await uow.session.execute(delete(Mail).where(Mail.kind != kind))
-        sender = replace(service.mail_sender, post=post)
+        sender = replace(service.mail_sender, transport=transport)
         outage = timedelta(minutes=5)
         assert await MailDelivery(service.database, sender, service.limits, outage=outage).work_once() == 1
 

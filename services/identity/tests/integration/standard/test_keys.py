@@ -15,7 +15,7 @@ from identity.keyring import new_private_key, open_private_key, seal_private_key
 from identity.main import forget_what_expired
 from identity.models import SigningKey
 from identity.providers.seal import SealBroken, TokenSeal
-from identity.use_cases.rotate_keys import rotate_keys
+from identity.use_cases.operations.rotate_keys import rotate_keys
 
 
 def read(token):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from identity.pages import RESET_PASSWORD_PAGE
+from identity.mail.pages import RESET_PASSWORD_PAGE
 from identity.password_strength import is_weak_password
 
 PASSWORD = "correct horse battery staple"

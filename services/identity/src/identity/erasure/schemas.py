@@ -1,0 +1,63 @@
+"""What the routes of erasures take and give."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from chassis.requests import RequestBody
+from identity.schemas import MessageResponse
+
+
+class DeletionRequest(RequestBody):
+    """The confirmation of a deletion."""
+
+    # Nothing but the literal: a deletion can't be undone, so nobody's "yes" or 1 is taken for it.
+    confirm: bool = False
+
+
+class DeletionResponse(MessageResponse):
+    """The receipt of a deletion; the token is the only way to its status once the account is gone."""
+
+    deleted_at: datetime
+    erasure_id: UUID
+    status_url: str = Field(
+        examples=["https://irisvue.example/api/v1/privacy/erasures/01a218a0-8356-74f5-b207-f1053475fe76"]
+    )
+    status_token: str = Field(examples=["the-token-of-the-erasure"])
+
+
+class ErasureParticipantRead(BaseModel):
+    """One participant's part in an erasure."""
+
+    service: str = Field(examples=["storage"])
+    status: Literal["waiting", "completed"]
+    completed_at: datetime | None = Field(examples=[None])
+    erased: dict[str, int] = Field(examples=[{}])
+
+
+class ErasureRead(BaseModel):
+    """How far an erasure is."""
+
+    status: Literal["in_progress", "completed", "overdue"]
+    requested_at: datetime
+    deadline: datetime
+    completed_at: datetime | None = Field(examples=[None])
+    participants: list[ErasureParticipantRead]
+
+
+class OpenErasureRead(BaseModel):
+    """An erasure that the asking participant has not reported."""
+
+    erasure_id: UUID
+    user_id: UUID
+    requested_at: datetime
+    deadline: datetime
+
+
+class OpenErasurePage(BaseModel):
+    """A page of open erasures; `next` continues it and is empty on the last page."""
+
+    items: list[OpenErasureRead]
+    next: str

@@ -1,0 +1,25 @@
+"""Settings of the erasures that identity coordinates."""
+
+from pydantic import Field
+
+from chassis.settings import StatefulSettings
+
+
+class ErasureSettings(StatefulSettings):
+    """What is promised about erasures, and how participants are asked."""
+
+    erasure_deadline_days: int = Field(
+        default=30, ge=1, le=45, description="Until when an erasure is promised to be complete."
+    )
+    erasure_fresh_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=1440,
+        description="How recent a sign-in must be that lets one delete the account; 0: any session may.",
+    )
+    reminder_seconds: float = Field(
+        default=60.0, gt=0, description="Pause before a silent participant is asked again."
+    )
+    farewell_minutes: int = Field(
+        default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
+    )

@@ -1,0 +1,23 @@
+"""Ask for a mail: a row in the caller's transaction, which the worker finds."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.ids import new_id
+from identity.mail.policy import MailKind
+from identity.models import Mail
+from identity.repositories import MAILS, Mails
+
+
+def request_mail(
+    uow: UnitOfWork, *, user_id: UUID | None, kind: MailKind, now: datetime, new_address: str | None = None
+) -> None:
+    """Have a mail sent to the person, or to `new_address` when it is given.
+
+    Without a person nothing will be sent; the same work is done, so that an answer takes as long whether or
+    not an address has an account.
+    """
+    mail = Mail(id=new_id(), user_id=user_id, kind=kind.value, new_address=new_address, requested_at=now)
+    Mails(uow.session).add(mail)
+    uow.wake_on_commit(MAILS.name)

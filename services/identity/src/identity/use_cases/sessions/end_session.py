@@ -1,0 +1,38 @@
+"""End one of a person's sessions, and tell of it."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from chassis.problems import Unauthorized
+from contracts.fields import RevocationReason
+from contracts.identity import SessionRevoked
+from identity.models import SessionRevocation
+from identity.repositories import SessionEnd, Sessions, Users
+
+
+async def end_session(
+    uow: UnitOfWork,
+    *,
+    user_id: UUID,
+    session_id: UUID,
+    reason: RevocationReason,
+    now: datetime,
+    token_lifetime: timedelta,
+) -> bool:
+    """End the session; False when it is not the person's or has ended. `Unauthorized` without an account."""
+    if await Users(uow.session).lock(user_id) is None:
+        raise Unauthorized
+    end = SessionEnd(reason.value, now, token_lifetime)
+    ended = await Sessions(uow.session).end(session_id, end, user_id=user_id)
+    if ended:
+        announce_revocation(uow, user_id=user_id, session_id=session_id, reason=reason)
+    return ended
+
+
+def announce_revocation(
+    uow: UnitOfWork, *, user_id: UUID, session_id: UUID | None, reason: RevocationReason
+) -> None:
+    """Announce the end of a session, or of all the person had; wakes the gateways that wait for news."""
+    uow.publish(SessionRevoked(user_id=user_id, session_id=session_id, reason=reason))
+    uow.wake_on_commit(SessionRevocation.__tablename__)

@@ -1,0 +1,97 @@
+"""Sign in with address and password."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.clock import Clock
+from chassis.db import Database, UnitOfWork
+from chassis.ids import new_id
+from contracts.fields import RevocationReason
+from contracts.identity import UserActive
+from identity.addresses import email_key
+from identity.models import Session, User
+from identity.passwords import PasswordHasher
+from identity.policy import InvalidCredentials
+from identity.repositories import SessionEnd, Sessions, Users
+from identity.session_rules import SessionRules
+from identity.timing_floor import timing_floor
+from identity.tokens import AuthorizedSession
+from identity.use_cases.sessions.end_session import announce_revocation
+
+LOOK_SECONDS = 0.005
+"""Several times what a look takes: finding an account takes a little longer than finding none."""
+UNPROVED = (
+    "The e-mail address or the password is not right, or the address is not confirmed: see our mail to it."
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a sign-in tells of the device: for the person's own list of sessions."""
+
+    user_agent: str | None = None
+    ip_prefix: str | None = None
+
+
+async def log_in(
+    database: Database,
+    *,
+    hasher: PasswordHasher,
+    clock: Clock,
+    email: str,
+    password: str,
+    device: Device,
+    rules: SessionRules,
+) -> AuthorizedSession:
+    """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
+
+    Where only proved addresses sign in, for an unproved one as well.
+
+    The hash is computed between two transactions, so that no connection waits for it, and the same work is
+    done when there is no such account.
+    """
+    async with timing_floor(LOOK_SECONDS), database.read_only() as session:
+        user = await Users(session).with_email(email_key(email))
+    stored = user.password_hash if user is not None else None
+    fits, better_hash = await hasher.verify(password, stored)
+    refusal = InvalidCredentials(UNPROVED if rules.proved_only else None)
+    if user is None or not fits or (rules.proved_only and not user.is_verified):
+        raise refusal
+    async with database.unit_of_work() as uow:
+        current = await Users(uow.session).lock(user.id)
+        # A password that was changed, or an account that was deleted, while the hash was computed wins.
+        if current is None or not current.is_active or current.password_hash != stored:
+            raise refusal
+        if better_hash is not None:
+            current.password_hash = better_hash
+        return await open_session(uow, current, device=device, rules=rules, now=clock.now())
+
+
+async def open_session(
+    uow: UnitOfWork, user: User, *, device: Device, rules: SessionRules, now: datetime
+) -> AuthorizedSession:
+    """Start a session of `user`, whose row the caller has locked; the oldest ends if there are too many."""
+    session = Session(
+        id=new_id(),
+        user_id=user.id,
+        generation=1,
+        rotated_at=now,
+        authenticated_at=now,
+        created_at=now,
+        last_used_at=now,
+        user_agent=device.user_agent,
+        ip_prefix=device.ip_prefix,
+    )
+    reason = RevocationReason.SECURITY
+    end = SessionEnd(reason.value, now, rules.access_token)
+    for ended in await Sessions(uow.session).begin(session, most=rules.most, superseded=end):
+        announce_revocation(uow, user_id=user.id, session_id=ended, reason=reason)
+    note_activity(uow, user, now=now)
+    return AuthorizedSession(session, email_verified=user.is_verified)
+
+
+def note_activity(uow: UnitOfWork, user: User, *, now: datetime) -> None:
+    """Announce, at most once a day, that the person was here: it restarts retention clocks elsewhere."""
+    if user.active_on != now.date():
+        user.active_on = now.date()
+        uow.publish(UserActive(user_id=user.id, active_on=now.date()))
