@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from cluster.environment import ADMIN
 from cluster.members import COUNTING_SERVICES
 
-# What counting takes: the scripts of the rate limiter and the commands inside them, and a ping for readiness.
+# What counting takes: a script, the commands inside it, and a ping for readiness.
 COMMANDS = (
     *("ping", "hello", "client|setinfo", "evalsha", "script|load"),
-    *("get", "set", "incrby", "expire", "exists", "rename", "del", "pttl"),
+    *("get", "set", "incrby", "rename", "del", "pttl"),
 )
 
 

@@ -154,8 +154,12 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     before = root.handlers, root.level
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        configure_logging(service="under-test", level="INFO")
-    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
+        writer = configure_logging(service="under-test", level="INFO")
+
+    def lines() -> list[dict[str, Any]]:
+        writer.drain()
+        return [json.loads(line) for line in output.getvalue().splitlines()]
+
+    yield lines
     root.handlers, root.level = before
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()

@@ -1,12 +1,14 @@
 """Access tokens: what they must look like and who they speak for (RFC 9068, RFC 8725)."""
 
 import asyncio
+import hashlib
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import jwt
@@ -26,6 +28,8 @@ JWKS_COOLDOWN_SECONDS = 5.0
 STALE_PATIENCE_SECONDS = 0.2
 """How long a caller whose key is known, but old, waits for the answer of the issuer."""
 MAX_TOKEN_LENGTH = 4096
+MOST_REMEMBERED = 10_000
+"""Access tokens that need not be verified again until they expire; about 10 MB of memory."""
 _REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time"]
 
 # What reading a token that somebody made up may raise, down to a time that no calendar holds.
@@ -34,6 +38,7 @@ MALFORMED = (PyJWTError, ValueError, KeyError, TypeError, OverflowError, OSError
 log = structlog.get_logger(__name__)
 
 FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,16 +116,60 @@ def _usable_keys(document: dict[str, Any]) -> dict[str, PyJWK]:
     return keys
 
 
+class VerifiedTokens(Generic[T]):
+    """Remembers what verified tokens say, by their digest, until they expire; the least used go first.
+
+    A signature costs more than everything else about a request, and a token is sent with many of them.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, token: str) -> T | None:
+        """Return what was said by `token`, letter for letter, or None when that is not known or over."""
+        digest = _digest(token)
+        said, until = self._known.get(digest, (None, 0.0))
+        if said is None or time.time() >= until:
+            return None
+        self._known.move_to_end(digest)
+        return said
+
+    def keep(self, token: str, said: T, *, until: float) -> None:
+        """Remember what a token says that was verified just now; `until` is in seconds of Unix time."""
+        self._known[_digest(token)] = said, until
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    # What is no letter of a token becomes a question mark, which is none either.
+    return hashlib.sha256(token.encode("ascii", "replace")).digest()
+
+
 class AccessTokens:
-    """Verifies access tokens locally; nobody but the issuer can sign them."""
+    """Verifies access tokens locally, each once; nobody but the issuer can sign them."""
 
     def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
+        self._verified: VerifiedTokens[tuple[Principal, str, PyJWK]] = VerifiedTokens(MOST_REMEMBERED)
 
     async def verify(self, token: str) -> Principal:
         """Return whom `token` speaks for; raises `InvalidToken`, saying nothing about why."""
+        known = self._verified.find(token)
+        if known is not None:
+            principal, kid, signed_with = known
+            # A key that its issuer has taken back, or replaced, proves nothing any more.
+            if await self._keys.find(kid) is signed_with:
+                return principal
+        return await self._read(token)
+
+    async def _read(self, token: str) -> Principal:
         try:
             header = read_header(token, token_type=ACCESS_TOKEN_TYPE)
         except MALFORMED:
@@ -129,13 +178,15 @@ class AccessTokens:
         if key is None:
             raise InvalidToken
         try:
-            return _principal(
-                read_claims(
-                    token, key, audience=self._audience, issuer=self._issuer, required=_REQUIRED_CLAIMS
-                )
+            claims = read_claims(
+                token, key, audience=self._audience, issuer=self._issuer, required=_REQUIRED_CLAIMS
             )
+            principal = _principal(claims)
         except MALFORMED:
             raise InvalidToken from None
+        until = int(claims["exp"]) + LEEWAY_SECONDS
+        self._verified.keep(token, (principal, header["kid"], key), until=until)
+        return principal
 
 
 def read_header(token: str, *, token_type: str) -> dict[str, Any]:

@@ -1,8 +1,5 @@
 """Calls between services carry a short-lived token signed for one audience; no network is trusted."""
 
-import hashlib
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -14,7 +11,7 @@ from jwt import PyJWK
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.auth import ALGORITHM, MALFORMED, read_claims, read_header
+from chassis.auth import ALGORITHM, MALFORMED, VerifiedTokens, read_claims, read_header
 from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
 from chassis.problems import Forbidden, Unauthorized
@@ -43,7 +40,7 @@ class ServiceTokens:
         self._public_keys = {name: PyJWK(jwk, algorithm=ALGORITHM) for name, jwk in public_keys.items()}
         self._clock: Clock = clock or SystemClock()
         self._issued: dict[str, tuple[datetime, str]] = {}
-        self._verified: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._verified: VerifiedTokens[str] = VerifiedTokens(MOST_REMEMBERED)
 
     @classmethod
     def of(cls, service: str, settings: ServiceSettings) -> "ServiceTokens":
@@ -77,13 +74,10 @@ class ServiceTokens:
 
     def verify(self, token: str) -> str:
         """Return the name of the service that calls; raises `Unauthorized`."""
-        digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
-        caller, until = self._verified.get(digest, ("", 0.0))
-        if time.time() >= until:
+        caller = self._verified.find(token)
+        if caller is None:
             caller, until = self._read(token)
-            self._verified[digest] = caller, until
-            while len(self._verified) > MOST_REMEMBERED:
-                self._verified.popitem(last=False)
+            self._verified.keep(token, caller, until=until)
         return caller
 
     def _read(self, token: str) -> tuple[str, float]:

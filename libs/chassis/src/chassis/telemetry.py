@@ -1,16 +1,19 @@
 """Structured logs: one JSON object a line, in UTC, with the request's id and trace and nothing personal."""
 
+import atexit
 import copy
 import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from chassis import context
+from chassis.log_writer import LogWriter
 
 # A field of one of these names would carry personal data or a secret, whoever logs it.
 _NEVER_LOGGED = frozenset(
@@ -23,23 +26,27 @@ _NEVER_LOGGED = frozenset(
 _TRACEBACK = "Traceback (most recent call last)"
 
 
-def configure_logging(*, service: str, level: str) -> None:
-    """Send every log line of this process, ours and the libraries', to standard output as JSON."""
+def configure_logging(*, service: str, level: str) -> LogWriter:
+    """Send every log line of this process, ours and the libraries', to standard output as JSON.
+
+    Returns what writes them, which loses none at the end of the process.
+    """
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        partial(_add_service, service),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
         _drop_forbidden_fields,
     ]
+    writer = LogWriter(sys.stdout, tell_dropped=_tell_dropped)
+    atexit.register(writer.drain)
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(writer)
     handler.setFormatter(
         _LibraryFormatter(
             processors=[
@@ -54,6 +61,11 @@ def configure_logging(*, service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    return writer
+
+
+def _tell_dropped(count: int) -> None:
+    structlog.get_logger(__name__).error("log_lines_dropped", count=count)
 
 
 class _LibraryFormatter(structlog.stdlib.ProcessorFormatter):
@@ -76,6 +88,11 @@ class _ClassOnly:
 
     def __repr__(self) -> str:
         return self._name
+
+
+def _add_service(service: str, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["service"] = service
+    return event
 
 
 def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chassis import auth
 from chassis.auth import AccessTokens, KeySet
 from chassis.problems import Unauthorized
 from support.forged_tokens import FORGED, TokenForge
@@ -80,3 +81,75 @@ async def test_refusal_says_nothing_about_its_reason(tokens, key, claims):
         assert refused.value.__suppress_context__
         answers.add(str(refused.value.document()))
     assert len(answers) == 1
+
+
+@pytest.fixture
+def verifications(monkeypatch):
+    """Return the tokens whose signature was computed."""
+    read, seen = auth.jwt.decode, []
+    monkeypatch.setattr(
+        auth.jwt, "decode", lambda token, *args, **kwargs: seen.append(token) or read(token, *args, **kwargs)
+    )
+    return seen
+
+
+async def test_token_is_verified_once_and_believed_until_it_expires(
+    tokens, key, claims, verifications, monkeypatch
+):
+    now = int(time.time())
+    token = key.sign(key.header, claims(exp=now + 10))
+    assert len({id(await tokens.verify(token)) for _ in range(50)}) == 1
+    assert verifications == [token]
+    monkeypatch.setattr(auth.time, "time", lambda: now + 10.0 + auth.LEEWAY_SECONDS)
+    await tokens.verify(token)
+    assert len(verifications) == 2
+
+
+async def test_refused_token_is_not_remembered(tokens, key, claims, verifications):
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            await tokens.verify(key.sign(key.header, claims(aud="somebody else")))
+    assert len(verifications) == 2
+    assert len(tokens._verified) == 0
+
+
+@pytest.mark.parametrize("spoil", ["{}=", "{}é", "{}A", "{}?", "x{}"])
+async def test_letter_more_is_another_token(spoil, tokens, key, claims):
+    token = key.sign(key.header, claims())
+    await tokens.verify(token)
+    with pytest.raises(Unauthorized):
+        await tokens.verify(spoil.format(token))
+
+
+async def test_tokens_are_not_remembered_without_end_and_the_least_used_go_first(
+    key, claims, verifications, monkeypatch
+):
+    monkeypatch.setattr(auth, "MOST_REMEMBERED", 3)
+
+    async def published():
+        return {"keys": [key.jwk]}
+
+    tokens = AccessTokens(KeySet(published), issuer=ISSUER, audience=AUDIENCE)
+    first, second, third, fourth = (key.sign(key.header, claims(jti=str(number))) for number in range(4))
+    for token in (first, second, third, first, fourth, first):
+        await tokens.verify(token)
+    assert verifications == [first, second, third, fourth]
+    assert len(tokens._verified) == 3
+    await tokens.verify(second)
+    assert len(verifications) == 5
+
+
+async def test_key_that_is_taken_back_ends_the_tokens_that_it_signed(key, another_key, claims, monkeypatch):
+    now, published = [1000.0], [key]
+    monkeypatch.setattr(auth.time, "monotonic", lambda: now[0])
+
+    async def fetch():
+        return {"keys": [one.jwk for one in published]}
+
+    tokens = AccessTokens(KeySet(fetch), issuer=ISSUER, audience=AUDIENCE)
+    token = key.sign(key.header, claims())
+    await tokens.verify(token)
+    published[:] = [another_key]
+    now[0] += 301
+    with pytest.raises(Unauthorized):
+        await tokens.verify(token)

@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter, Depends, Request
 from httpx2 import ASGITransport, AsyncClient
 
-from chassis import service_auth
+from chassis import auth, service_auth
 from chassis.api import create_app
 from chassis.problems import Unauthorized
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens, client_address, require_service
@@ -195,7 +195,7 @@ async def test_token_is_read_once_and_believed_until_it_expires(keys, tokens_of,
     monkeypatch.setattr(verifier, "_read", lambda token: reads.append(token) or read(token))
     assert {verifier.verify(token) for _ in range(50)} == {"storage"}
     assert len(reads) == 1
-    monkeypatch.setattr(service_auth.time, "time", lambda: now + 3.0)
+    monkeypatch.setattr(auth.time, "time", lambda: now + 3.0)
     verifier.verify(token)
     assert len(reads) == 2
 

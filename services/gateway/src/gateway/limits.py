@@ -1,7 +1,7 @@
 """How much one address or one person may ask: in a time, per class of routes, and at once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,22 +35,20 @@ class RateLimits:
 
     async def spend(self, rate: RateClass, caller: str) -> AnswerHeaders:
         """Count one request of the person `caller`; returns headers, raises `QuotaExceeded`."""
-        return await self._spend(rate.value, caller)
+        return await self._spend([(rate.value, caller)])
 
     async def spend_address(self, rate: RateClass, address: str) -> AnswerHeaders:
         """Count one request for its line and for its site; returns headers, raises `QuotaExceeded`."""
         line, site = client_key(address), wider_key(address)
-        headers = await self._spend(rate.value, line)
-        if site != line:
-            await self._spend(_site(rate), site)
-        return headers
+        return await self._spend([(rate.value, line), (_site(rate), site)][: 1 + (site != line)])
 
-    async def _spend(self, name: str, caller: str) -> AnswerHeaders:
-        standing = await self._counters.take(name, caller)
-        headers = _headers(name, standing)
-        if not standing.allowed:
-            raise QuotaExceeded(name, standing.reset_seconds, headers)
-        return headers
+    async def _spend(self, counted: Sequence[tuple[str, str]]) -> AnswerHeaders:
+        standings = await self._counters.take_all(counted)
+        last = standings[-1]
+        if not last.allowed:
+            name = counted[len(standings) - 1][0]
+            raise QuotaExceeded(name, last.reset_seconds, _headers(name, last))
+        return _headers(counted[0][0], standings[0])
 
 
 def _site(rate: RateClass) -> str:

@@ -1,6 +1,5 @@
 """Connections to the services behind the door."""
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
@@ -17,8 +16,6 @@ POOL_WAIT_SECONDS = 1.0
 IDLE_SECONDS = 15.0
 """Shorter than the services keep idle connections, so that a request rarely meets a closing one."""
 CONNECTIONS_PER_SERVICE = 256
-TOKEN_REUSE_SECONDS = 25.0
-"""A service token lives 60 seconds; it must still be valid when a slow upload has arrived."""
 
 # Headers that aiohttp would add by itself; the client's own words, or none, are passed on.
 _NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -34,7 +31,6 @@ class Upstreams:
     def __init__(self, urls: Mapping[Upstream, str], tokens: ServiceTokens) -> None:
         self.urls = {upstream: url.rstrip("/") for upstream, url in urls.items()}
         self._tokens = tokens
-        self._issued: dict[Upstream, tuple[str, float]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -98,11 +94,7 @@ class Upstreams:
 
     def token_for(self, upstream: Upstream) -> str:
         """Return a token that proves to `upstream` that the gateway speaks."""
-        token, issued_at = self._issued.get(upstream, ("", float("-inf")))
-        if time.monotonic() - issued_at > TOKEN_REUSE_SECONDS:
-            token = self._tokens.issue(upstream.value)
-            self._issued[upstream] = (token, time.monotonic())
-        return token
+        return self._tokens.issue(upstream.value)
 
 
 async def _without_silent_retries(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

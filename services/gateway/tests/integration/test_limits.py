@@ -186,6 +186,35 @@ async def test_production_counts_registrations_and_logins_strictly(open_stage: A
             assert found == [200] * allowed + [429]
 
 
+async def test_request_asks_redis_once_for_all_of_its_limits(open_stage: Any, redis_url: str) -> None:
+    requests = [
+        ("GET", "/api/v1/photos", "bearer", "2001:db8:7::1"),
+        ("GET", "/api/v1/photos", "nonsense", "2001:db8:7::1"),
+        ("POST", REGISTER, None, "2001:db8:7::1"),
+        ("POST", REGISTER, None, "198.51.100.7"),
+    ]
+    async with open_stage(redis_url=redis_url, trusted_proxies="127.0.0.0/8") as stage:
+        bearer = stage.mint.bearer()
+
+        async def ask(method: str, path: str, token: str | None, address: str) -> None:
+            said = {None: {}, "bearer": bearer, "nonsense": {"Authorization": "Bearer nonsense"}}[token]
+            headers = {"X-Forwarded-For": address, **said}
+            async with stage.client.request(method, path, headers=headers):
+                return
+
+        await ask(*requests[0])  # Connections and the script are there from now on.
+        async with Redis.from_url(redis_url) as watching, watching.monitor() as seen:
+            for request in requests:
+                await ask(*request)
+            async with Redis.from_url(redis_url) as last:
+                await last.echo("that was all")
+            commands = []
+            while (command := await seen.next_command())["command"] != "ECHO that was all":
+                # What a script does is no round trip.
+                commands += [command["command"].split()[0]] * (command["client_type"] != "lua")
+    assert [name for name in commands if name not in ("HELLO", "CLIENT", "AUTH", "SELECT")] == ["EVALSHA"] * 4
+
+
 async def test_redis_learns_no_address_and_no_person_and_forgets_everything(
     open_stage: Any, redis_url: str
 ) -> None:

@@ -60,7 +60,7 @@ class AccountLimits:
         """
         account = email_key(email)
         await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
-        standing = await self._counters.take(Limit.LOGIN, account, brief=True)
+        standing = await self._counters.take(Limit.LOGIN, account)
         if not standing.allowed and not await from_known_network():
             raise QuotaExceeded(Limit.LOGIN, standing.reset_seconds)
 
@@ -95,9 +95,9 @@ class AccountLimits:
         signing up by having it mailed to.
         """
         mailbox, first = email_key(recipient), Limit.FIRST_CONFIRMATION
-        if confirmation and (await self._counters.take(first, mailbox, brief=True)).allowed:
+        if confirmation and (await self._counters.take(first, mailbox)).allowed:
             return True
-        return (await self._counters.take(Limit.RECIPIENT, mailbox, brief=True)).allowed
+        return (await self._counters.take(Limit.RECIPIENT, mailbox)).allowed
 
     async def before_mail(self, user_id: str) -> None:
         """Count a mail that a signed-in person asks for; raises `QuotaExceeded`."""
