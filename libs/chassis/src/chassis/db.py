@@ -176,7 +176,6 @@ class Database:
         direct_url: SecretStr | None = None,
         application_name: str | None = None,
         pool_size: int = 10,
-        overflow: int = 5,
         clock: Clock | None = None,
     ) -> None:
         self.url = url
@@ -187,12 +186,10 @@ class Database:
         self.clock: Clock = clock or SystemClock()
         self._application_name = application_name or schema
         self._tombstone_key = tombstone_key
-        self._connect(pool_size, overflow)
+        self._connect(pool_size)
 
-    def _connect(self, pool_size: int, overflow: int) -> None:
-        self.engine = make_engine(
-            self.url, application_name=self._application_name, pool_size=pool_size, overflow=overflow
-        )
+    def _connect(self, pool_size: int) -> None:
+        self.engine = make_engine(self.url, application_name=self._application_name, pool_size=pool_size)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._single = self._sessions
         if not read_database_url(self.url).pooled:
@@ -204,7 +201,7 @@ class Database:
     def apart(self, connections: int) -> "Database":
         """Return the same schema with connections of its own, which nobody else uses up; close it as well."""
         other = copy(self)
-        other._connect(connections, 0)  # noqa: SLF001
+        other._connect(connections)  # noqa: SLF001
         return other
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
@@ -267,7 +264,8 @@ class Database:
 
     async def ping(self) -> None:
         """Ask the database whether it takes writes; raises `ReadOnlyServer`, or what the driver raises."""
-        async with self.engine.connect() as connection:
+        async with self._single() as session:
+            connection = await session.connection()
             if await connection.scalar(TAKES_NO_WRITES):
                 # Whoever asks again is led to the server that does, if there is one.
                 await connection.invalidate()

@@ -154,9 +154,10 @@ class StatefulSettings(ServiceSettings):
         "commas; amqps:// takes ?cafile=."
     )
     tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
-    database_pool_size: int = Field(default=10, description="Connections to PostgreSQL kept, per process.")
-    database_pool_overflow: int = Field(
-        default=5, description="Connections beyond those, while they are needed."
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        description="Connections to PostgreSQL, per process; a worker has one more for its relay.",
     )
     unknown_event_seconds: float = Field(
         default=600.0,

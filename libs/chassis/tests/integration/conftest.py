@@ -143,9 +143,11 @@ async def open_database(scratch: Scratch) -> AsyncIterator[OpenDatabase]:
     """Return a function that opens one schema of the scratch database; it is closed after the test."""
     opened: list[Database] = []
 
-    def open_one(schema: str, *, via: FaultyProxy | None = None, **options: Any) -> Database:
+    def open_one(
+        schema: str, *, via: FaultyProxy | None = None, url: str | None = None, **options: Any
+    ) -> Database:
         options = {"tombstone_key": TOMBSTONE_KEY, **options}
-        database = Database(SecretStr(scratch.url(via=via)), schema=schema, **options)
+        database = Database(SecretStr(url or scratch.url(via=via)), schema=schema, **options)
         opened.append(database)
         return database
 

@@ -15,7 +15,7 @@ CANARY = "canary@example.org"
 
 @pytest.fixture
 def database(open_database, database_proxy):
-    return open_database("identity", via=database_proxy, pool_size=2, overflow=0)
+    return open_database("identity", via=database_proxy, pool_size=2)
 
 
 @pytest.fixture

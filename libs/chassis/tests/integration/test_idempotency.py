@@ -169,7 +169,7 @@ async def start(settings, key, an_event, behind_gateway):
 
 @pytest.fixture
 def process(start, open_database):
-    return start(open_database("identity", pool_size=2, overflow=0))
+    return start(open_database("identity", pool_size=2))
 
 
 @pytest.fixture

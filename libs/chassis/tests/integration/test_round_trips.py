@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import insert, text
 
 from chassis.consumer import Consumer, Inbound, Outcome
@@ -13,8 +12,6 @@ from chassis.ids import new_id
 from chassis.relay import Relay
 from chassis.work_table import WorkTable
 from contracts.identity import UserDeleted
-
-TOMBSTONE_KEY = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -80,11 +77,9 @@ class Publisher:
 
 
 @pytest.fixture
-async def paths(scratch, round_trips, an_event, body_of, chores_table):
-    url = SecretStr(round_trips.way(scratch.url()))
-    database = Database(url, schema="consent", tombstone_key=TOMBSTONE_KEY, pool_size=1)
-    yield Paths(database, an_event, body_of, WorkTable(database, chores_table))
-    await database.close()
+def paths(scratch, round_trips, open_database, an_event, body_of, chores_table):
+    database = open_database("consent", pool_size=1, url=round_trips.way(scratch.url()))
+    return Paths(database, an_event, body_of, WorkTable(database, chores_table))
 
 
 async def a_chore(paths):

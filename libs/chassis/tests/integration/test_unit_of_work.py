@@ -74,7 +74,7 @@ async def test_failed_commit_raises_and_leaves_nothing(sender, an_event, rows):
 async def test_what_fails_in_the_round_trip_of_the_commit_leaves_nothing_and_a_connection_that_works(
     open_database, an_event, rows
 ):
-    database = open_database("identity", pool_size=1, overflow=0)
+    database = open_database("identity", pool_size=1)
 
     async def fail_with_the_commit():
         async with database.unit_of_work() as uow:

@@ -53,7 +53,6 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
         tombstone_key=key_bytes(settings.tombstone_key),
         direct_url=settings.database_direct_url,
         pool_size=settings.database_pool_size,
-        overflow=settings.database_pool_overflow,
         clock=clock,
     )
     try:

@@ -146,7 +146,6 @@ def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Datab
         tombstone_key=key_bytes(settings.tombstone_key),
         direct_url=settings.database_direct_url,
         pool_size=settings.database_pool_size,
-        overflow=settings.database_pool_overflow,
         clock=clock,
     )
     keyring = Database(
