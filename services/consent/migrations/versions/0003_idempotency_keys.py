@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-from alembic import op
+from chassis.schema_steps import create_idempotency_keys, drop_idempotency_keys
 
 revision: str = "0003"
 down_revision: str | None = "0002"
@@ -14,22 +13,9 @@ SCHEMA = "consent"
 
 
 def upgrade() -> None:
-    op.create_table(
-        "idempotency_keys",
-        sa.Column("key_hash", sa.String(length=64), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_idempotency_keys")),
-        schema=SCHEMA,
-    )
-    op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], schema=SCHEMA)
+    create_idempotency_keys(SCHEMA)
 
 
 def downgrade() -> None:
     """Take the change back; destroys the answers that are kept: a repeated request acts again."""
-    op.drop_table("idempotency_keys", schema=SCHEMA)
+    drop_idempotency_keys(SCHEMA)

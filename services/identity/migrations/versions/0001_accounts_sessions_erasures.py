@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from chassis.schema_steps import create_messaging, drop_messaging
+
 revision: str = "0001"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
@@ -14,66 +16,7 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     """Apply the change."""
-    op.create_table(
-        "dead_letters",
-        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("consumer", sa.String(length=100), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=True),
-        sa.Column("type", sa.String(length=100), nullable=True),
-        sa.Column("body_digest", sa.String(length=64), nullable=False),
-        sa.Column("error_class", sa.String(length=200), nullable=False),
-        sa.Column(
-            "parked_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_dead_letters")),
-        schema="identity",
-        info={"on_erase": "retain: ids of events and a digest, no payload"},
-    )
-    op.create_table(
-        "erasure_tasks",
-        sa.Column("erasure_id", sa.Uuid(), nullable=False),
-        sa.Column("user_id", sa.Uuid(), nullable=True),
-        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "erased",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
-        ),
-        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "next_attempt_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.Column("lease_token", sa.Uuid(), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "(completed_at IS NULL) = (user_id IS NOT NULL)",
-            name=op.f("ck_erasure_tasks_person_until_completed"),
-        ),
-        sa.CheckConstraint(
-            "(lease_token IS NULL) = (lease_until IS NULL)", name=op.f("ck_erasure_tasks_lease_is_whole")
-        ),
-        sa.PrimaryKeyConstraint("erasure_id", name=op.f("pk_erasure_tasks")),
-        schema="identity",
-        info={"on_erase": "null: the person's id is emptied when the erasure is reported"},
-    )
-    op.create_index(
-        "ix_erasure_tasks_open",
-        "erasure_tasks",
-        ["next_attempt_at"],
-        unique=False,
-        schema="identity",
-        postgresql_where=sa.text("completed_at IS NULL"),
-    )
+    create_messaging("identity")
     op.create_table(
         "erasures",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -101,70 +44,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("completed_at IS NULL"),
     )
     op.create_table(
-        "failed_attempts",
-        sa.Column("consumer", sa.String(length=100), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column(
-            "last_failed_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("consumer", "event_id", name=op.f("pk_failed_attempts")),
-        schema="identity",
-        info={"on_erase": "retain: ids of events, not of people; purged after 30 days"},
-    )
-    op.create_table(
-        "inbox",
-        sa.Column("consumer", sa.String(length=100), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column(
-            "received_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("consumer", "event_id", name=op.f("pk_inbox")),
-        schema="identity",
-        info={"on_erase": "retain: ids of events, not of people; purged after 30 days"},
-    )
-    op.create_index(op.f("ix_inbox_received_at"), "inbox", ["received_at"], unique=False, schema="identity")
-    op.create_table(
-        "outbox",
-        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("type", sa.String(length=100), nullable=False),
-        sa.Column("subject", sa.String(length=200), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "next_attempt_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.Column("lease_token", sa.Uuid(), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_error", sa.String(length=200), nullable=True),
-        sa.CheckConstraint(
-            "(lease_token IS NULL) = (lease_until IS NULL)", name=op.f("ck_outbox_lease_is_whole")
-        ),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_outbox")),
-        sa.UniqueConstraint("event_id", name=op.f("uq_outbox_event_id")),
-        schema="identity",
-        info={"on_erase": "empties itself: a row leaves when the broker has confirmed it"},
-    )
-    op.create_index(
-        op.f("ix_outbox_subject_position"), "outbox", ["subject", "position"], unique=False, schema="identity"
-    )
-    op.create_table(
         "participants",
         sa.Column("service", sa.String(length=32), nullable=False),
         sa.Column("handles", postgresql.ARRAY(sa.String(length=20)), nullable=False),
@@ -190,19 +69,6 @@ def upgrade() -> None:
         ["expires_at"],
         unique=False,
         schema="identity",
-    )
-    op.create_table(
-        "tombstones",
-        sa.Column("subject_hash", sa.String(length=64), nullable=False),
-        sa.Column(
-            "erased_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("subject_hash", name=op.f("pk_tombstones")),
-        schema="identity",
-        info={"on_erase": "retain: a keyed hash that keeps the person from coming back"},
     )
     op.create_table(
         "users",
@@ -273,14 +139,9 @@ def downgrade() -> None:
         "sessions",
         "erasure_participants",
         "users",
-        "tombstones",
         "session_revocations",
         "participants",
-        "outbox",
-        "inbox",
-        "failed_attempts",
         "erasures",
-        "erasure_tasks",
-        "dead_letters",
     ):
         op.drop_table(table, schema="identity")
+    drop_messaging("identity")
