@@ -74,7 +74,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/event_schemas
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/event_schemas tools/service_settings
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 
@@ -95,8 +95,8 @@ openapi: .venv/.installed ## Write each service's openapi.json, and from them th
 	$(PYTEST) -m contract -k test_the_whole_api_is_the_committed_one --update-openapi
 env: .venv/.installed ## Create .env with random secrets, or add what a newer version needs
 	@$(CLUSTER) env
-settings: .venv/.installed ## Write .env.example, settings.json and compose.yaml's environments from the Settings classes
-	@$(CLUSTER) settings
+settings: .venv/.installed ## Write what follows from the registry and the Settings classes into .env.example and compose.yaml
+	@$(PY) -m service_settings
 migrate: .venv/.installed ## Run the migrations on the running servers (s=consent: only that service)
 	@for service in $(or $(s),$(DATABASES)); do $(CLUSTER) exec $$service migrate || exit 1; done
 revision: .venv/.installed ## Write a migration from the models: s=consent m="add a column"

@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings
 
 from chassis.entry import load_settings
 from cluster import env_file, members
-from cluster.environment import native_network, service_environment
 from cluster.secret_values import signing_key
+from native.environment import service_environment
 
 A_PASSWORD = "correct-horse-battery-staple"
 
@@ -64,8 +64,7 @@ def environment(generated: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> A
 
     def production(service: str, **replaced: str) -> None:
         values = generated | {"ENVIRONMENT": "production", "PUBLIC_URL": "https://irisvue.example"}
-        migrates = service in members.DATABASE_SERVICES
-        found = service_environment(values, service, native_network(values), migrates=migrates)
+        found = service_environment(values, service, migrates=True)
         found |= {"IDENTITY_SMTP_URL": f"smtps://irisvue:{A_PASSWORD}@smtp.example:465"} | replaced
         for name, value in found.items():
             monkeypatch.setenv(name, value)

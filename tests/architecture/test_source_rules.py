@@ -21,6 +21,7 @@ IMPORT_NAMES = (
     "cluster",
     "native",
     "event_schemas",
+    "service_settings",
 )
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from cluster.environment import service_environment
 from cluster.members import DATABASE_SERVICES
+from native.environment import service_environment
 from support.gateway import Proof
 from support.platform import Platform
 
@@ -43,7 +43,7 @@ async def api_process(
     if service in DATABASE_SERVICES:
         platform.migrate(service)
     servers = platform.servers
-    environment = service_environment(servers.values, service, servers.network)
+    environment = service_environment(servers.values, service)
     port = _free_port()
     own = {f"{service.upper()}_PORT": str(port), f"{service.upper()}_LOG_LEVEL": "WARNING", **variables}
     process = subprocess.Popen(  # noqa: ASYNC220 - it returns as soon as the process exists

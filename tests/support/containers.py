@@ -9,7 +9,6 @@ from typing import Any
 
 from cluster import compose_file
 from cluster.checks import server_checks
-from cluster.environment import native_network
 from cluster.layout import Layout
 from cluster.readiness import Check, until_ready
 from support.isolation import in_new_loop, reaper, temporary_directory, values_on_free_ports
@@ -37,7 +36,7 @@ def container_servers() -> Iterator[RunningServers]:
             containers = list(threads.map(lambda name: _start(described[name], str(directory)), checks))
         try:
             in_new_loop(_all_ready(checks))
-            yield RunningServers(values, native_network(values))
+            yield RunningServers(values)
         finally:
             for container in containers:
                 container.stop()

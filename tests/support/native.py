@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TextIO
 
 from cluster.checks import server_checks
-from cluster.environment import native_network
 from cluster.progress import Progress
 from cluster.readiness import Check, until_ready
 from native import accounts
@@ -41,7 +40,7 @@ def native_servers(*, durable: bool = False) -> Iterator[RunningServers]:
         started: list[Process] = []
         try:
             in_new_loop(_start_all(servers, server_checks(values), directory, started))
-            yield RunningServers(values, native_network(values), servers.mail.directory)
+            yield RunningServers(values, servers.mail.directory)
         finally:
             _end(started)
 

@@ -15,9 +15,10 @@ from redis.asyncio import Redis
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
-from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST, service_environment
-from cluster.members import DATABASE_SERVICES, MEMBERS
+from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST
+from cluster.members import MEMBERS
 from contracts.topology import queues
+from native.environment import service_environment
 from support.gateway import Proof, gateway_proof
 from support.running import RunningServers
 
@@ -36,8 +37,7 @@ class Platform:
 
     def environment(self, service: str) -> dict[str, str]:
         """Return the variables of a service's processes, the owner's addresses included."""
-        migrates = service in DATABASE_SERVICES
-        return service_environment(self.servers.values, service, self.servers.network, migrates=migrates)
+        return service_environment(self.servers.values, service, migrates=True)
 
     @contextmanager
     def variables_of(self, service: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bootstrap import schemas
-from cluster.environment import ADMIN, Network, database_url, redis_url, role_password
+from cluster.environment import ADMIN, Network, database_url, published, redis_url, role_password
 from cluster.members import DATABASE_SERVICES
 
 
@@ -13,12 +13,16 @@ from cluster.members import DATABASE_SERVICES
 class RunningServers:
     """Real servers of one test session; tests make databases, vhosts and buckets of their own on them.
 
-    `values` are the variables of a `.env`, `network` says where each server listens.
+    `values` are the variables of a `.env`.
     """
 
     values: Mapping[str, str] = field(repr=False)
-    network: Network
     maildir: Path | None = None
+
+    @property
+    def network(self) -> Network:
+        """Where each server listens."""
+        return published(self.values)
 
     @property
     def postgres_dsn(self) -> str:
@@ -35,7 +39,7 @@ class RunningServers:
 
     def database_url(self, role: str, database: str) -> str:
         """Return the SQLAlchemy URL of one role and database."""
-        return database_url(self.values, role, database, self.network)
+        return database_url(self.values, role, database)
 
     @property
     def management_url(self) -> str:
@@ -60,11 +64,11 @@ class RunningServers:
     @property
     def redis_url(self) -> str:
         """Database 0, as the user who may do everything."""
-        return redis_url(self.values, ADMIN, self.network)
+        return redis_url(self.values, ADMIN)
 
     def redis_url_of(self, service: str) -> str:
         """Return database 0 as one service reaches it."""
-        return redis_url(self.values, service, self.network)
+        return redis_url(self.values, service)
 
     @property
     def s3_endpoint(self) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cluster import checks, engine, env_file, ports
 from cluster.compose import LABEL, ComposeCluster
-from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.progress import Silence
@@ -40,7 +39,7 @@ class SeparateCluster:
     def servers(self) -> RunningServers:
         """Its servers, to look behind the gateway."""
         maildir = self.layout.var / "mail" / "Maildir" if self.mode == "native" else None
-        return RunningServers(self.values, native_network(self.values), maildir)
+        return RunningServers(self.values, maildir)
 
     def stop(self, program: str) -> None:
         """Stop one program in good order; it stays down until `start`."""

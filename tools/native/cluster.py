@@ -11,13 +11,13 @@ from pathlib import Path
 from cluster import ports
 from cluster.bootstrap import Bootstrap
 from cluster.checks import server_checks, service_checks
-from cluster.environment import native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES
 from cluster.progress import Progress
 from cluster.readiness import Check, NotReadyError, until_ready
 from native import leftovers, services
+from native.environment import process_environment
 from native.install import install_missing
 from native.programs import MARKER, Program
 from native.servers import Server, servers_of
@@ -69,7 +69,7 @@ class NativeCluster:
             raise ClusterError(f"{error}\nWhat was started keeps running; `make down` stops it.") from None
 
     async def _start_all(self, *, only_servers: bool) -> None:
-        bootstrap = Bootstrap(self._values, native_network(self._values))
+        bootstrap = Bootstrap(process_environment(self._values, "bootstrap"))
         servers = self._servers
         async with asyncio.TaskGroup() as tasks:
             broker = tasks.create_task(self._server(servers.rabbitmq, bootstrap.rabbitmq))

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from cluster import env_file
-from cluster.environment import native_network, service_environment
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import SERVICES
+from native.environment import service_environment
 
 
 def become(layout: Layout, service: str, command: list[str]) -> NoReturn:
@@ -23,7 +23,7 @@ def become(layout: Layout, service: str, command: list[str]) -> NoReturn:
         raise ClusterError("Which command? For example: python -m cluster run identity env")
     values = env_file.load(layout.env_file)
     migrates = command[-1] == "migrate" or "alembic" in command[0]
-    own = service_environment(values, service, native_network(values), migrates=migrates)
+    own = service_environment(values, service, migrates=migrates)
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)])
     environment = os.environ | own | {"PATH": path}
     # Ten processes that compile our sources anew would double the time until they are ready.

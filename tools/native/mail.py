@@ -1,10 +1,11 @@
 """A mailbox for development: accepts every message and keeps it as a file in a Maildir."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program
+from native.programs import MARKER, Program, ports_of
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class MailServer:
     """SMTP on the loopback interface; read `directory` with mailbox.Maildir."""
 
     directory: Path
-    port: int
+    values: Mapping[str, str] = field(repr=False)
 
     name = "mail"
 
@@ -22,13 +23,14 @@ class MailServer:
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the SMTP server."""
+        port = self.values["SMTP_PORT"]
         handler = ("-c", "aiosmtpd.handlers.Mailbox", str(self.directory))
         return (
             Program(
                 name=self.name,
-                command=(sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{self.port}", *handler),
+                command=(sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}", *handler),
                 directory=self.directory.parent,
                 environment={MARKER: mark},
-                ports={"SMTP_PORT": self.port},
+                ports=ports_of(self.values, "SMTP_PORT"),
             ),
         )

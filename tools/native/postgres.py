@@ -3,45 +3,31 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from cluster.environment import ADMIN
 from cluster.errors import ClusterError
 from native import accounts
-from native.programs import MARKER, Program
+from native.programs import MARKER, Program, ports_of
 
-# The same settings stand in compose.yaml. They keep the log free of personal data: the message about a
-# broken unique key would quote the row.
-SETTINGS = {
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "log_error_verbosity": "terse",
-    "log_parameter_max_length_on_error": "0",
-    "log_min_error_statement": "panic",
-    "password_encryption": "scram-sha-256",
-}
 VERSION_FILE = "PG_VERSION"
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """One PostgreSQL on the loopback interface; `admin` is its superuser."""
+    """One PostgreSQL on the loopback interface; `options` as `-cname=value`."""
 
     directory: Path
-    port: int
-    admin: str
-    password: str = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
+    options: tuple[str, ...]
     tag: str = "test"
     durable: bool = True
 
     name = "postgres"
-
-    @property
-    def dsn(self) -> str:
-        """For the superuser, to the maintenance database."""
-        return f"postgresql://{self.admin}:{self.password}@127.0.0.1:{self.port}/postgres"
 
     @cached_property
     def account(self) -> str | None:
@@ -76,7 +62,7 @@ class PostgresServer:
             shutil.rmtree(self.data)
         accounts.give_to(self.data, self.account)
         secret = self.home / "initial-password"
-        secret.write_text(self.password)
+        secret.write_text(self.values["POSTGRES_ADMIN_PASSWORD"])
         secret.chmod(0o600)
         if self.account:
             shutil.chown(secret, self.account)
@@ -85,7 +71,7 @@ class PostgresServer:
                 [
                     str(self.binaries / "initdb"),
                     f"--pgdata={self.data}",
-                    f"--username={self.admin}",
+                    f"--username={ADMIN}",
                     f"--pwfile={secret}",
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
@@ -101,16 +87,15 @@ class PostgresServer:
 
     def programs(self, mark: str) -> tuple[Program, ...]:
         """Return the postmaster."""
-        settings = dict(SETTINGS)
-        settings |= {
+        settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(self.port),
+            "port": self.values["POSTGRES_PORT"],
             # Its account may not reach our directory for sockets, and nobody needs one.
             "unix_socket_directories": "",
         }
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        options = [*self.options, *(f"-c{name}={value}" for name, value in settings.items())]
         return (
             Program(
                 name=self.name,
@@ -122,7 +107,7 @@ class PostgresServer:
                 stop_signal="INT",
                 stop_seconds=20,
                 stop_as_group=False,
-                ports={"POSTGRES_PORT": self.port},
+                ports=ports_of(self.values, "POSTGRES_PORT"),
             ),
         )
 

@@ -28,3 +28,8 @@ class Program:
 def configured(text: str) -> dict[str, str]:
     """Return a variable that changes with a configuration file, so that a new one restarts its program."""
     return {"IRISVUE_CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def ports_of(values: Mapping[str, str], *names: str) -> dict[str, int]:
+    """Return the ports of these variables."""
+    return {name: int(values[name]) for name in names}

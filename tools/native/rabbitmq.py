@@ -2,10 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program, configured
+from cluster.environment import ADMIN
+from native.programs import MARKER, Program, configured, ports_of
 
 # The wrapper of the same name in /usr/sbin insists on the system's user and paths.
 SERVER_PLACES = (
@@ -13,36 +15,23 @@ SERVER_PLACES = (
     Path("/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server"),
     Path("/usr/local/opt/rabbitmq/sbin/rabbitmq-server"),
 )
+PORTS = (
+    "RABBITMQ_PORT",
+    "RABBITMQ_MANAGEMENT_PORT",
+    "RABBITMQ_PROMETHEUS_PORT",
+    "RABBITMQ_DISTRIBUTION_PORT",
+)
 EPMD_PLACES = ("/opt/homebrew/opt/erlang/bin", "/usr/local/opt/erlang/bin")
 
 
 @dataclass(frozen=True)
-class RabbitPorts:
-    """Every port of one broker."""
-
-    amqp: int
-    management: int
-    prometheus: int
-    distribution: int
-    epmd: int
-
-
-@dataclass(frozen=True)
 class RabbitServer:
-    """One broker node on the loopback interface; `admin` may do everything."""
+    """One broker node on the loopback interface; its admin may do everything."""
 
     directory: Path
-    ports: RabbitPorts
-    admin: str
-    password: str = field(repr=False)
-    cookie: str = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
 
     name = "rabbitmq"
-
-    @property
-    def management_url(self) -> str:
-        """The management API, without credentials."""
-        return f"http://127.0.0.1:{self.ports.management}"
 
     def prepare(self, _mark: str) -> None:
         """Write the configuration."""
@@ -54,13 +43,13 @@ class RabbitServer:
         (conf / "env.conf").write_text("")
         (conf / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
         settings = {
-            "listeners.tcp.1": f"127.0.0.1:{self.ports.amqp}",
+            "listeners.tcp.1": f"127.0.0.1:{self.values['RABBITMQ_PORT']}",
             "management.tcp.ip": "127.0.0.1",
-            "management.tcp.port": str(self.ports.management),
+            "management.tcp.port": self.values["RABBITMQ_MANAGEMENT_PORT"],
             "prometheus.tcp.ip": "127.0.0.1",
-            "prometheus.tcp.port": str(self.ports.prometheus),
-            "default_user": self.admin,
-            "default_pass": self.password,
+            "prometheus.tcp.port": self.values["RABBITMQ_PROMETHEUS_PORT"],
+            "default_user": ADMIN,
+            "default_pass": self.values["RABBITMQ_ADMIN_PASSWORD"],
             "log.console": "true",
             "log.console.use_colors": "off",
             "log.file": "false",
@@ -74,11 +63,12 @@ class RabbitServer:
     def _write_cookie(self) -> None:
         """Give the node a cookie of our own: the one that Erlang makes up is predictable."""
         file = self.directory / "home" / ".erlang.cookie"
-        if file.exists() and file.read_text() == self.cookie:
+        cookie = self.values["RABBITMQ_COOKIE"]
+        if file.exists() and file.read_text() == cookie:
             return
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
-        file.write_text(self.cookie)
+        file.write_text(cookie)
         file.chmod(0o400)
 
     def programs(self, mark: str) -> tuple[Program, ...]:
@@ -92,20 +82,15 @@ class RabbitServer:
                 environment=shared,
                 # It has nothing to lose, and takes ten seconds over TERM.
                 stop_signal="KILL",
-                ports={"EPMD_PORT": self.ports.epmd},
+                ports=ports_of(self.values, "EPMD_PORT"),
             ),
             Program(
                 name=self.name,
                 command=(find_server() or "rabbitmq-server",),
                 directory=base,
-                environment=shared | self._node_environment() | configured(self.cookie),
+                environment=shared | self._node_environment() | configured(self.values["RABBITMQ_COOKIE"]),
                 stop_seconds=20,
-                ports={
-                    "RABBITMQ_PORT": self.ports.amqp,
-                    "RABBITMQ_MANAGEMENT_PORT": self.ports.management,
-                    "RABBITMQ_PROMETHEUS_PORT": self.ports.prometheus,
-                    "RABBITMQ_DISTRIBUTION_PORT": self.ports.distribution,
-                },
+                ports=ports_of(self.values, *PORTS),
             ),
         )
 
@@ -113,7 +98,7 @@ class RabbitServer:
         return {
             MARKER: mark,
             "HOME": str(self.directory / "home"),
-            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_PORT": self.values["EPMD_PORT"],
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
 
@@ -129,7 +114,7 @@ class RabbitServer:
             "RABBITMQ_PID_FILE": str(base / "rabbit.pid"),
             "RABBITMQ_CONFIG_FILE": str(base / "conf" / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "conf" / "enabled_plugins"),
-            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_DIST_PORT": self.values["RABBITMQ_DISTRIBUTION_PORT"],
             # Without this the distribution port listens on every address.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }

@@ -3,10 +3,11 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program, configured
+from native.programs import MARKER, Program, configured, ports_of
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class RedisServer:
     """One Redis on the loopback interface; `users` are the lines of its ACL file."""
 
     directory: Path
-    port: int
+    values: Mapping[str, str] = field(repr=False)
     users: str = field(repr=False)
     durable: bool = True
 
@@ -32,7 +33,7 @@ class RedisServer:
     def _configuration(self) -> str:
         settings = {
             "bind": "127.0.0.1",
-            "port": str(self.port),
+            "port": self.values["REDIS_PORT"],
             # A process title would overwrite the environment, by which leftovers of a crash are found.
             "set-proc-title": "no",
             "dir": f'"{self.directory}"',
@@ -53,7 +54,7 @@ class RedisServer:
                 command=(find_server() or "redis-server", str(self.directory / "redis.conf")),
                 directory=self.directory,
                 environment={MARKER: mark, **configured(self._configuration() + self.users)},
-                ports={"REDIS_PORT": self.port},
+                ports=ports_of(self.values, "REDIS_PORT"),
             ),
         )
 

@@ -1,18 +1,17 @@
-"""The servers of one native cluster, as `.env` describes them."""
+"""The servers of one native cluster, as `.env` and compose.yaml describe them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cluster.environment import ADMIN, bucket_of
-from cluster.redis_users import access_list
+from native.environment import described
 from native.mail import MailServer
 from native.postgres import PostgresServer
 from native.programs import Program
-from native.rabbitmq import RabbitPorts, RabbitServer
+from native.rabbitmq import RabbitServer
 from native.redis import RedisServer
-from native.s3 import S3Ports, S3Server, s3_keys
+from native.s3 import S3Server
 
 
 class Server(Protocol):
@@ -51,46 +50,12 @@ def servers_of(
 
     Without `durable` nothing is flushed to the disk: for tests, which throw the data away.
     """
-
-    def port(name: str) -> int:
-        return int(values[f"{name}_PORT"])
-
+    store, counters = (described(values, name)["environment"] for name in ("s3", "redis"))
+    options = tuple(described(values, "postgres")["command"][1:])
     return Servers(
-        rabbitmq=RabbitServer(
-            directory / "rabbitmq",
-            _rabbit_ports(port),
-            ADMIN,
-            values["RABBITMQ_ADMIN_PASSWORD"],
-            values["RABBITMQ_COOKIE"],
-        ),
-        postgres=PostgresServer(
-            directory / "postgres",
-            port("POSTGRES"),
-            ADMIN,
-            values["POSTGRES_ADMIN_PASSWORD"],
-            tag=tag,
-            durable=durable,
-        ),
-        s3=S3Server(directory / "s3", sockets, _s3_ports(port), s3_keys(values), bucket_of(values)),
-        redis=RedisServer(directory / "redis", port("REDIS"), access_list(values), durable=durable),
-        mail=MailServer(directory / "mail" / "Maildir", port("SMTP")),
-    )
-
-
-def _rabbit_ports(port: Callable[[str], int]) -> RabbitPorts:
-    return RabbitPorts(
-        amqp=port("RABBITMQ"),
-        management=port("RABBITMQ_MANAGEMENT"),
-        prometheus=port("RABBITMQ_PROMETHEUS"),
-        distribution=port("RABBITMQ_DISTRIBUTION"),
-        epmd=port("EPMD"),
-    )
-
-
-def _s3_ports(port: Callable[[str], int]) -> S3Ports:
-    return S3Ports(
-        s3=port("S3"),
-        master=port("S3_MASTER"),
-        volume=port("S3_VOLUME"),
-        filer=port("S3_FILER"),
+        rabbitmq=RabbitServer(directory / "rabbitmq", values),
+        postgres=PostgresServer(directory / "postgres", values, options, tag=tag, durable=durable),
+        s3=S3Server(directory / "s3", sockets, values, store),
+        redis=RedisServer(directory / "redis", values, counters["USERS"], durable=durable),
+        mail=MailServer(directory / "mail" / "Maildir", values),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
-from native.programs import MARKER, Program
+from native.programs import MARKER, Program, ports_of
 
 # A process is gone 25 s after it was told to stop (chassis.process); compose.yaml gives as much.
 STOP_SECONDS = 30
@@ -38,12 +38,10 @@ def programs(layout: Layout, values: Mapping[str, str], *, watch: bool = False) 
     found = []
     for service in DATABASE_SERVICES:
         for process, variable in (("api", "PORT"), ("worker", "WORKER_PORT")):
-            name = f"{service.upper()}_{variable}"
-            ports = {name: int(values[name])}
+            ports = ports_of(values, f"{service.upper()}_{variable}")
             found.append(_program(layout, (service, process), f"{service}-{process}", ports, watch=watch))
     for door in DOORS:
-        variable = f"{door.upper()}_PORT"
-        ports = {variable: int(values[variable])}
+        ports = ports_of(values, f"{door.upper()}_PORT")
         found.append(_program(layout, (door, "api"), door, ports, watch=watch))
     return tuple(found)
 

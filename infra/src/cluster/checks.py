@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from cluster import readiness
-from cluster.environment import ADMIN, native_network
+from cluster.environment import ADMIN, published
 from cluster.members import DATABASE_SERVICES, DOORS
 from cluster.readiness import Check
 
@@ -13,7 +13,7 @@ EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 def server_checks(values: Mapping[str, str]) -> dict[str, Check]:
     """Return one check per server, by name."""
-    network = native_network(values)
+    network = published(values)
     dsn = f"postgresql://{ADMIN}:{values['POSTGRES_ADMIN_PASSWORD']}@{network.postgres}/postgres"
     alarms = f"http://{network.management}/api/health/checks/local-alarms"
     login = (ADMIN, values["RABBITMQ_ADMIN_PASSWORD"])

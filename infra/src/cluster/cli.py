@@ -69,7 +69,6 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "reset": lambda: commands.reset(confirmed=confirmed),
         "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
         "env": commands.env,
-        "settings": commands.settings,
         "pin": commands.pin,
     }
     return run[options.command]()
@@ -109,7 +108,6 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     places = commands.add_parser("geoip", help="have consent look addresses up in a MaxMind database")
     places.add_argument("file", type=Path)
     commands.add_parser("pin", help="write the digests of the images into .env")
-    commands.add_parser("settings", help="write what follows from the services' Settings classes")
     revise = commands.add_parser("revision", help="write a migration from a service's models")
     revise.add_argument("schema")
     revise.add_argument("message")

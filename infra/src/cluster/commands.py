@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import (
-    catalogue,
     engine,
     env_file,
     geoip,
@@ -17,7 +16,6 @@ from cluster import (
     table,
 )
 from cluster.bootstrap import Bootstrap
-from cluster.environment import compose_network, native_network
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.progress import Progress
@@ -37,16 +35,6 @@ class Commands:
         self._layout = layout
         self._port_offset = port_offset
         self._progress = Progress()
-
-    def settings(self) -> int:
-        """Write what follows from the Settings classes, compose.yaml's environments among it."""
-        from cluster import compose_environment  # noqa: PLC0415 - the image of the bootstrap job lacks it
-
-        catalogue.FILE.write_text(catalogue.text())
-        catalogue.settings.cache_clear()
-        (self._layout.checkout / ".env.example").write_text(env_file.example())
-        compose_environment.rewrite(self._layout.checkout / "compose.yaml")
-        return 0
 
     def pin(self) -> int:
         """Write into `.env` which images the tags of compose.yaml mean today, by digest."""
@@ -163,11 +151,12 @@ class Commands:
     def bootstrap(self, *, inside_compose: bool) -> int:
         """Prepare the servers only; inside a container the variables come from the process environment."""
         if inside_compose:
-            job = Bootstrap(dict(os.environ), compose_network())
+            environment = dict(os.environ)
         else:
-            values = env_file.load(self._layout.env_file)
-            job = Bootstrap(values, native_network(values))
-        asyncio.run(job.run())
+            from native.environment import process_environment  # noqa: PLC0415 - the image of the job lacks it
+
+            environment = process_environment(env_file.load(self._layout.env_file), "bootstrap")
+        asyncio.run(Bootstrap(environment).run())
         self._progress.say("PostgreSQL, RabbitMQ and S3 are prepared")
         return 0
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster import compose_file, ports, variables
-from cluster.environment import INSIDE_API_PORT, INSIDE_WORKER_PORT
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
@@ -25,6 +24,7 @@ START_SECONDS = 300
 POLL_SECONDS = 0.5
 STOP_SECONDS = "30"
 SHOWN_LINES = 15
+API_PORT, WORKER_PORT = 8000, 8001
 LABEL = "com.docker.compose.project"
 
 
@@ -102,7 +102,7 @@ class ComposeCluster:
 
     async def answers(self, name: str) -> None:
         """Pass when this service says now that it is ready; its port isn't published."""
-        port = INSIDE_WORKER_PORT if name.endswith("-worker") else INSIDE_API_PORT
+        port = WORKER_PORT if name.endswith("-worker") else API_PORT
         question = ("exec", "--no-TTY", name, "python", "-I", "-S", "/usr/local/bin/ready.py", str(port))
         try:
             await asyncio.to_thread(self._compose, *question)

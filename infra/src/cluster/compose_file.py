@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,24 @@ BRACE = re.compile(r"\$\{|\}")
 
 def services(path: Path, values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the services of `path` by name; a required variable without value is a ClusterError."""
-    document = yaml.safe_load(path.read_text())
-    filled: dict[str, dict[str, Any]] = _filled(document["services"], values)
+    return {name: service(path.read_text(), values, name) for name in _document(path.read_text())["services"]}
+
+
+def service(text: str, values: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return one service of a text like compose.yaml's."""
+    filled: dict[str, Any] = _filled(_document(text)["services"][name], values)
     return filled
+
+
+@lru_cache
+def _document(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return document
 
 
 def networks(path: Path) -> dict[str, dict[str, Any]]:
     """Return the networks of `path` by name."""
-    declared: dict[str, dict[str, Any] | None] = yaml.safe_load(path.read_text())["networks"]
+    declared: dict[str, dict[str, Any] | None] = _document(path.read_text())["networks"]
     return {name: options or {} for name, options in declared.items()}
 
 

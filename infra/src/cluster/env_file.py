@@ -13,18 +13,9 @@ from cluster.errors import ClusterError
 
 HIGHEST_PORT = 65535
 PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]*")
-HEADER = "# IrisVue's variables. The first `make up` writes them to .env, with random secrets."
-
-
-def example() -> str:
-    """Return the text of `.env.example`: every variable with its meaning, secrets left empty."""
-    lines = [HEADER]
-    for group in variables.groups():
-        lines += ["", f"# --- {group.title} ---"]
-        for variable in group.variables:
-            lines.append(f"# {variable.comment}" + (" Generated." if variable.make else ""))
-            lines.append(f"{variable.name}={_quoted(variable.default)}")
-    return "\n".join(lines) + "\n"
+PUBLIC_KEYS = "SERVICE_PUBLIC_KEYS"
+# What an earlier version has generated, and nobody reads any more.
+RETIRED = frozenset({"GATEWAY_BROKER_PASSWORD"})
 
 
 def ensure(path: Path, *, given: Mapping[str, str] | None = None, port_offset: int = 0) -> list[str]:
@@ -45,28 +36,32 @@ def ensure(path: Path, *, given: Mapping[str, str] | None = None, port_offset: i
         added["PUBLIC_URL"] = os.environ.get("PUBLIC_URL") or f"http://localhost:{port}"
     merged = {**present, **added}
     public = secret_values.public_keys({s: merged[f"{s.upper()}_SERVICE_KEY"] for s in members.SERVICES})
-    if variables.PUBLIC_KEYS in added:
-        added[variables.PUBLIC_KEYS] = public
+    if PUBLIC_KEYS in added:
+        added[PUBLIC_KEYS] = public
     if not present:
-        _write(path, _full_text(added))
+        _write(path, _filled(variables.FILE.read_text(), added))
     elif added:
-        _write(
-            path,
-            path.read_text().rstrip("\n") + "\n\n" + _full_text(added, header="# Added by a newer version."),
-        )
-    if present and present.get(variables.PUBLIC_KEYS, public) != public:
-        replace(path, {variables.PUBLIC_KEYS: public})
+        lines = [f"# {known[name].comment}\n{name}={_quoted(value)}" for name, value in added.items()]
+        earlier = path.read_text().rstrip("\n")
+        _write(path, "\n".join([earlier, "", "# Added by a newer version.", *lines]) + "\n")
+    if present and present.get(PUBLIC_KEYS, public) != public:
+        replace(path, {PUBLIC_KEYS: public})
     return list(added)
 
 
 def replace(path: Path, values: Mapping[str, str]) -> None:
     """Give names that `path` has already new values; the rest stays as it is."""
-    lines = path.read_text().splitlines()
+    _write(path, _filled(path.read_text(), values))
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with the values of these names in the place of what it says."""
+    lines = text.splitlines()
     for position, line in enumerate(lines):
         name = line.partition("=")[0]
         if name in values:
             lines[position] = f"{name}={_quoted(values[name])}"
-    _write(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def read(path: Path) -> dict[str, str]:
@@ -98,7 +93,9 @@ def load(path: Path) -> dict[str, str]:
     for name, variable in variables.variables().items():
         if variable.is_port and not (values[name].isdigit() and 0 < int(values[name]) <= HIGHEST_PORT):
             raise ClusterError(f"{name} in {path} must be a port number from 1 to 65535.")
-    strength.refuse_weak(values)
+    strength.refuse_weak(
+        values, [name for name, variable in variables.variables().items() if variable.is_secret]
+    )
     return values
 
 
@@ -108,7 +105,7 @@ def _refuse_unknown(path: Path, values: Mapping[str, str]) -> None:
     prefixes = tuple(f"{service.upper()}_" for service in members.SERVICES)
     for name, value in values.items():
         # An earlier version wrote names that mean nothing any more, most of them without values.
-        if name in known or name in variables.RETIRED or not value or not name.startswith(prefixes):
+        if name in known or name in RETIRED or not value or not name.startswith(prefixes):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"do you mean {near[0]}?" if near else "see .env.example for the names that are."
@@ -126,22 +123,9 @@ def _first_value(variable: variables.Variable, given: Mapping[str, str], port_of
     from_environment = os.environ.get(variable.name)
     if from_environment:
         return from_environment
-    if variable.make is not None:
-        return variable.make()
-    if variable.is_port:
-        return str(int(variable.default) + port_offset)
-    return variable.default
-
-
-def _full_text(values: Mapping[str, str], header: str = HEADER) -> str:
-    lines = [header]
-    for group in variables.groups():
-        wanted = [variable for variable in group.variables if variable.name in values]
-        if wanted:
-            lines += ["", f"# --- {group.title} ---"]
-        for variable in wanted:
-            lines += [f"# {variable.comment}", f"{variable.name}={_quoted(values[variable.name])}"]
-    return "\n".join(lines) + "\n"
+    if variable.generate is not None:
+        return variable.generate()
+    return str(int(variable.value) + port_offset) if variable.is_port else variable.value
 
 
 def _quoted(value: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import env_file
-from cluster.environment import DATABASE, KEYRING_DATABASE, database_url, native_network
+from cluster.environment import DATABASE, KEYRING_DATABASE, database_url
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import OWNERS, SCHEMAS
@@ -67,5 +67,5 @@ def _config(layout: Layout, schema: str) -> "Config":
     os.chdir(layout.checkout / "services" / owner)
     section = "alembic" if owner == schema else schema
     config = Config("alembic.ini", ini_section=section, stdout=sys.stdout)
-    config.attributes["url"] = database_url(values, f"{schema}_owner", database, native_network(values))
+    config.attributes["url"] = database_url(values, f"{schema}_owner", database)
     return config

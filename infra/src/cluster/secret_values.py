@@ -1,13 +1,14 @@
-"""Random values for the first `.env`."""
+"""Random values for the first `.env`, by the markers of `.env.example`."""
 
 import base64
 import datetime as dt
 import ipaddress
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 COORDINATE_BYTES = 32
+PUBLIC_KEYS_MARKER = "<public keys>"
 
 
 def password() -> str:
@@ -100,3 +101,15 @@ def public_keys(private_keys: Mapping[str, str]) -> str:
 
 def _coordinate(number: int) -> str:
     return base64.urlsafe_b64encode(number.to_bytes(COORDINATE_BYTES, "big")).rstrip(b"=").decode()
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "<password>": password,
+    "<access key>": access_key,
+    "<256-bit key>": key_256,
+    "<signing key>": signing_key,
+    "<certificate>": own_certificate,
+    "<key-encryption keys>": key_encryption_keys,
+    # They follow from the signing keys of the services.
+    PUBLIC_KEYS_MARKER: str,
+}

@@ -1,23 +1,18 @@
 """Which secrets of a `.env` are too weak for production."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from cluster import variables
 from cluster.errors import ClusterError
 
 MINIMUM_LENGTH = 16
 MINIMUM_DISTINCT_CHARACTERS = 6
 
 
-def refuse_weak(values: Mapping[str, str]) -> None:
-    """Raise a ClusterError that names every weak secret among `values`, when they are of production."""
+def refuse_weak(values: Mapping[str, str], names: Iterable[str]) -> None:
+    """Raise a ClusterError that says which of these secrets are weak, when `values` are of production."""
     if values.get("ENVIRONMENT") != "production":
         return
-    secrets = {
-        name: values[name]
-        for name, variable in variables.variables().items()
-        if variable.make and name != variables.PUBLIC_KEYS and name in values
-    }
+    secrets = {name: values[name] for name in names}
     reasons = {name: _weakness(value, list(secrets.values())) for name, value in secrets.items()}
     weak = [f"{name} {reason}" for name, reason in reasons.items() if reason]
     if weak:

@@ -23,7 +23,7 @@ def test_two_env_files_share_no_secret(tmp_path: Path) -> None:
     env_file.ensure(first)
     env_file.ensure(second)
 
-    secrets = [name for name, variable in variables.variables().items() if variable.make]
+    secrets = [name for name, variable in variables.variables().items() if variable.generate]
     same = [name for name in secrets if env_file.load(first)[name] == env_file.load(second)[name]]
 
     assert same == []

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cluster import env_file
-from cluster.environment import native_network, service_environment
 from cluster.members import SERVICES
+from native.environment import service_environment
 
 SETTINGS = {
     "identity": "IdentitySettings",
@@ -24,7 +24,7 @@ def test_service_reads_its_settings_from_the_clusters_variables(
     path = tmp_path / ".env"
     env_file.ensure(path)
     values = env_file.load(path)
-    for name, value in service_environment(values, service, native_network(values), migrates=True).items():
+    for name, value in service_environment(values, service, migrates=True).items():
         monkeypatch.setenv(name, value)
 
     settings = getattr(importlib.import_module(f"{service}.settings"), SETTINGS[service])()
@@ -37,7 +37,7 @@ def test_no_service_learns_the_secrets_of_another(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     env_file.ensure(path)
     values = env_file.load(path)
-    environments = {name: service_environment(values, name, native_network(values)) for name in SERVICES}
+    environments = {name: service_environment(values, name) for name in SERVICES}
 
     for service, environment in environments.items():
         text = "\n".join(environment.values())

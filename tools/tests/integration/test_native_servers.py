@@ -63,7 +63,9 @@ def test_servers_survive_a_second_up_and_a_killed_supervisor(directory: Path) ->
 def test_no_secret_stands_where_others_could_read_it(directory: Path) -> None:
     layout = Layout.of(directory)
     secrets = [
-        value for name, value in env_file.load(layout.env_file).items() if variables.variables()[name].make
+        value
+        for name, value in env_file.load(layout.env_file).items()
+        if variables.variables()[name].generate
     ]
 
     assert cluster(directory, "up", "--only", "servers", "--mode", "native") == 0
@@ -114,7 +116,9 @@ def test_nothing_is_started_while_a_port_is_taken(
 def test_postgres_finds_a_place_when_its_account_cannot_reach_the_checkout(directory: Path) -> None:
     closed = directory / "closed"
     closed.mkdir(mode=0o700)
-    server = PostgresServer(closed / "var", 1, "admin", "secret", tag=directory.name)
+    server = PostgresServer(
+        closed / "var", {"POSTGRES_PORT": "1", "POSTGRES_ADMIN_PASSWORD": "secret"}, (), tag=directory.name
+    )
     try:
         server.prepare(str(directory))
 

@@ -12,7 +12,6 @@ from cluster.environment import (
     KEYRING_DATABASE,
     REGION,
     VHOST,
-    Network,
     bucket_of,
     role_password,
 )
@@ -22,16 +21,18 @@ from cluster.strength import refuse_weak
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
 
 
-class Bootstrap:
-    """The job with the addresses of one network and the secrets of one `.env`."""
+SECRETS = ("_PASSWORD", "_KEY")
 
-    def __init__(self, values: Mapping[str, str], network: Network) -> None:
-        self._values = values
-        self._network = network
+
+class Bootstrap:
+    """The job, with the variables that compose.yaml gives it: addresses of servers, and their passwords."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._values = environment
 
     async def run(self) -> None:
         """Prepare all three, side by side; in production weak secrets are a ClusterError."""
-        refuse_weak(self._values)
+        refuse_weak(self._values, [name for name in self._values if name.endswith(SECRETS)])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.postgres())
             tasks.create_task(self.rabbitmq())
@@ -42,7 +43,7 @@ class Bootstrap:
         roles = [role for schema in schemas() for role in (schema.owner, schema.app)]
         password = self._values["POSTGRES_ADMIN_PASSWORD"]
         await prepare_postgres(
-            f"postgresql://{ADMIN}:{password}@{self._network.postgres}/postgres",
+            f"postgresql://{ADMIN}:{password}@{self._values['POSTGRES_ADDRESS']}/postgres",
             {role: role_password(self._values, role) for role in roles},
             database=DATABASE,
             keyring_database=KEYRING_DATABASE,
@@ -51,7 +52,7 @@ class Bootstrap:
     async def rabbitmq(self) -> None:
         """Prepare users, exchanges, queues, bindings and policies."""
         await prepare_rabbitmq(
-            f"http://{self._network.management}",
+            f"http://{self._values['RABBITMQ_MANAGEMENT_ADDRESS']}",
             (ADMIN, self._values["RABBITMQ_ADMIN_PASSWORD"]),
             {service: self._values[f"{service.upper()}_BROKER_PASSWORD"] for service in DATABASE_SERVICES},
             vhost=VHOST,
@@ -60,7 +61,7 @@ class Bootstrap:
     async def s3(self) -> None:
         """Prepare the bucket."""
         await prepare_bucket(
-            f"http://{self._network.s3}",
+            f"http://{self._values['S3_ADDRESS']}",
             (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
             bucket=bucket_of(self._values),
             region=REGION,

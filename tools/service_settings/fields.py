@@ -1,17 +1,10 @@
-"""The settings of each service, as its Settings class declares them; `make settings` writes settings.json."""
+"""The settings of each service, as its Settings class declares them."""
 
 import importlib
 import json
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cluster.members import SERVICES
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
-FILE = Path(__file__).with_name("settings.json")
+from pydantic.fields import FieldInfo
 
 # Settings that have one value for every service that declares them, and the variable of `.env` that has it.
 SHARED = {
@@ -29,36 +22,21 @@ LISTEN = frozenset({"HOST", "PORT", "WORKER_PORT"})
 @cache
 def settings(service: str) -> dict[str, str]:
     """Return what each setting of a service means, by its name without the service's prefix."""
-    known: dict[str, dict[str, str]] = json.loads(FILE.read_text())
-    return known[service]
-
-
-def own_settings(service: str) -> dict[str, str]:
-    """Return the settings that `.env` can give this service alone."""
-    return {
-        name: meaning
-        for name, meaning in settings(service).items()
-        if name not in SHARED and name not in LISTEN
-    }
-
-
-def text() -> str:
-    """Return what settings.json has to say, from the Settings classes as they are now."""
-    return json.dumps(declared(), indent=1, ensure_ascii=False) + "\n"
-
-
-def declared() -> dict[str, dict[str, str]]:
-    """Read every field of every Settings class; needs the services themselves, unlike `settings`."""
-    return {service: _fields_of(service) for service in SERVICES}
-
-
-def _fields_of(service: str) -> dict[str, str]:
     module = importlib.import_module(f"{service}.settings")
     fields = getattr(module, f"{service.title()}Settings").model_fields
     return {name.upper(): _meaning(name, field) for name, field in fields.items()}
 
 
-def _meaning(name: str, field: "FieldInfo") -> str:
+def own_settings(service: str) -> dict[str, str]:
+    """Return the settings that `.env` can give this service alone, by their variables."""
+    return {
+        f"{service.upper()}_{name}": meaning
+        for name, meaning in settings(service).items()
+        if name not in SHARED and name not in LISTEN
+    }
+
+
+def _meaning(name: str, field: FieldInfo) -> str:
     """Return its description and its default; a field without description is a LookupError."""
     if not field.description:
         raise LookupError(f"the setting {name} needs Field(description=…)")

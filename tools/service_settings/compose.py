@@ -1,0 +1,147 @@
+"""The part of compose.yaml that follows from the registry and from the Settings classes.
+
+The values are in the words in which Compose fills in variables.
+"""
+
+import json
+from collections.abc import Mapping
+
+from cluster.environment import ADMIN, BUCKET, DATABASE, KEYRING_DATABASE, REGION, VHOST
+from cluster.errors import ClusterError
+from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, DOORS, MEMBERS, SCHEMAS, SERVICES, Member
+from cluster.variables import variables
+from service_settings.fields import SHARED, own_settings, settings
+
+# A file of this machine, and where its container has it.
+MOUNTED = {"CONSENT_GEOIP_DB_PATH": "/srv/geoip.mmdb"}
+BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
+END = "# --- End of what `make settings` writes ---"
+# What counting takes: a script, the commands inside it, and a ping for readiness.
+COUNTING = (
+    *("ping", "hello", "client|setinfo", "evalsha", "script|load"),
+    *("get", "set", "incrby", "rename", "del", "pttl"),
+)
+OWNERS = "OWNER_DATABASE_URL"
+
+
+def rewritten(text: str) -> str:
+    """Return the text of compose.yaml with its generated part anew."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ClusterError(f"compose.yaml needs the lines {BEGIN!r} and {END!r}.")
+    return before + begin + "\n" + _blocks() + end + after
+
+
+def _blocks() -> str:
+    lines = ["x-redis: &redis", *_mapping({"USERS": _access_list()}), ""]
+    lines += ["x-bootstrap: &bootstrap", *_mapping(_bootstrap()), ""]
+    for service in SERVICES:
+        environment = _environment(MEMBERS[service])
+        # Only the process that migrates learns the passwords of the owner roles.
+        owners = {name: value for name, value in environment.items() if name.endswith(OWNERS)}
+        ordinary = {name: value for name, value in environment.items() if name not in owners}
+        lines += [f"x-{service}: &{service}", *_mapping(ordinary), ""]
+        if owners:
+            lines += [f"x-{service}-owner: &{service}-owner", f"  <<: *{service}", *_mapping(owners), ""]
+    return "\n".join(lines)
+
+
+def _mapping(values: Mapping[str, str]) -> list[str]:
+    # A JSON string is a string of YAML 1.2, too.
+    return [f"  {name}: {json.dumps(value)}" for name, value in values.items()]
+
+
+def _needed(name: str) -> str:
+    return f"${{{name}:?run make env}}"
+
+
+def _access_list() -> str:
+    """Return the lines of an ACL file (Redis, `aclfile`); nobody gets in without a name and a password."""
+    counting = [
+        f"user {service} on >{_needed(f'REDIS_{service.upper()}_PASSWORD')} ~{service}:* resetchannels -@all "
+        + " ".join(f"+{command}" for command in COUNTING)
+        for service in COUNTING_SERVICES
+    ]
+    admin = f"user {ADMIN} on >{_needed('REDIS_ADMIN_PASSWORD')} ~* &* +@all"
+    return "\n".join(["user default off", admin, *counting]) + "\n"
+
+
+def _bootstrap() -> dict[str, str]:
+    """Return where the bootstrap job finds the servers, and the passwords of everybody that it prepares."""
+    roles = [f"{schema.upper()}_{role}_PASSWORD" for schema in SCHEMAS for role in ("OWNER", "APP")]
+    users = [f"{service.upper()}_BROKER_PASSWORD" for service in DATABASE_SERVICES]
+    own = (
+        "ENVIRONMENT",
+        "POSTGRES_ADMIN_PASSWORD",
+        "RABBITMQ_ADMIN_PASSWORD",
+        "S3_ADMIN_ACCESS_KEY",
+        "S3_ADMIN_SECRET_KEY",
+    )
+    return {
+        "POSTGRES_ADDRESS": "postgres:5432",
+        "RABBITMQ_MANAGEMENT_ADDRESS": "rabbitmq-management:15672",
+        "S3_ADDRESS": "s3:8333",
+        "STORAGE_S3_BUCKET": "${STORAGE_S3_BUCKET-}",
+        **{name: _needed(name) for name in (*own, *roles, *users)},
+    }
+
+
+def _environment(member: Member) -> dict[str, str]:
+    """Return every setting of a service: what `.env` says, else what the cluster's own servers need."""
+    prefix = member.name.upper()
+    wired = {f"{prefix}_{name}": value for name, value in _wiring(member).items()}
+    known = variables()
+    for name, variable in SHARED.items():
+        if name in settings(member.name):
+            wired[f"{prefix}_{name}"] = f"${{{variable}-}}" if known[variable].optional else _needed(variable)
+    return wired | {name: _overridable(name, wired.get(name, "")) for name in own_settings(member.name)}
+
+
+def _overridable(name: str, wired: str) -> str:
+    if name in MOUNTED:
+        return f"${{{name}:+{MOUNTED[name]}}}"
+    if wired == _needed(name):
+        return wired
+    return f"${{{name}:-{wired}}}" if wired else f"${{{name}-}}"
+
+
+def _wiring(member: Member) -> dict[str, str]:
+    """Return what a service needs to reach the servers and services of this cluster, with their secrets."""
+    service, prefix = member.name, member.name.upper()
+    found = {"HOST": "0.0.0.0", "PORT": "8000", "LOG_LEVEL": _needed("LOG_LEVEL")}  # noqa: S104 - in a container
+    found |= {name: _needed(f"{prefix}_{name}") for name in ("SERVICE_KEY", *member.secrets)}
+    if member.has_schema:
+        broker = f"amqp://{service}:{_needed(f'{prefix}_BROKER_PASSWORD')}@rabbitmq:5672/{VHOST}?heartbeat=10"
+        found |= {
+            "WORKER_PORT": "8001",
+            "BROKER_URL": broker,
+            "TOMBSTONE_KEY": _needed(f"{prefix}_TOMBSTONE_KEY"),
+        }
+        found |= {"DATABASE_URL": _database(f"{service}_app", DATABASE)}
+        found |= {"OWNER_DATABASE_URL": _database(f"{service}_owner", DATABASE)}
+    else:
+        found["WORKER_URLS"] = ",".join(f"http://{other}-worker:8001" for other in DATABASE_SERVICES)
+    for schema in member.further_schemas:
+        found[f"{schema.upper()}_DATABASE_URL"] = _database(f"{schema}_app", KEYRING_DATABASE)
+        found[f"{schema.upper()}_OWNER_DATABASE_URL"] = _database(f"{schema}_owner", KEYRING_DATABASE)
+    for other in member.asks:
+        found[f"{other.upper()}_URL"] = f"http://{other if other in DOORS else f'{other}-api'}:8000"
+    return found | _servers(member)
+
+
+def _servers(member: Member) -> dict[str, str]:
+    """Return where the servers are that a service uses beside the database and the broker."""
+    found, prefix = {}, member.name.upper()
+    if member.counts:
+        found["REDIS_URL"] = f"redis://{member.name}:{_needed(f'REDIS_{prefix}_PASSWORD')}@redis:6379/0"
+    if member.sends_mail:
+        found["SMTP_URL"] = "smtp://mail:1025"
+    if member.stores_objects:
+        found |= {"S3_ENDPOINT_URL": "http://s3:8333", "S3_BUCKET": BUCKET, "S3_REGION": REGION}
+        found |= {name: _needed(f"{prefix}_{name}") for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
+    return found
+
+
+def _database(role: str, database: str) -> str:
+    return f"postgresql+asyncpg://{role}:{_needed(f'{role.upper()}_PASSWORD')}@postgres:5432/{database}"
