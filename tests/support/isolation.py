@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from cluster import env_file, ports, variables
+from cluster import env_file, variables
+from support.free_ports import pick_free
 
 
 def temporary_directory() -> Path:
@@ -22,7 +23,7 @@ def temporary_directory() -> Path:
 
 def values_on_free_ports(directory: Path, **given: str) -> dict[str, str]:
     """Write a `.env` with random secrets and free ports into `directory` and return its values."""
-    chosen = ports.pick_free(name for name, variable in variables.variables().items() if variable.is_port)
+    chosen = pick_free(name for name, variable in variables.variables().items() if variable.is_port)
     path = directory / ".env"
     env_file.ensure(path, given={name: str(port) for name, port in chosen.items()} | given)
     return env_file.load(path)

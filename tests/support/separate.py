@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cluster import checks, engine, env_file, ports
+from cluster import checks, engine, env_file
 from cluster.compose import LABEL, ComposeCluster
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.progress import Silence
 from cluster.readiness import Check, until_ready
 from native.cluster import NativeCluster
+from support.free_ports import pick_free
 from support.isolation import reaper, temporary_directory, values_on_free_ports
 from support.running import RunningServers
 
@@ -86,7 +87,7 @@ def separate_cluster(mode: str | None = None) -> Iterator[SeparateCluster]:
     directory = temporary_directory()
     project = directory.name
     # A web page of the tests' own may use the API: its origin has to be known before the gateway starts.
-    page = f"http://127.0.0.1:{ports.pick_free(['page'])['page']}"
+    page = f"http://127.0.0.1:{pick_free(['page'])['page']}"
     values_on_free_ports(directory, GATEWAY_HOST="127.0.0.1", COMPOSE_PROJECT_NAME=project, CORS_ORIGINS=page)
     layout = Layout.of(directory)
     label = f"{LABEL}={project}" if chosen == "compose" else ""

@@ -1,23 +1,13 @@
 """Finds out who holds a port."""
 
-import contextlib
 import errno
-import fcntl
-import os
-import random
 import socket
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.errors import ClusterError
 
 LISTENING = "0A"
-# Below the ports that systems hand out for outgoing connections, and so that SeaweedFS's second port
-# (ten thousand above the first) stays there as well; beside the ports of a cluster's defaults.
-POOL = (*range(11000, 18000), *range(19000, 22700))
-RESERVATIONS = "irisvue-ports"
-SECOND = 10000
 
 
 def refuse_taken(ports: Mapping[str, int], *, host_of: Mapping[str, str] | None = None) -> None:
@@ -49,17 +39,10 @@ def _why_not(host: str, port: int) -> str | None:
         except PermissionError:
             return "only root may listen on ports below 1024"
         except OSError as error:
-            return (
-                f"taken by {holder_of(port) or 'a process that this user may not see'}"
-                if _is_taken(error)
-                else str(error)
-            )
+            if error.errno != errno.EADDRINUSE:
+                return str(error)
+            return f"taken by {holder_of(port) or 'a process that this user may not see'}"
     return None
-
-
-def _is_taken(error: OSError) -> bool:
-
-    return error.errno == errno.EADDRINUSE
 
 
 def holder_of(port: int) -> str | None:
@@ -103,33 +86,3 @@ def _target(entry: Path) -> str:
     except OSError:
         # Closed since it was listed, as the descriptor that listed it is.
         return ""
-
-
-def pick_free(names: Iterable[str]) -> dict[str, int]:
-    """Pick a different free port for each name, for clusters that live beside others.
-
-    They are this process's until it ends: no other is given them, though nobody listens there yet.
-    """
-    wanted = list(names)
-    candidates = random.SystemRandom().sample(POOL, len(POOL))
-    free = (
-        port
-        for port in candidates
-        if is_free(port) and is_free(port + SECOND) and _reserve(port) and _reserve(port + SECOND)
-    )
-    return dict(zip(wanted, free, strict=False))
-
-
-def _reserve(port: int) -> bool:
-    """Whether nobody else has this port for later; the lock ends with this process, however it ends."""
-    place = Path(tempfile.gettempdir()) / RESERVATIONS
-    with contextlib.suppress(FileExistsError):
-        place.mkdir()
-        place.chmod(0o1777)
-    descriptor = os.open(place / str(port), os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return False
-    return True

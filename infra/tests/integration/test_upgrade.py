@@ -28,11 +28,11 @@ from chassis.ids import new_id
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST
 from cluster.layout import Layout
-from cluster.ports import pick_free
 from contracts import topology
 from contracts.envelope import Envelope, wrap
 from contracts.identity import UserVerified
 from support import eventually
+from support.free_ports import pick_free
 from support.platform import Platform
 
 CHECKOUT = Layout.of().checkout
