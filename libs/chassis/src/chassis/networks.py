@@ -1,6 +1,6 @@
 """Addresses of clients as limits count them: one key per network, however the address is spelled."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 UNREADABLE = "unreadable"
 """The one key of everything that is no address: made-up spellings can't stretch a limit."""
@@ -38,7 +38,10 @@ def _network(address: str, bits: int) -> str:
     found = normalised(address)
     if found is None:
         return UNREADABLE
-    return str(ip_network((found, bits if isinstance(found, IPv6Address) else 32), strict=False))
+    if isinstance(found, IPv4Address):
+        return f"{found}/32"
+    rest = 128 - bits
+    return f"{IPv6Address(int(found) >> rest << rest)}/{bits}"
 
 
 def _without_port(address: str) -> str:

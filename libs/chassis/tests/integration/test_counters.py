@@ -1,5 +1,7 @@
 """How a window slides in Redis."""
 
+import asyncio
+
 import pytest
 from limits import parse
 from redis.asyncio import Redis
@@ -81,3 +83,24 @@ async def test_script_that_redis_has_lost_is_loaded_again(redis, counters):
     await redis.script_flush()
     standing = await counters.take("tries", "somebody")
     assert (standing.allowed, standing.remaining) == (True, 8)
+
+
+async def test_those_who_ask_at_the_same_time_share_a_round_trip_and_nobody_elses_refusal(redis, counters):
+    await counters.take("tries", "somebody")
+    before = await redis.info("commandstats")
+    both = [("tries", "line"), ("all-tries", "site")]
+    everybody = [both] * 20 + [[("tries", f"other {number}")] for number in range(20)]
+    standings = await asyncio.gather(*(counters.take_all(asked) for asked in everybody))
+    after = await redis.info("commandstats")
+    assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] <= 2
+    assert [len(found) for found in standings] == [2] * 10 + [1] * 10 + [1] * 20
+    assert [found[-1].allowed for found in standings] == [True] * 10 + [False] * 10 + [True] * 20
+
+
+async def test_who_stops_waiting_takes_nobody_along(counters):
+    left = asyncio.create_task(counters.take("tries", "somebody"))
+    stays = asyncio.create_task(counters.take("tries", "somebody"))
+    # Both have asked by then.
+    asyncio.get_running_loop().call_soon(left.cancel)
+    assert (await stays).allowed
+    assert left.cancelled()

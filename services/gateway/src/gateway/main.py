@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.api import Edge
@@ -13,7 +14,7 @@ from chassis.openapi import name_operation
 from chassis.problems import install_problem_handlers
 from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
-from gateway.api import document_routes, health_routes
+from gateway.api import document_routes, health, health_routes
 from gateway.middleware import Cors, ResponseHeaders
 from gateway.server import serve
 from gateway.settings import GatewaySettings
@@ -21,6 +22,7 @@ from gateway.wiring import Service
 
 # Every route has its own limit, which the proxy keeps.
 _EVERY_PATH = re.compile("")
+_HEALTH_PATHS = frozenset({"/health", "/api/v1/health"})
 _OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?")
 
 
@@ -71,15 +73,22 @@ def own_endpoints(
 
 
 class _Fork:
-    """Sends the gateway's own addresses to its application and all others straight to the proxy."""
+    """Sends the gateway's own addresses to its application and all others straight to the proxy.
+
+    Whether the gateway serves is asked for most often, by machines, and its answer is always the same.
+    """
 
     def __init__(self, own: FastAPI, proxy: ASGIApp) -> None:
         self._own = own
         self._proxy = proxy
+        self._health = JSONResponse(health(own.version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not _OWN_PATHS.fullmatch(scope["path"]):
             await self._proxy(scope, receive, send)
+            return
+        if scope["path"] in _HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+            await self._health(scope, receive, send)
             return
         # The server drops the body of an answer to HEAD.
         asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope

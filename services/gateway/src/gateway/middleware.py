@@ -1,7 +1,7 @@
 """What surrounds every request: the headers of its answer, an end for its body, and cross-origin calls."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +61,7 @@ class _Surrounded:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": self._completed(list(message.get("headers", [])))}
+            message = {**message, "headers": self._completed(message.get("headers", []))}
         elif self._unread and not message.get("more_body", False):
             # The answer goes out whole, but the connection ends only when the client has stopped sending or
             # its time is over: closing on unread bytes resets it, and the client would never see the answer.
@@ -70,8 +70,8 @@ class _Surrounded:
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
 
-    def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        present = {name.lower() for name, _ in headers}
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        present = {name for name, _ in headers}
         own = [(name.lower().encode(), value.encode()) for name, value in answer_headers(self._scope).items()]
         own.append(_NO_CONTENT_LOADED)
         if self._https_only:

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis import context
 from chassis.auth import Principal
 from chassis.problems import ContentTooLarge, Problem, ServiceUnavailable
-from gateway.admission import Admission
+from gateway.admission_control import AdmissionControl
 from gateway.body import ClientGone, RequestBody
 from gateway.deadline import Deadline
 from gateway.headers import TrustedHeaders, forwarded_answer_headers, forwarded_request_headers
@@ -43,7 +43,7 @@ class Proxy:
     def __init__(
         self,
         table: RoutingTable,
-        admission: Admission,
+        admission: AdmissionControl,
         upstreams: Upstreams,
     ) -> None:
         self._table = table
@@ -89,7 +89,7 @@ class _Exchange:
         self,
         route: Route,
         caller: Principal | None,
-        admission: Admission,
+        admission: AdmissionControl,
         upstreams: Upstreams,
         body: RequestBody,
         *,
@@ -203,11 +203,14 @@ class _Exchange:
         }
         self._answering = True
         await send(start)
-        async for chunk in answer.content.iter_chunked(_PIECE_BYTES):
+        more = True
+        while more:
+            chunk = await answer.content.read(_PIECE_BYTES)
+            # A short answer has arrived as a whole, and goes on as a whole.
+            more = not answer.content.at_eof()
             self._deadline.client_turn()
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": chunk, "more_body": more})
             self._deadline.service_turn()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _explained(self, error: Exception) -> Problem:
         log.warning("upstream_failed", upstream=self._route.upstream.value, error=type(error).__name__)

@@ -19,6 +19,7 @@ IDLE_SECONDS = 65
 UNSENT_BYTES = 32 * 1024
 """What the kernel takes of an answer before the network has; more would hide how fast the client reads."""
 PACE_CHECK_SECONDS = 1.0
+JOINED_BYTES = 16 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -48,15 +49,34 @@ class AmbiguousHost(Exception):
 
 
 class _CountedTransport:
-    """A transport that knows how many bytes have left this process through it."""
+    """A transport that sends together what is written together, and knows how many bytes it has sent.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    uvicorn writes the head of an answer and its body one after the other; each would be a system call and a
+    packet of its own, because nothing may wait in the transport's own buffer.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
+        self._loop = loop
+        self._joined = bytearray()
         self._written = 0
 
     def write(self, data: bytes) -> None:
-        self._written += len(data)
-        self._transport.write(data)
+        if not self._joined:
+            self._loop.call_soon(self._send)
+        self._joined += data
+        if len(self._joined) > JOINED_BYTES:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._joined and not self._transport.is_closing():
+            data, self._joined = self._joined, bytearray()
+            self._written += len(data)
+            self._transport.write(data)
 
     @property
     def sent(self) -> int:
@@ -89,7 +109,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request's head its time."""
-        self._counted = _CountedTransport(transport)
+        self._counted = _CountedTransport(transport, self.loop)
         super().connection_made(self._counted)  # type: ignore[arg-type]
         # A pause in writing begins with the first byte that waits for the client, and ends with the last.
         transport.set_write_buffer_limits(high=0)

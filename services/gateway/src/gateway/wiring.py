@@ -9,14 +9,14 @@ from chassis.counters import connect_redis
 from chassis.http import ServiceClient
 from chassis.process import Part
 from chassis.service_auth import ServiceTokens
-from gateway.admission import Admission
+from gateway.admission_control import AdmissionControl
 from gateway.health import PlatformHealth
 from gateway.limits import ConcurrencyLimits, RateLimits
 from gateway.proxy import Proxy
 from gateway.revocations import DenyList, RevocationFeed
 from gateway.routes import ROUTES, RoutingTable, with_photos_of
+from gateway.session_activity import SessionActivity
 from gateway.settings import GatewaySettings
-from gateway.sightings import Sightings
 from gateway.upstreams import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
@@ -33,17 +33,17 @@ class Service:
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
         self.denylist = DenyList(keep=settings.remember_revocations)
         self.feed = RevocationFeed(self._identity, self.denylist)
-        self.sightings = Sightings(self._identity)
+        self.activity = SessionActivity(self._identity)
         access_tokens = AccessTokens(
             KeySet(lambda: self._identity.get(JWKS_PATH)),
             issuer=settings.access_token_issuer,
             audience=settings.access_token_audience,
         )
-        self.admission = Admission(
+        self.admission = AdmissionControl(
             tokens=access_tokens,
             denylist=self.denylist,
             feed=self.feed,
-            sightings=self.sightings,
+            activity=self.activity,
             rates=RateLimits(
                 self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
             ),
@@ -67,7 +67,7 @@ class Service:
             await stack.enter_async_context(self._identity)
             yield [
                 Part("follow-revocations", self.feed.run, outlasts=True),
-                Part("tell-sightings", self.sightings.run, outlasts=True),
+                Part("report-session-activity", self.activity.run, outlasts=True),
             ]
 
     async def _ping_redis(self) -> None:

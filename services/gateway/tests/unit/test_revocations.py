@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 from chassis.auth import Principal
 from chassis.ids import new_id
-from gateway.admission import moment_of_answer
+from gateway.admission_control import moment_of_answer
 from gateway.revocations import DenyList
 from support import FrozenClock
 

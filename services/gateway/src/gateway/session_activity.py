@@ -24,7 +24,7 @@ MOST_REMEMBERED = 100_000
 log = structlog.get_logger(__name__)
 
 
-class Sightings:
+class SessionActivity:
     """Collects what was seen and tells it once a second; no request waits for that, and it may be lost."""
 
     def __init__(self, identity: ServiceClient) -> None:
@@ -37,7 +37,7 @@ class Sightings:
         """How many sessions are known here."""
         return len(self._known)
 
-    def note(self, principal: Principal) -> None:
+    def record(self, principal: Principal) -> None:
         """Remember that a token of the session was used; only a generation that is new here is told."""
         session, generation = principal.session_id, principal.generation
         if generation is None or self._known.get(session, -1) >= generation:
@@ -59,11 +59,11 @@ class Sightings:
         try:
             await self._identity.post(PATH, {"seen": seen})
         except NeighbourUnavailable as error:
-            log.warning("sightings_not_told", error=describe(error))
+            log.warning("session_activity_not_reported", error=describe(error))
             return False
         except NeighbourRefused as error:
             # Repeating it would not help, and it may be lost.
-            log.error("sightings_refused", status=error.status)
+            log.error("session_activity_refused", status=error.status)
         for session, generation in batch.items():
             if self._waiting.get(session) == generation:
                 del self._waiting[session]

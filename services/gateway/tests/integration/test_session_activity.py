@@ -81,9 +81,9 @@ async def test_identity_that_is_away_or_slow_is_told_later_and_delays_nobody(sta
 
 
 async def test_many_are_told_in_batches_and_few_are_kept(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("gateway.sightings.MOST_AT_ONCE", 10)
-    monkeypatch.setattr("gateway.sightings.MOST_WAITING", 25)
-    monkeypatch.setattr("gateway.sightings.MOST_REMEMBERED", 30)
+    monkeypatch.setattr("gateway.session_activity.MOST_AT_ONCE", 10)
+    monkeypatch.setattr("gateway.session_activity.MOST_WAITING", 25)
+    monkeypatch.setattr("gateway.session_activity.MOST_REMEMBERED", 30)
     listener = Listener(stage)
     listener.may_answer.clear()
     sessions = [new_id() for _ in range(60)]
@@ -92,4 +92,4 @@ async def test_many_are_told_in_batches_and_few_are_kept(stage: Any, monkeypatch
     listener.may_answer.set()
     await listener.heard(*((session, 1) for session in sessions[-20:]))
     assert max(listener.batches) <= 10
-    assert stage.service.sightings.remembered <= 30
+    assert stage.service.activity.remembered <= 30

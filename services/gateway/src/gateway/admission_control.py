@@ -20,7 +20,7 @@ from gateway.limits import ConcurrencyLimits, RateLimits
 from gateway.problems import LinkGone, LinkRefused, RevocationsUnknown
 from gateway.revocations import DenyList, RevocationFeed
 from gateway.routes import Access, Ends, RateClass, Route
-from gateway.sightings import Sightings
+from gateway.session_activity import SessionActivity
 
 _ONE_SPELLING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -39,13 +39,13 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Admission:
+class AdmissionControl:
     """Admits a request or raises the Problem that refuses it."""
 
     tokens: AccessTokens
     denylist: DenyList
     feed: RevocationFeed
-    sightings: Sightings
+    activity: SessionActivity
     rates: RateLimits
     places: ConcurrencyLimits
     clock: Clock
@@ -110,7 +110,7 @@ class Admission:
         repeat = route.repeats and header(scope["headers"], b"idempotency-key") is not None
         if self.denylist.denies(principal) and not repeat:
             raise InvalidToken("This session has ended. Sign in again.")
-        self.sightings.note(principal)
+        self.activity.record(principal)
         return principal
 
     def _session_of_link(self, scope: Scope) -> UUID:
