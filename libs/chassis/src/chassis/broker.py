@@ -22,7 +22,7 @@ PUBLISH_TIMEOUT_SECONDS = 5.0
 QUESTION_SECONDS = 5.0
 GRACE_SECONDS = 20.0
 STOP_SECONDS = GRACE_SECONDS + 2
-PREFETCH = 16
+PREFETCH = 64
 CLOUDEVENTS_JSON = "application/cloudevents+json"
 
 log = structlog.get_logger(__name__)

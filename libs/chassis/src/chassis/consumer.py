@@ -1,40 +1,46 @@
 """Consumers: inbox row, effect and announced events in one transaction; then, and only then, the ack.
 
+What has arrived together acts in one transaction; if anything fails in it, each acts alone.
 A fault that passes by itself holds the message and tries again, longer each time. A message that fails five
 times for its own reasons is recorded and rejected into the queue's dead letters, so that it can't block
 the others and isn't lost. One of a type that isn't known is put off for a while: an upgrade may be under way.
 """
 
 import asyncio
-import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 import structlog
 from aio_pika.abc import HeadersType
 from faststream.rabbit import RabbitMessage
-from sqlalchemy import insert
 
-from chassis import context
-from chassis.db import Database, UnitOfWork
+from chassis.db import Database
+from chassis.dead_letters import record_dead_letter
+from chassis.deliveries import Arrivals, Delivery
 from chassis.faults import asked_to_stop, is_transient
-from chassis.inbox import count_failure, first_delivery
-from chassis.problems import PersonErased, describe
-from contracts.envelope import Envelope, Event, Head, InvalidEvent, parse, parse_head
+from chassis.handling import (
+    Consumer,
+    ForgedEvent,
+    Handler,
+    Handling,
+    Preparation,
+    UnknownEventType,
+    in_trace_of,
+)
+from chassis.inbox import count_failure
+from chassis.problems import describe
+from contracts.envelope import Envelope, Head, InvalidEvent, parse_head
+
+__all__ = ["Consumer", "ForgedEvent", "Handler", "Inbound", "Outcome", "Preparation", "UnknownEventType"]
 
 MAX_ATTEMPTS = 5
 HOLD_SECONDS = (0.5, 30.0)
 HOLD_AT_MOST_SECONDS = 600.0
 RETRY_PAUSE_SECONDS = 0.1
-LONGEST_TYPE = 100
 UNKNOWN_SINCE = "unknown-since"
-
-Handler = Callable[[UnitOfWork, Envelope[Any]], Awaitable[None]]
-Preparation = Callable[[Envelope[Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -46,27 +52,6 @@ class Outcome(Enum):
     PARKED = "reject"
     HANDED_BACK = "nack"
     PUT_OFF = "publish for later, then ack"
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """A queue of this service and what it does with each event that arrives there.
-
-    What has to be done outside the transaction of an event's effect stands in `before`: it is done first, and
-    again whenever the event is tried again, so it must be harmless when repeated.
-    """
-
-    queue: str
-    handlers: Mapping[type[Event], Handler]
-    before: Mapping[type[Event], Preparation] = field(default_factory=dict)
-
-
-class UnknownEventType(InvalidEvent):
-    """The queue received a type, or a major version, that this consumer does not know."""
-
-
-class ForgedEvent(InvalidEvent):
-    """The message says that another service speaks than the one that published it."""
 
 
 class Later(Protocol):
@@ -95,58 +80,84 @@ class Inbound:
         self._consumer = consumer
         self._later = later
         self._patience = patience_seconds if later is not None else 0.0
-        self._by_type = {event.type: (event, handler) for event, handler in consumer.handlers.items()}
-        self._before = {event.type: prepare for event, prepare in consumer.before.items()}
+        self._handling = Handling(database, consumer)
+        self._arrivals = Arrivals()
 
     async def receive(self, message: RabbitMessage) -> None:
-        """Process a delivery and acknowledge it according to the outcome."""
-        since = message.headers.get(UNKNOWN_SINCE)
-        outcome = await self.process(
-            message.body,
-            routing_key=message.raw_message.routing_key,
-            unknown_since=since if isinstance(since, int) else None,
-        )
-        if outcome is Outcome.PUT_OFF:
-            outcome = await self._put_off(message)
+        """Process a delivery, with others if some have arrived, and settle it according to the outcome."""
+        self._arrivals.begin(message)
+        delivery = await self._prepared(message)
+        if delivery is not None:
+            async with self._arrivals.turn(delivery) as batch:
+                await self._act_together(batch)
+            if delivery.settled:
+                return
+        outcome = Outcome.DONE if delivery and delivery.done else await self._go_alone(message, delivery)
         if outcome is Outcome.DONE:
             await message.ack()
         elif outcome is Outcome.PARKED:
             await message.reject(requeue=False)
         else:
             await message.nack(requeue=True)
+        self._arrivals.settle(message)
+
+    async def _prepared(self, message: RabbitMessage) -> Delivery | None:
+        """Read a message and do what comes before its transaction; None when it has to go alone."""
+        try:
+            envelope = self._handling.read(message.body, message.raw_message.routing_key)
+            return Delivery(message, envelope, gone=await self._handling.prepare(envelope))
+        except Exception:  # noqa: BLE001 - alone it meets the same again, and is held, counted or parked
+            return None
+
+    async def _act_together(self, batch: Sequence[Delivery]) -> None:
+        """Let all that have arrived act in one transaction; what fails there undoes all of it."""
+        if not batch:
+            return
+        try:
+            await self._handling.act([(each.envelope, each.gone) for each in batch])
+        except Exception as error:  # noqa: BLE001 - alone each meets its own error again, and this is its own
+            if len(batch) == 1:
+                batch[0].failure = error
+            else:
+                log.info("deliveries_parted", consumer=self._consumer.queue, error=describe(error))
+            return
+        for each in batch:
+            each.done = True
+        await self._arrivals.acknowledge(batch)
+
+    async def _go_alone(self, message: RabbitMessage, delivery: Delivery | None) -> Outcome:
+        since = message.headers.get(UNKNOWN_SINCE)
+        outcome = await self.process(
+            message.body,
+            routing_key=message.raw_message.routing_key,
+            unknown_since=since if isinstance(since, int) else None,
+            failure=delivery.failure if delivery else None,
+        )
+        return await self._put_off(message) if outcome is Outcome.PUT_OFF else outcome
 
     async def process(
-        self, body: bytes, *, routing_key: str | None = None, unknown_since: int | None = None
+        self,
+        body: bytes,
+        *,
+        routing_key: str | None = None,
+        unknown_since: int | None = None,
+        failure: Exception | None = None,
     ) -> Outcome:
         """Bring one message to its end: done, parked among the dead letters, put off, or handed back.
 
         `routing_key` is the one it was published with, when that is known; `unknown_since` when it was first
-        put off, in seconds since 1970.
+        put off, in seconds since 1970; `failure` is what has become of its first attempt.
         """
         try:
-            envelope, handler = self._read(body, routing_key)
+            envelope = self._handling.read(body, routing_key)
         except UnknownEventType as error:
             if self._may_be_known_tomorrow(body, unknown_since):
                 return Outcome.PUT_OFF
             return await self._park_surely(body, error)
         except InvalidEvent as error:
             return await self._park_surely(body, error)
-        trace = context.traceparent.set(context.continued_trace(envelope.traceparent))
-        try:
-            return await self._attempt_until_settled(body, envelope, handler)
-        finally:
-            context.traceparent.reset(trace)
-
-    def _read(self, body: bytes, routing_key: str | None) -> tuple[Envelope[Any], Handler]:
-        event_type = parse_head(body).type
-        # The broker lets a service publish only under its own routing keys; the body could say anything. What
-        # an operator moves back from the dead letters arrives under the name of the queue.
-        if routing_key not in {None, event_type, self._consumer.queue}:
-            raise ForgedEvent("the event's type is not the one it was published under")
-        if event_type not in self._by_type:
-            raise UnknownEventType("this consumer does not know the event's type or version")
-        event, handler = self._by_type[event_type]
-        return parse(body, event), handler
+        with in_trace_of(envelope):
+            return await self._attempt_until_settled(body, envelope, failure)
 
     def _may_be_known_tomorrow(self, body: bytes, unknown_since: int | None) -> bool:
         now = time.time()
@@ -182,49 +193,29 @@ class Inbound:
                 break
         return Outcome.HANDED_BACK
 
-    async def _attempt_until_settled(self, body: bytes, envelope: Envelope[Any], handler: Handler) -> Outcome:
+    async def _attempt_until_settled(
+        self, body: bytes, envelope: Envelope[Any], failure: Exception | None
+    ) -> Outcome:
         hold = _Hold()
         while True:
-            try:
-                await self._act(envelope, handler)
-            except Exception as error:  # noqa: BLE001 - each error is either held, counted or parked below
-                if not is_transient(error):
-                    verdict = await self._judge_failure(body, envelope, error)
-                    if verdict is not None:
-                        return verdict
-                    continue
-                log.warning("message_held", consumer=self._consumer.queue, error=describe(error))
-                if not await hold.wait():
-                    return Outcome.HANDED_BACK
-            else:
+            error, failure = failure or await self._attempt(envelope), None
+            if error is None:
                 return Outcome.DONE
+            if not is_transient(error):
+                verdict = await self._judge_failure(body, envelope, error)
+                if verdict is not None:
+                    return verdict
+                continue
+            log.warning("message_held", consumer=self._consumer.queue, error=describe(error))
+            if not await hold.wait():
+                return Outcome.HANDED_BACK
 
-    async def _act(self, envelope: Envelope[Any], handler: Handler) -> None:
-        gone = await self._prepare(envelope)
+    async def _attempt(self, envelope: Envelope[Any]) -> Exception | None:
         try:
-            async with self._database.unit_of_work() as uow:
-                if not await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id):
-                    log.info("event_seen_before", consumer=self._consumer.queue, event_id=str(envelope.id))
-                    return
-                if not gone:
-                    await handler(uow, envelope)
-                    return
-        except PersonErased:
-            async with self._database.unit_of_work() as uow:
-                await first_delivery(uow, consumer=self._consumer.queue, event_id=envelope.id)
-        # Erasure wins over whatever arrives later; the inbox row stays, the effect does not happen.
-        log.info("event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id))
-
-    async def _prepare(self, envelope: Envelope[Any]) -> bool:
-        """Do what comes before the transaction; True when the person is erased."""
-        prepare = self._before.get(envelope.type)
-        if prepare is None:
-            return False
-        try:
-            await prepare(envelope)
-        except PersonErased:
-            return True
-        return False
+            await self._handling.act([(envelope, await self._handling.prepare(envelope))])
+        except Exception as error:  # noqa: BLE001 - whoever asked for it holds, counts or parks it
+            return error
+        return None
 
     async def _judge_failure(self, body: bytes, envelope: Envelope[Any], error: Exception) -> Outcome | None:
         """Count the failure; None means another try."""
@@ -239,7 +230,7 @@ class Inbound:
                 error=describe(error),
             )
             if attempts >= MAX_ATTEMPTS:
-                await self._park(body, error, envelope)
+                await record_dead_letter(self._database, self._consumer.queue, body, error, envelope)
                 return Outcome.PARKED
         except Exception as trouble:  # noqa: BLE001 - raised from here, it would leave the message unsettled
             log.error("failure_not_counted", consumer=self._consumer.queue, error=describe(trouble))
@@ -253,24 +244,12 @@ class Inbound:
         said = {"type": head.type} if head else {}
         log.error("event_unreadable", consumer=self._consumer.queue, error=type(error).__name__, **said)
         try:
-            await self._park(body, error, head)
+            await record_dead_letter(self._database, self._consumer.queue, body, error, head)
         except Exception as trouble:  # noqa: BLE001 - raised from here, it would leave the message unsettled
             log.error("dead_letter_not_recorded", consumer=self._consumer.queue, error=describe(trouble))
             await asyncio.sleep(HOLD_SECONDS[0])
             return Outcome.HANDED_BACK
         return Outcome.PARKED
-
-    async def _park(self, body: bytes, error: Exception, head: Head | None) -> None:
-        async with self._database.unit_of_work() as uow:
-            await uow.session.execute(
-                insert(uow.tables.dead_letters).values(
-                    consumer=self._consumer.queue,
-                    event_id=head.id if head else None,
-                    type=head.type[:LONGEST_TYPE] if head else None,
-                    body_digest=hashlib.sha256(body).hexdigest(),
-                    error_class=describe(error)[:200],
-                )
-            )
 
 
 class _Hold:

@@ -94,10 +94,12 @@ class UnitOfWork:
         """The chassis' tables of this service's schema."""
         return self._database.tables
 
-    async def flush_events(self) -> None:
-        """Write the announced events into the outbox, and wake, in a round trip of its own."""
+    async def flush_events(self) -> bool:
+        """Write announced events into the outbox, and wake, in a round trip of its own; False without any."""
+        announced = bool(self._events)
         if script := await self._announcements():
             await self.statements.run(script, purpose="write the outbox")
+        return announced
 
     async def flush_events_with_commit(self) -> None:
         """Write them in the round trip of the commit, which must come next."""

@@ -1,22 +1,26 @@
 """Dead letters: messages that a service could not handle. Operators are told for as long as any is left."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from chassis.broker import BrokerConnection
 from chassis.db import Database
 from chassis.faults import is_transient
 from chassis.inbox import purge_older
 from chassis.problems import describe
+from contracts.envelope import Head
 from contracts.topology import dead_letter_queue
 
 KEEP = timedelta(days=90)
 LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
+LONGEST_TYPE = 100
+LONGEST_ERROR = 200
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +62,22 @@ class DeadLetters:
         """Return what the last look has found, for readiness: an alarm, not a reason to be unready."""
         messages = sum(self.messages.values())
         return f"{self.records} records and {messages} messages wait" if self.records or messages else None
+
+
+async def record_dead_letter(
+    database: Database, queue: str, body: bytes, error: Exception, head: Head | None
+) -> None:
+    """Record a message that is about to be rejected, without its payload; `head` if that is readable."""
+    async with database.unit_of_work() as uow:
+        await uow.session.execute(
+            insert(uow.tables.dead_letters).values(
+                consumer=queue,
+                event_id=head.id if head else None,
+                type=head.type[:LONGEST_TYPE] if head else None,
+                body_digest=hashlib.sha256(body).hexdigest(),
+                error_class=describe(error)[:LONGEST_ERROR],
+            )
+        )
 
 
 async def purge_dead_letters(database: Database) -> int:

@@ -15,16 +15,11 @@ KEEP_DAYS = 30
 PURGE_BATCH = 1000
 
 
-async def first_delivery(uow: UnitOfWork, *, consumer: str, event_id: UUID) -> bool:
-    """Record that `consumer` handles `event_id` in this transaction; False when it has done so before.
+async def first_deliveries(uow: UnitOfWork, *, consumer: str, event_ids: Sequence[UUID]) -> int:
+    """Record that `consumer` handles these events in this transaction; return how many are new to it.
 
     A racing duplicate waits here until the other transaction ends, and then sees its row or takes its place.
     """
-    return await first_deliveries(uow, consumer=consumer, event_ids=[event_id]) == 1
-
-
-async def first_deliveries(uow: UnitOfWork, *, consumer: str, event_ids: Sequence[UUID]) -> int:
-    """Record likewise several that differ; return how many of them it has not handled before."""
     script = scripts.record_deliveries(uow.tables.inbox, consumer, event_ids)
     return int((await uow.statements.run(script, purpose="record deliveries")).split()[-1])
 

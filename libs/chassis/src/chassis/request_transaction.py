@@ -57,14 +57,18 @@ class RequestTransaction:
             raise RuntimeError("the units of work of a request with an Idempotency-Key come one by one")
         self._in_use = True
         try:
+            # What fails before anything was written may undo the whole transaction.
             session = AsyncSession(
-                await self._begun(), expire_on_commit=False, join_transaction_mode="create_savepoint"
+                await self._begun(),
+                expire_on_commit=False,
+                join_transaction_mode="create_savepoint" if self._wrote else "rollback_only",
             )
             async with session:
                 uow = UnitOfWork(session, self.database)
                 async with session.begin():
                     yield uow
-                    await uow.flush_events()
+                    announced = await uow.flush_events()
+            self._wrote = self._wrote or announced
             await self._end_if_it_only_read(uow)
         finally:
             self._in_use = False
@@ -102,10 +106,9 @@ class RequestTransaction:
 
     async def _end_if_it_only_read(self, uow: UnitOfWork) -> None:
         self._after_commit.append(uow.run_after_commit)
-        connection = await self._begun()
         # PostgreSQL gives a transaction a number when it first writes or locks a row.
         numbered = text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
-        self._wrote = self._wrote or bool(await connection.scalar(numbered))
+        self._wrote = self._wrote or bool(await (await self._begun()).scalar(numbered))
         if not self._wrote:
             await self._finish()
 

@@ -191,7 +191,7 @@ class Service(Generic[S, C]):
         )
 
     def _run_worker(self, settings: S) -> None:
-        run_process(partial(self._worker_parts, settings))
+        run_process(partial(self._worker_parts, settings), loop_factory=new_event_loop)
 
     @asynccontextmanager
     async def _api_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:

@@ -279,3 +279,65 @@ async def test_wrong_password_is_not_mistaken_for_a_connection(broker):
     with pytest.raises(BrokerUnavailable):
         await connection.ping()
     await connection.close()
+
+
+async def test_what_has_arrived_acts_in_one_transaction(start, send, broker, acted):
+    transactions = []
+
+    async def act_and_note(uow, envelope):
+        await act(uow, envelope)
+        transactions.append(await uow.session.scalar(text("SELECT txid_current()")))
+
+    ids = [await send() for _ in range(40)]
+    connection = await start(act_and_note)
+    await eventually(acted(*ids))
+    assert len(set(transactions)) < len(ids) / 4
+    await connection.close()
+    assert await broker.drain(QUEUE) == []
+
+
+async def test_erased_person_among_those_who_arrived_costs_the_others_nothing(
+    start, broker, body_of, an_event, acted, hearer
+):
+    gone, people = an_event(), [an_event() for _ in range(10)]
+    async with hearer.unit_of_work() as uow:
+        await uow.add_tombstone(gone.user_id)
+
+    async def act_about_the_person(uow, envelope):
+        await act(uow, envelope)
+        await uow.lock_subject(envelope.data.user_id)
+
+    ids = [new_id() for _ in people]
+    bodies = [body_of(event, event_id) for event, event_id in zip(people, ids, strict=True)]
+    await broker.send(QUEUE, *bodies[:5], body_of(gone), *bodies[5:])
+    connection = await start(act_about_the_person)
+    await eventually(acted(*ids))
+    await connection.close()
+    assert await broker.drain(QUEUE) == []
+    assert await broker.drain(f"{QUEUE}.dead") == []
+
+
+async def test_message_that_nobody_settled_comes_again_whatever_was_acknowledged_behind_it(
+    start, send, broker, acted
+):
+    stuck, begun = [], asyncio.Event()
+
+    async def get_stuck_once(uow, envelope):
+        if not stuck:
+            stuck.append(asyncio.current_task())
+            begun.set()
+            await asyncio.Event().wait()
+        await act(uow, envelope)
+
+    async with broker.proxy() as proxy:
+        await start(get_stuck_once, via=proxy)
+        first = await send()
+        await asyncio.wait_for(begun.wait(), timeout=5)
+        others = [await send() for _ in range(20)]
+        await eventually(acted(*others))
+        stuck[0].cancel()
+        await asyncio.wait(stuck)
+        more = [await send() for _ in range(20)]
+        await eventually(acted(*others, *more))
+        proxy.cut()
+        await eventually(acted(first, *others, *more))

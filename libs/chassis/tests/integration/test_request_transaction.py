@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from chassis.ids import new_id
 from chassis.request_transaction import RequestTransaction
@@ -114,3 +115,22 @@ async def test_reading_sees_what_the_request_has_written(sender, shared):
             await write(uow)
         async with sender.read_only() as session:
             assert await session.scalar(text("SELECT count(*) FROM identity.effects")) == 1
+
+
+async def test_first_unit_of_work_that_fails_at_its_end_leaves_a_transaction_to_those_after_it(
+    sender, shared, an_event, rows
+):
+    async def fail_at_the_end():
+        async with sender.unit_of_work() as uow:
+            await write(uow)
+            uow.publish(an_event())
+            uow.before_commit.append("SELECT 1 / 0")
+
+    async with shared:
+        with pytest.raises(DBAPIError):
+            await fail_at_the_end()
+        async with sender.unit_of_work() as uow:
+            await write(uow)
+        assert await rows("identity.effects") == []
+        await shared.commit()
+    assert (len(await rows("identity.effects")), await rows("identity.outbox")) == (1, [])

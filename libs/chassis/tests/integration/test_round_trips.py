@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fastapi import Response
 from sqlalchemy import insert, text
 
 from chassis.consumer import Consumer, Inbound, Outcome
 from chassis.db import Database
+from chassis.deliveries import TOGETHER
+from chassis.handling import Handling
+from chassis.idempotency import Idempotency
 from chassis.ids import new_id
 from chassis.relay import Relay
 from chassis.work_table import WorkTable
@@ -41,12 +45,24 @@ class Paths:
             await uow.session.execute(text("INSERT INTO consent.effects VALUES (gen_random_uuid(), '')"))
             uow.publish(self.an_event())
 
+    async def write_with_an_idempotency_key(self):
+        async def handle():
+            await self.write_about_a_person()
+            return Response(b"written", status_code=201)
+
+        await Idempotency(self.database).once(str(new_id()), ("anybody",), "digest", handle)
+
     async def absorb(self):
         body = self.body_of(self.an_event())
         assert (
             await Inbound(self.database, Consumer("q", {UserDeleted: self._act})).process(body)
             is Outcome.DONE
         )
+
+    async def absorb_together(self):
+        handling = Handling(self.database, Consumer("q", {UserDeleted: self._act}))
+        events = [handling.read(self.body_of(self.an_event()), None) for _ in range(TOGETHER)]
+        await handling.act([(event, False) for event in events])
 
     async def _act(self, uow, envelope):
         await uow.lock_subject(envelope.data.user_id)
@@ -98,7 +114,9 @@ BUDGETS = {
     "read": (1, None),
     "announce": (1, None),
     "write_about_a_person": (3, None),
+    "write_with_an_idempotency_key": (6, None),
     "absorb": (4, None),
+    "absorb_together": (2 + 2 * TOGETHER, None),
     "relay": (2, an_outbox_of_fifty),
     "claim_in_vain": (1, None),
     "work": (4, a_chore),
