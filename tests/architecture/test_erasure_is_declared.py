@@ -2,15 +2,22 @@
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
+from chassis.holdings import DataClass, Holding, OnErase, Purpose
 from chassis.tables import on_erase
+from consent.holdings import HOLDINGS as HELD_BY_CONSENT
 from consent.models import Base as ConsentBase
+from contracts.fields import DATA_KIND_PATTERN
+from identity.holdings import HOLDINGS as HELD_BY_IDENTITY
 from identity.models import Base as IdentityBase
+from identity.models import Session
+from storage.holdings import HOLDINGS as HELD_BY_STORAGE
 from storage.models import Base as StorageBase
 from storage.models import KeyringBase
 
@@ -69,6 +76,94 @@ def test_declaration_of_the_table_covers_its_columns() -> None:
     Table("things", metadata, Column("email", String), info=on_erase("retain: names of services"))
 
     assert not undeclared(metadata)
+
+
+HELD = {"identity": HELD_BY_IDENTITY, "consent": HELD_BY_CONSENT, "storage": HELD_BY_STORAGE}
+# What says who is to be erased ends with the erasure itself, and is no holding.
+ERASING = {"erasures", "erasure_tasks"}
+WORDS = {OnErase.DELETE: "delete", OnErase.CASCADE: "delete", OnErase.BLANK: "null"}
+
+
+def not_held(metadata: MetaData, holdings: Sequence[Holding[Any]]) -> set[str]:
+    """Tables of which an erasure takes something, and which no holding counts."""
+    personal = {
+        table.name
+        for table in metadata.tables.values()
+        for item in (table, *table.columns)
+        if re.match("delete|null", item.info.get("on_erase", ""))
+    }
+    return personal - ERASING - {table_of(it).name for it in holdings if it.person is not None}
+
+
+def table_of(holding: Holding[Any]) -> Table:
+    """The table that the column which names the person is of."""
+    assert holding.person is not None
+    table = holding.person.class_.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def contradictions(holdings: Sequence[Holding[Any]]) -> list[str]:
+    """Kinds whose table says another thing about erasures, or that go with no row."""
+    found = []
+    for holding in holdings:
+        if holding.person is None:
+            continue
+        table, column = table_of(holding), holding.person.property.columns[0]
+        rule = column.info.get("on_erase", table.info.get("on_erase", ""))
+        cascades = any(key.ondelete == "CASCADE" for key in column.foreign_keys)
+        if not rule.startswith(WORDS[holding.on_erase]):
+            found.append(f"{holding.kind}: {rule!r}")
+        if cascades != (holding.on_erase is OnErase.CASCADE):
+            found.append(f"{holding.kind} goes with no row")
+    return found
+
+
+@pytest.mark.parametrize("service", HELD)
+def test_every_table_about_people_is_counted_by_a_holding(service: str) -> None:
+    assert not not_held(SCHEMAS[service], HELD[service])
+
+
+@pytest.mark.parametrize("service", HELD)
+def test_holdings_and_tables_say_the_same_about_erasures(service: str) -> None:
+    assert not contradictions(HELD[service])
+
+
+@pytest.mark.parametrize("service", HELD)
+def test_every_holding_has_a_name_of_its_own_and_an_end(service: str) -> None:
+    kinds = [holding.kind for holding in HELD[service]]
+    assert len(set(kinds)) == len(kinds)
+    assert all(re.fullmatch(DATA_KIND_PATTERN, kind) for kind in kinds)
+    assert all(holding.retention for holding in HELD[service])
+
+
+def a_holding(**differently: Any) -> Holding[Any]:
+    said: dict[str, Any] = {
+        "kind": "sessions",
+        "data_class": DataClass.ACCOUNT,
+        "purpose": Purpose.SIGN_IN,
+        "retention": "for a day",
+        "on_erase": OnErase.CASCADE,
+        "in_export": True,
+    }
+    return Holding(**said | differently)
+
+
+def test_table_that_no_holding_counts_is_found() -> None:
+    without_sessions = [it for it in HELD_BY_IDENTITY if it.kind != "sessions"]
+    assert not_held(IdentityBase.metadata, without_sessions) == {"sessions"}
+
+
+def test_holding_that_contradicts_its_table_is_found() -> None:
+    blanked = a_holding(person=Session.user_id, on_erase=OnErase.BLANK, erase=print)
+    assert contradictions([blanked]) == ["sessions: 'delete'", "sessions goes with no row"]
+
+
+def test_holding_that_nothing_counts_or_erases_can_not_be_declared() -> None:
+    with pytest.raises(TypeError, match="counts"):
+        a_holding()
+    with pytest.raises(TypeError, match="erase"):
+        a_holding(count=print, on_erase=OnErase.DELETE)
 
 
 # Who keeps a table from growing for ever: periodic work by its name, or one of these.

@@ -17,12 +17,13 @@ from jwt.algorithms import ECAlgorithm
 
 from chassis.auth import AccessTokens, KeySet
 from chassis.erasure import ErasureParticipation, OpenErasure
+from chassis.holdings import Holdings
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from chassis.settings import JsonObject
+from consent.holdings import HOLDINGS
 from consent.main import CONSENT
 from consent.settings import ConsentSettings
-from consent.use_cases.erase_person import ConsentHoldings
 from consent.wiring import Service, open_service
 from contracts.consent import ConsentErasureReported
 from support import FrozenClock
@@ -164,7 +165,7 @@ async def admin(platform: Platform, service: Service) -> AsyncIterator[asyncpg.C
 def open_erasure(service: Service) -> Callable[..., Any]:
     """Take on the erasure of a person as the worker does: `await open_erasure(user_id)`."""
     participation = ErasureParticipation(
-        service.database, ConsentHoldings(service.database), reported=ConsentErasureReported
+        service.database, Holdings(service, HOLDINGS), reported=ConsentErasureReported
     )
 
     async def accept(user_id: UUID) -> None:

@@ -14,7 +14,9 @@ from aiosmtpd.controller import Controller
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import event, select
 
+from chassis.holdings import Holdings
 from chassis.service_auth import ServiceTokens
+from identity.holdings import HOLDINGS
 from identity.mail.transport import SmtpTransport
 from identity.main import IDENTITY
 from identity.settings import IdentitySettings
@@ -43,6 +45,13 @@ async def service(
     await platform.forget_counts()
     async with open_service(settings, clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def holdings(service: Service) -> Holdings[Service]:
+    """What identity holds, erased without waiting for the farewell."""
+    settings = service.settings.model_copy(update={"farewell_minutes": 0})
+    return Holdings(replace(service, settings=settings), HOLDINGS)
 
 
 @pytest.fixture

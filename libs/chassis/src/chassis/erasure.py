@@ -1,13 +1,13 @@
 """Taking part in erasures: bury, inventory, erase, look again, report; resumed after any crash.
 
-A service supplies a `Participant`; everything else is here. A report leaves only when a second look found
+A service declares its holdings; everything else is here. A report leaves only when a second look found
 nothing, and what was there before is what the report counts.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -15,21 +15,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Database, UnitOfWork
 from chassis.faults import TransientFault
+from chassis.holdings import Holdings
 from chassis.work_table import Claimed, WorkTable
 from contracts.envelope import subject_of
 from contracts.participation import ErasureReported
 
 BACKOFF_SECONDS = (0.5, 60.0)
-
-
-class Participant(Protocol):
-    """What a service must be able to do with everything it holds of one person."""
-
-    async def count(self, user_id: UUID) -> dict[str, int]:
-        """Return what is held now, by kind; the inventory before erasing and the proof after it."""
-
-    async def erase(self, user_id: UUID) -> None:
-        """Destroy all of it; must be harmless when repeated, and raise when something resisted."""
 
 
 class ErasureIncomplete(TransientFault):
@@ -53,10 +44,10 @@ class ErasureParticipation:
     """A service's part in every erasure."""
 
     def __init__(
-        self, database: Database, participant: Participant, *, reported: type[ErasureReported]
+        self, database: Database, holdings: Holdings[Any], *, reported: type[ErasureReported]
     ) -> None:
         self._database = database
-        self._participant = participant
+        self._holdings = holdings
         self._reported = reported
         tasks = database.tables.erasure_tasks
         self._tasks = WorkTable(
@@ -112,21 +103,21 @@ class ErasureParticipation:
     async def _work_on(self, claimed: Claimed) -> None:
         erased = dict(claimed.row.erased)
         await self._take_inventory(claimed, erased)
-        await self._participant.erase(claimed.row.user_id)
+        await self._holdings.erase(claimed.row.user_id)
         await self._verify(claimed.row.user_id)
         await self._report(claimed, erased)
 
     async def _take_inventory(self, claimed: Claimed, erased: dict[str, int]) -> None:
         # What an earlier attempt already destroyed is not there to be counted again, so the highest count
         # of any attempt stands; it is saved before anything is destroyed.
-        for kind, number in (await self._participant.count(claimed.row.user_id)).items():
+        for kind, number in (await self._holdings.count(claimed.row.user_id)).items():
             erased[kind] = max(number, erased.get(kind, 0))
         async with self._database.unit_of_work() as uow:
             # Whoever else holds the task may not have counted yet: what is destroyed here would go uncounted.
             await self._tasks.keep(uow.session, claimed, erased=erased)
 
     async def _verify(self, user_id: UUID) -> None:
-        left = {kind: number for kind, number in (await self._participant.count(user_id)).items() if number}
+        left = {kind: number for kind, number in (await self._holdings.count(user_id)).items() if number}
         # What was announced about the person names them until the broker has taken it.
         if waiting := await self._announced(user_id):
             left["outbox"] = waiting

@@ -14,8 +14,9 @@ from chassis.auth import AccessTokens, FetchKeys, KeySet
 from chassis.consumer import Consumer
 from chassis.db import Database, UnitOfWork
 from chassis.entry import AddCommands, migrations_of, owner_url, run_service
-from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure, Participant
+from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure
 from chassis.health import HealthCheck
+from chassis.holdings import Holding, Holdings
 from chassis.http import ServiceClient
 from chassis.idempotency import Idempotency
 from chassis.migrations import upgrade
@@ -78,7 +79,7 @@ class Erasing(Generic[C]):
     """A service's part in erasures: which event asks for one, what is held of a person, and who is told."""
 
     event: type[Event]
-    holdings: Callable[[C], Participant]
+    holdings: Sequence[Holding[C]]
     reported: type[ErasureReported]
     joined: type[ParticipantJoined]
     open_erasures: Callable[[C], ListOpenErasures]
@@ -152,7 +153,7 @@ class Service(Generic[S, C]):
 
     def participation(self, opened: C) -> ErasureParticipation:
         """Return the service's part in every erasure."""
-        holdings = self.erasing.holdings(opened)
+        holdings = Holdings(opened, self.erasing.holdings)
         return ErasureParticipation(opened.database, holdings, reported=self.erasing.reported)
 
     def create_worker(self, opened: C) -> Worker:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from chassis import process
 from chassis.consumer import Consumer
 from chassis.db import Database, UnitOfWork
+from chassis.holdings import DataClass, Holding, OnErase, Purpose
 from chassis.http import ServiceClient
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.service_auth import ServiceTokens
@@ -86,18 +87,26 @@ async def act(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
     await uow.session.execute(text("INSERT INTO consent.effects VALUES (:id, '')"), {"id": envelope.id})
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """What the widget has of a person: something that takes as long to erase as the lock is held."""
+async def erase_unless_held(opened: Opened, _user_id: UUID) -> None:
+    """Take as long as the lock is held."""
+    async with opened.database.unit_of_work() as uow:
+        await unless_held(uow)
 
-    database: Database
 
-    async def count(self, _user_id: UUID) -> dict[str, int]:
-        return {"widgets": 0}
+async def none_left(_opened: Opened, _user_id: UUID) -> int:
+    return 0
 
-    async def erase(self, _user_id: UUID) -> None:
-        async with self.database.unit_of_work() as uow:
-            await unless_held(uow)
+
+WIDGETS: Holding[Opened] = Holding(
+    kind="widgets",
+    data_class=DataClass.CONTENT,
+    purpose=Purpose.SERVICE,
+    retention="until the account is erased",
+    on_erase=OnErase.DELETE,
+    in_export=False,
+    count=none_left,
+    erase=erase_unless_held,
+)
 
 
 class Widget(Service[WidgetSettings, Opened]):
@@ -119,7 +128,7 @@ WIDGET: Widget = Widget(
     api_loops={"doomed-part": doomed},
     erasing=Erasing(
         event=UserDeleted,
-        holdings=lambda opened: Holdings(opened.database),
+        holdings=[WIDGETS],
         reported=ConsentErasureReported,
         joined=ConsentParticipantJoined,
         open_erasures=erasures_of_identity,

@@ -81,7 +81,8 @@ Jurisdiction = Annotated[
     Kind.CODE,
 ]
 
-DataKind = Annotated[str, Field(pattern="^[a-z_]{1,40}$"), Kind.CODE]
+DATA_KIND_PATTERN = "^[a-z_]{1,40}$"
+DataKind = Annotated[str, Field(pattern=DATA_KIND_PATTERN), Kind.CODE]
 ErasedCounts = Annotated[
     dict[DataKind, Count],
     Field(

@@ -4,8 +4,8 @@ from chassis.service import Erasing, Service, erasures_of_identity, keys_of_iden
 from chassis.worker import Periodic, Work
 from consent import wiring
 from consent.api import internal, public
+from consent.holdings import HOLDINGS
 from consent.settings import ConsentSettings
-from consent.use_cases.erase_person import ConsentHoldings
 from consent.use_cases.expire_consents import expire_consents
 from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 from contracts.identity import UserDeleted
@@ -29,7 +29,7 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
     work=work,
     erasing=Erasing(
         event=UserDeleted,
-        holdings=lambda opened: ConsentHoldings(opened.database),
+        holdings=HOLDINGS,
         reported=ConsentErasureReported,
         joined=ConsentParticipantJoined,
         open_erasures=erasures_of_identity,

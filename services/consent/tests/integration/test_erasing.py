@@ -6,12 +6,13 @@ import pytest
 
 from chassis.consumer import Inbound, Outcome
 from chassis.erasure import ErasureParticipation, OpenErasure
+from chassis.holdings import Holdings
 from chassis.ids import new_id
 from chassis.problems import PersonErased
+from consent.holdings import HOLDINGS
 from consent.main import CONSENT
 from consent.policy import resolve_hints
 from consent.rulebook import load_rulebook
-from consent.use_cases.erase_person import ConsentHoldings
 from consent.use_cases.grant_consent import Agreement, grant_consent
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
@@ -170,7 +171,7 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
     await work_on_erasures(participation, service.database)
     [report] = await reports(admin)
     assert report["erased"]["consent_entries"] == 1
-    assert await ConsentHoldings(service.database).count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
+    assert await Holdings(service, HOLDINGS).count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
     with pytest.raises(PersonErased):
         async with service.unit_of_work() as uow:
             await uow.lock_subject(ann.id)

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from chassis.holdings import Holdings
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
-from consent.use_cases.erase_person import ConsentHoldings
+from consent.holdings import HOLDINGS
 from consent.use_cases.expire_consents import expire_consents
 
 MANY = 2_500
@@ -164,5 +165,5 @@ async def test_the_gates_of_who_is_erased_leave_the_feed(person, service, follow
     ann = person(new_id())
     await ann.agree()
     await open_erasure(ann.id)
-    await ConsentHoldings(service.database).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase(ann.id)
     assert await follower.catch_up() == 0

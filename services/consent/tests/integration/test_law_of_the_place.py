@@ -3,8 +3,9 @@ from collections import Counter
 
 import pytest
 
+from chassis.holdings import Holdings
+from consent.holdings import HOLDINGS
 from consent.repositories import Ledger
-from consent.use_cases.erase_person import ConsentHoldings
 
 ILLINOIS = {"country_code": "US", "state_code": "IL"}
 
@@ -92,7 +93,7 @@ async def test_the_place_is_part_of_the_commitment_and_goes_with_the_person(
     entry.region = "CA"
     assert not entry.holds()
     await open_erasure(ann.id)
-    await ConsentHoldings(service.database).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase(ann.id)
     [row] = await admin.fetch("SELECT country, region, ip_address, source FROM consent.entries")
     assert tuple(row) == (None, None, None, "device")
 

@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from chassis.holdings import Holdings
 from chassis.ids import new_id
+from consent.holdings import HOLDINGS
 from consent.models import SCHEMA, Base
 from consent.repositories import Ledger
-from consent.use_cases.erase_person import ConsentHoldings
 
 PERSONAL = {"user_id", "consent_id", "metadata", "country", "region", "ip_address", "salt"}
 
@@ -106,7 +107,7 @@ async def test_erasing_blanks_the_person_and_leaves_the_commitments(
     await ann.withdraw(granted["id"])
     await ben.agree()
     before = await admin.fetch("SELECT * FROM consent.entries ORDER BY position")
-    holdings = ConsentHoldings(service.database)
+    holdings = Holdings(service, HOLDINGS)
     assert await holdings.count(ann.id) == {"consent_entries": 2, "consent_gates": 1}
     await open_erasure(ann.id)
     await holdings.erase(ann.id)

@@ -11,9 +11,9 @@ from contracts.identity import IdentityErasureReported, IdentityParticipantJoine
 from identity import wiring
 from identity.api import ROUTERS
 from identity.consumers import consumers
+from identity.holdings import HOLDINGS
 from identity.repositories import Erasures
 from identity.settings import IdentitySettings
-from identity.use_cases.erasure.erase_person import IdentityHoldings
 from identity.use_cases.erasure.remind_participants import remind_participants
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
@@ -42,12 +42,6 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
         ]
 
     return waiting
-
-
-def holdings(opened: wiring.Service) -> IdentityHoldings:
-    """Return what identity holds of a person, whose last mail leaves before it is erased."""
-    farewell = timedelta(minutes=opened.settings.farewell_minutes)
-    return IdentityHoldings(opened.database, farewell=farewell, revoker=opened.providers.apple_grants)
 
 
 async def forget_what_expired(opened: wiring.Service) -> None:
@@ -92,7 +86,7 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     work=work,
     erasing=Erasing(
         event=UserDeleted,
-        holdings=holdings,
+        holdings=HOLDINGS,
         reported=IdentityErasureReported,
         joined=IdentityParticipantJoined,
         open_erasures=own_open_erasures,

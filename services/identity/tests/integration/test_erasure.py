@@ -12,16 +12,15 @@ from contracts.envelope import wrap
 from contracts.identity import IdentityErasureReported, UserDeleted
 from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from identity.main import IDENTITY
-from identity.use_cases.erasure.erase_person import IdentityHoldings
 from identity.use_cases.erasure.remind_participants import remind_participants
 from support.erasures import work_on_erasures
 
 
 @pytest.fixture
-def participation(service):
+def participation(service, holdings):
     return ErasureParticipation(
         service.database,
-        IdentityHoldings(service.database, farewell=timedelta(0)),
+        holdings,
         reported=IdentityErasureReported,
     )
 
@@ -169,6 +168,13 @@ async def test_silent_participants_are_asked_again_and_reported_overdue(
     assert (await events()).count("identity.user.deleted.v1") == 3
     assert (await events()).count("identity.erasure.overdue.v1") == 1
     assert (await status_of(client, deletion))["status"] == "overdue"
+
+
+async def test_everything_that_is_held_is_counted_in_one_statement(ada, holdings, statements):
+    statements.clear()
+    held = await holdings.count(UUID(ada.user_id))
+    assert (held["accounts"], held["sessions"]) == (1, 1)
+    assert len(statements) == 1
 
 
 async def test_participants_find_their_open_erasures(client, ada, deletion, service_headers):

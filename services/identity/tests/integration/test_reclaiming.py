@@ -1,14 +1,14 @@
 """Whoever proves an address that nobody had proved begins anew: what was stored before is erased."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from chassis.holdings import Holdings
+from identity.holdings import HOLDINGS
 from identity.models import Erasure, ErasureParticipant, User
-from identity.use_cases.erasure.erase_person import IdentityHoldings
 
 REGISTERED, VERIFIED = "identity.user.registered.v1", "identity.user.verified.v1"
 DELETED = "identity.user.deleted.v1"
@@ -77,7 +77,7 @@ async def test_first_account_is_erased_without_waiting_for_a_farewell(
     ada, client, service, mailbox, post_office
 ):
     await reset(client, mailbox, post_office, ada.email)
-    holdings = IdentityHoldings(service.database, farewell=timedelta(minutes=15))
+    holdings = Holdings(service, HOLDINGS)
     await holdings.erase(UUID(ada.user_id))
     assert set((await holdings.count(UUID(ada.user_id))).values()) == {0}
     assert (await signed_in(client, ada.email))["is_verified"] is True

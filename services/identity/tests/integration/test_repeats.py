@@ -1,13 +1,10 @@
 """Repeating a request with the same Idempotency-Key, because its answer was lost."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-
-from identity.use_cases.erasure.erase_person import IdentityHoldings
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 ME = "/api/v1/users/me"
@@ -50,7 +47,7 @@ async def test_S21_fifty_registrations_at_once_make_one_account(client, events) 
 
 
 async def test_S21_deletion_whose_answer_was_lost_gives_the_same_receipt(  # noqa: N802
-    ada, client, service, events, stored
+    ada, client, holdings, events, stored
 ) -> None:
     request = {"headers": ada.bearer | KEY, "json": {"confirm": True}}
     receipt = await client.request("DELETE", ME, **request)
@@ -68,7 +65,6 @@ async def test_S21_deletion_whose_answer_was_lost_gives_the_same_receipt(  # noq
     assert status.status_code == 200
 
     # Also when identity has erased the account meanwhile: the receipt is the last thing that is kept.
-    holdings = IdentityHoldings(service.database, farewell=timedelta(0))
     await holdings.erase(UUID(ada.user_id))
     assert not any((await holdings.count(UUID(ada.user_id))).values())
     late = await client.request("DELETE", ME, **request)

@@ -9,8 +9,8 @@ from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from storage import wiring
 from storage.api import ROUTERS, UNLIMITED_PATHS
 from storage.consumers import consumers
+from storage.holdings import HOLDINGS
 from storage.settings import StorageSettings
-from storage.use_cases.erase_person import StorageHoldings
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
 
@@ -54,9 +54,7 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
     work=work,
     erasing=Erasing(
         event=UserDeleted,
-        holdings=lambda opened: StorageHoldings(
-            opened.database, opened.vault, late_sweeps=opened.late_sweeps
-        ),
+        holdings=HOLDINGS,
         reported=StorageErasureReported,
         joined=StorageParticipantJoined,
         open_erasures=erasures_of_identity,

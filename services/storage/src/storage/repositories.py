@@ -79,10 +79,6 @@ class Photos:
         statement = delete(Photo).where(*resting, Photo.received_at.is_not(None)).returning(Photo)
         return (await self._session.scalars(statement)).all()
 
-    async def remove_all_of(self, user_id: UUID) -> None:
-        """Remove everything that a person has or had begun."""
-        await self._session.execute(delete(Photo).where(Photo.user_id == user_id))
-
     async def end_attempt(self, photo_id: UUID, *, version: int) -> None:
         """Note that this upload attempt writes no more, unless a newer one has begun."""
         await self._session.execute(
@@ -121,10 +117,6 @@ class Photos:
     async def remove(self, photo: Photo) -> None:
         """Delete the row; its objects are a matter of `Destructions`."""
         await self._session.delete(photo)
-
-    async def count(self, user_id: UUID) -> int:
-        """Return how many rows a person has."""
-        return int(await self._session.scalar(select(func.count()).where(Photo.user_id == user_id)) or 0)
 
     def _listed(self, user_id: UUID, *, pending: bool) -> Select[Photo]:
         theirs = self._theirs(user_id)
@@ -176,11 +168,6 @@ class Gates:
         )
         return (await self._session.scalars(statement)).all()
 
-    async def count(self, user_id: UUID) -> int:
-        """Return 1 when there is a gate, else 0."""
-        statement = select(func.count()).where(ConsentGate.user_id == user_id)
-        return int(await self._session.scalar(statement) or 0)
-
     async def remove(self, user_id: UUID) -> None:
         """Forget the gate."""
         await self._session.execute(delete(ConsentGate).where(ConsentGate.user_id == user_id))
@@ -223,11 +210,6 @@ class Destructions:
     async def remove_all_of(self, user_id: UUID) -> None:
         """Remove the rows that name a person; their whole folder is emptied by then."""
         await self._session.execute(delete(Destruction).where(Destruction.user_id == user_id))
-
-    async def count(self, user_id: UUID) -> int:
-        """Return how many rows name a person."""
-        statement = select(func.count()).where(Destruction.user_id == user_id)
-        return int(await self._session.scalar(statement) or 0)
 
 
 class DataKeys:

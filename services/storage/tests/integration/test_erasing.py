@@ -8,13 +8,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
+from chassis.holdings import Holdings
 from cluster.environment import KEYRING_DATABASE
 from contracts.fields import AuthProvider
 from contracts.identity import UserDeleted, UserRegistered
+from storage.holdings import HOLDINGS
 from storage.models import Destruction, Photo
 from storage.policy import Rendition
 from storage.sealing import ObjectLabel, SealBroken, unseal
-from storage.use_cases.erase_person import StorageHoldings
 from storage.vault import KeyMissing, PhotoLocation
 from support import FrozenClock
 from support.erasures import work_on_erasures
@@ -187,7 +188,7 @@ async def test_after_an_erasure_nothing_begins_again(
     await deliver(consent.grant(ada.id))
     await deliver(consent.withdraw(ada.id))
     assert await announced() == before
-    assert await StorageHoldings(service.database, service.vault, late_sweeps=()).count(ada.id) == {
+    assert await Holdings(service, HOLDINGS).count(ada.id) == {
         "photos": 0, "objects": 0, "data_keys": 0, "consents": 0, "unfinished_deletions": 0
     }  # fmt: skip
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, literal, select, tuple_
+from sqlalchemy import and_, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -97,12 +97,3 @@ class Gates:
             .with_for_update(of=Gate, skip_locked=True)
         )
         return [(gate, granted) for gate, granted in await self._session.execute(query)]
-
-    async def count(self, user_id: UUID) -> int:
-        """Return how many gates there are of that person."""
-        query = select(func.count()).select_from(Gate).where(Gate.user_id == user_id)
-        return int(await self._session.scalar(query) or 0)
-
-    async def delete_of(self, user_id: UUID) -> None:
-        """Delete the gates of that person."""
-        await self._session.execute(delete(Gate).where(Gate.user_id == user_id))

@@ -158,11 +158,6 @@ class Ledger:
         written = insert(LedgerEntry).returning(LedgerEntry.occurred_at, sort_by_parameter_order=True)
         return list((await self._session.scalars(written, rows)).all())
 
-    async def count(self, user_id: UUID) -> int:
-        """Return how many entries lead to that person."""
-        query = select(func.count()).select_from(LedgerEntry).where(LedgerEntry.user_id == user_id)
-        return int(await self._session.scalar(query) or 0)
-
     async def erase_person(self, user_id: UUID) -> int:
         """Blank everything that leads to that person; return how many entries were blanked.
 

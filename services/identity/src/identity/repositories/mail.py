@@ -51,11 +51,6 @@ class Mails:
         )
         return await self._session.scalar(statement.limit(1)) is not None
 
-    async def count(self, user_id: UUID) -> int:
-        """Return how many mails of a person are kept."""
-        statement = select(func.count()).select_from(Mail).where(Mail.user_id == user_id)
-        return int(await self._session.scalar(statement) or 0)
-
     def add_token(self, token: MailToken) -> None:
         """Insert the right that a link carries."""
         self._session.add(token)

@@ -77,13 +77,6 @@ class PasskeyChallenges:
         )
         return await self._session.scalar(statement) is not None
 
-    async def count(self, user_id: UUID) -> int:
-        """Return how many challenges wait for a person's answer."""
-        statement = (
-            select(func.count()).select_from(PasskeyChallenge).where(PasskeyChallenge.user_id == user_id)
-        )
-        return int(await self._session.scalar(statement) or 0)
-
     async def forget_expired(self, *, now: datetime) -> None:
         """Delete the challenges whose time is over."""
         await self._session.execute(delete(PasskeyChallenge).where(PasskeyChallenge.expires_at <= now))

@@ -99,11 +99,6 @@ class AppleGrants:
         """Delete every grant of a person."""
         await self._session.execute(delete(AppleGrant).where(AppleGrant.user_id == user_id))
 
-    async def count(self, user_id: UUID) -> int:
-        """Return how many grants of a person are kept."""
-        statement = select(func.count()).select_from(AppleGrant).where(AppleGrant.user_id == user_id)
-        return int(await self._session.scalar(statement) or 0)
-
 
 class SpentTokens:
     """What may act only once."""

@@ -146,11 +146,6 @@ class Sessions:
             .execution_options(synchronize_session=False)
         )
 
-    async def count(self, user_id: UUID) -> int:
-        """Return how many sessions of a person are kept, ended ones too."""
-        statement = select(func.count()).select_from(Session).where(Session.user_id == user_id)
-        return int(await self._session.scalar(statement) or 0)
-
     async def prune(self, *, ended_before: datetime, last_live: LiveSince) -> int:
         """Delete some sessions that ended, or were over by `last_live`, before that; say how many."""
         over = or_(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -85,11 +85,6 @@ class Users:
         rows = await self._session.execute(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
         found = rows.one_or_none()
         return (found[0], found[1]) if found is not None else None
-
-    async def count(self, user_id: UUID) -> int:
-        """Return 1 when the account is there, else 0."""
-        statement = select(func.count()).select_from(User).where(User.id == user_id)
-        return int(await self._session.scalar(statement) or 0)
 
     async def destroy(self, user_id: UUID) -> None:
         """Delete the account; its sessions go with it."""

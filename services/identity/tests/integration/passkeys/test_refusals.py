@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import text
 
 from identity.repositories import PasskeyChallenges
-from identity.use_cases.erasure.erase_person import IdentityHoldings
 from services.identity.tests.passkey_ceremonies import (
     BASE,
     add,
@@ -187,10 +186,10 @@ async def test_a_credential_belongs_to_whoever_registered_it_first(client, ada, 
     assert (await sign_in(client, phone)).status_code == 200
 
 
-async def test_an_erasure_leaves_no_passkey_and_no_challenge(client, ada, bob, service, phone):
+async def test_an_erasure_leaves_no_passkey_and_no_challenge(client, ada, bob, service, holdings, phone):
     await creation_options(ada)
     await add(bob, VirtualAuthenticator())
-    holdings, ada_id = IdentityHoldings(service.database, farewell=timedelta(0)), UUID(ada.user_id)
+    ada_id = UUID(ada.user_id)
     held = await holdings.count(ada_id)
     assert (held["passkeys"], held["passkey_challenges"]) == (1, 1)
     await holdings.erase(ada_id)

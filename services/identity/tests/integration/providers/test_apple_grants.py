@@ -1,5 +1,6 @@
 """What Apple granted: obtained at sign-in, kept sealed, revoked when the person is erased."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -8,20 +9,17 @@ from sqlalchemy import select, text
 
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.faults import TransientFault
+from chassis.holdings import Holdings
 from chassis.settings import key_bytes
 from contracts.identity import IdentityErasureReported
+from identity.holdings import HOLDINGS
 from identity.models import AppleGrant, User
 from identity.providers.seal import SealBroken, TokenSeal
-from identity.use_cases.erasure.erase_person import IdentityHoldings
+from identity.use_cases.erasure.erase_person import destroy_account
 from support.erasures import work_on_erasures
 
 OTHER = "001234.subject.0002"
 DEBUG_BUNDLE_ID = "org.irisvue.app.debug"
-
-
-@pytest.fixture
-def holdings(service):
-    return IdentityHoldings(service.database, farewell=timedelta(0), revoker=service.providers.apple_grants)
 
 
 @pytest.fixture
@@ -141,14 +139,14 @@ async def test_without_credentials_a_grant_keeps_the_erasure_open(service, grant
     assert (await holdings.count(UUID(granted["id"])))["provider_grants"] == 1
 
 
-async def test_no_deletion_of_an_account_forgets_a_grant(service, granted):
-    without_apple = IdentityHoldings(service.database, farewell=timedelta(0))
+async def test_no_deletion_of_an_account_forgets_a_grant(service, granted, holdings):
+    user_id = UUID(granted["id"])
     with pytest.raises(Exception, match="fk_apple_grants_user_id_users"):
-        await without_apple.erase(UUID(granted["id"]))
-    assert (await without_apple.count(UUID(granted["id"])))["accounts"] == 1
+        await destroy_account(service.database, user_id, farewell=timedelta(0))
+    assert (await holdings.count(user_id))["accounts"] == 1
 
 
-async def test_of_two_grants_the_revoked_one_is_not_revoked_again(phone, apple, granted, holdings):
+async def test_of_two_grants_the_revoked_one_is_not_revoked_again(service, phone, apple, granted, holdings):
     code = apple.grant_code("code-2", aud=DEBUG_BUNDLE_ID)
     await phone.signed_in("apple", aud=DEBUG_BUNDLE_ID, fields={"authorization_code": code})
     user_id = UUID(granted["id"])
@@ -159,12 +157,11 @@ async def test_of_two_grants_the_revoked_one_is_not_revoked_again(phone, apple, 
         async def revoke(self, grant):
             if apple.revoked:
                 raise TransientFault
-            await holdings._revoker.revoke(grant)
+            await service.providers.apple_grants.revoke(grant)
 
+    providers = replace(service.providers, apple_grants=BreaksAfterOne())
     with pytest.raises(TransientFault):
-        await IdentityHoldings(holdings._database, farewell=timedelta(0), revoker=BreaksAfterOne()).erase(
-            user_id
-        )
+        await Holdings(replace(service, providers=providers), HOLDINGS).erase(user_id)
     assert (await holdings.count(user_id))["provider_grants"] == 1
     await holdings.erase(user_id)
     assert sorted(apple.revoked) == ["refresh-of-code-1", "refresh-of-code-2"]

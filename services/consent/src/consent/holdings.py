@@ -1,0 +1,28 @@
+"""What consent holds of people."""
+
+from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from consent.models import Gate, LedgerEntry
+from consent.use_cases.erase_person import blank_entries
+from consent.wiring import Service
+
+HOLDINGS: tuple[Holding[Service], ...] = (
+    Holding(
+        kind="consent_gates",
+        data_class=DataClass.CONSENT,
+        purpose=Purpose.PROOF_OF_CONSENT,
+        retention="until the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        person=Gate.user_id,
+    ),
+    Holding(
+        kind="consent_entries",
+        data_class=DataClass.CONSENT,
+        purpose=Purpose.PROOF_OF_CONSENT,
+        retention="the personal fields until the account is erased, the entry for ever",
+        on_erase=OnErase.BLANK,
+        in_export=True,
+        person=LedgerEntry.user_id,
+        erase=lambda opened, user_id: blank_entries(opened.database, user_id),
+    ),
+)

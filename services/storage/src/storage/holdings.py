@@ -1,0 +1,64 @@
+"""What storage holds of people, in the database, in the keyring and in the bucket.
+
+The key goes first: from then on no copy can be read. The rows go last: they know what is still to be emptied.
+"""
+
+from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from storage.models import ConsentGate, Destruction, Photo
+from storage.use_cases.erase_person import count_objects, end_deletions
+from storage.wiring import Service
+
+HOLDINGS: tuple[Holding[Service], ...] = (
+    Holding(
+        kind="data_keys",
+        data_class=DataClass.KEY,
+        purpose=Purpose.SERVICE,
+        retention="until the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=False,
+        count=lambda opened, user_id: opened.vault.count_keys(user_id),
+        erase=lambda opened, user_id: opened.vault.destroy_key(user_id),
+    ),
+    Holding(
+        kind="objects",
+        data_class=DataClass.BIOMETRIC,
+        purpose=Purpose.SERVICE,
+        retention="until the photo is deleted, the consent ends or the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        count=lambda opened, user_id: count_objects(opened.vault, user_id),
+        erase=lambda opened, user_id: opened.vault.empty(opened.vault.folder_of_person(user_id)),
+    ),
+    Holding(
+        kind="unfinished_deletions",
+        data_class=DataClass.CONTENT,
+        purpose=Purpose.SERVICE,
+        retention="until the bytes are gone",
+        on_erase=OnErase.DELETE,
+        in_export=False,
+        person=Destruction.user_id,
+        erase=lambda opened, user_id: end_deletions(
+            opened.database, opened.vault, user_id, late_sweeps=opened.late_sweeps
+        ),
+    ),
+    # No announcement names one of the photos: the report counts them, and nothing that leads to the person
+    # may wait in the outbox when the erasure is reported.
+    Holding(
+        kind="photos",
+        data_class=DataClass.CONTENT,
+        purpose=Purpose.SERVICE,
+        retention="until the photo is deleted, the consent ends or the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        person=Photo.user_id,
+    ),
+    Holding(
+        kind="consents",
+        data_class=DataClass.CONSENT,
+        purpose=Purpose.SERVICE,
+        retention="until the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=False,
+        person=ConsentGate.user_id,
+    ),
+)
