@@ -82,6 +82,10 @@ class Handling:
                     return
                 for envelope, gone in events:
                     await self._handle(uow, envelope, gone=gone)
+                    if not alone:
+                        # The next one reads what is there, and not what this one has remembered.
+                        await uow.session.flush()
+                        uow.session.expunge_all()
         except PersonErased:
             if not alone:
                 raise
@@ -95,9 +99,6 @@ class Handling:
         _, handler = self._by_type[envelope.type]
         with in_trace_of(envelope):
             await handler(uow, envelope)
-        # The next one reads what is there, and not what this one has remembered.
-        await uow.session.flush()
-        uow.session.expunge_all()
 
     async def prepare(self, envelope: Envelope[Any]) -> bool:
         """Do what comes before the transaction; True when the person is erased."""

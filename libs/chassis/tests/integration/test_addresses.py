@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from chassis.broker import BrokerConnection, BrokerUnavailable
 from chassis.db import Database
+from chassis.work_table import WorkTable
 from cluster.progress import Silence
 from cluster.secret_values import own_certificate
 from native import accounts
@@ -172,6 +173,18 @@ async def test_transactions_and_reads_share_two_connections_behind_pgbouncer(poo
                 tasks.create_task(write_and_read(database, range(start * 25, start * 25 + 25)))
         await database.ping()
     assert len(await rows("consent.effects")) == 200
+
+
+async def test_lease_taken_behind_pgbouncer_is_kept(pooler, certificate, chores_table):
+    tls = f"sslmode=verify-full&sslrootcert={certificate.path}"
+    async with opened(pooler.url("shared", f"{tls}&prepared_statement_cache_size=0")) as database:
+        chores = WorkTable(database, chores_table)
+        async with database.unit_of_work() as uow:
+            await uow.session.execute(insert(chores_table).values(kind="sweep", number=1))
+        (claimed,) = await chores.claim(5)
+        assert await chores.claim(5) == []
+        await chores.release([claimed])
+        assert len(await chores.claim(5)) == 1
 
 
 async def test_commit_behind_pgbouncer_wakes_who_listens_past_it(pooler, certificate):

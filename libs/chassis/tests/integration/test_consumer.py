@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text, update
+from sqlalchemy.orm import registry
 
 from chassis import consumer as consumer_module
 from chassis import context
 from chassis.consumer import Consumer, Inbound, Outcome
+from chassis.handling import Handling
 from chassis.ids import new_id
 from chassis.inbox import purge_old_records
 from contracts.envelope import parse_head, wrap
@@ -304,6 +306,32 @@ async def test_event_about_an_erased_person_is_dropped_for_good(hearer, an_event
     assert await rows("consent.outbox") == []
     assert len(await rows("consent.inbox")) == 1
     assert await rows("consent.dead_letters") == []
+
+
+class Chore:
+    """A row that a session remembers."""
+
+
+async def test_event_finds_what_the_one_that_acted_before_it_has_written(
+    hearer, an_event, body_of, chores_table
+):
+    mapping = registry()
+    mapping.map_imperatively(Chore, chores_table)
+    found, remembered = [], []
+
+    async def add_one(uow, _envelope):
+        chore = await uow.session.get(Chore, ("sweep", 1))
+        found.append(chore.attempts)
+        remembered.append(chore)
+        await uow.session.execute(update(chores_table).values(attempts=chores_table.c.attempts + 1))
+
+    async with hearer.unit_of_work() as uow:
+        await uow.session.execute(insert(chores_table).values(kind="sweep", number=1))
+    handling = Handling(hearer, Consumer(QUEUE, {UserDeleted: add_one}))
+    events = [handling.read(body_of(an_event()), None) for _ in range(3)]
+    await handling.act([(event, False) for event in events])
+    assert found == [0, 1, 2]
+    mapping.dispose()
 
 
 async def test_handler_works_and_answers_in_the_trace_of_the_event(hearer, an_event, rows):
