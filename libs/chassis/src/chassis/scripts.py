@@ -5,7 +5,7 @@ Their values are literals of letters and digits, which nothing can end before th
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +15,13 @@ NOTHING_FOUND = "SELECT 0"
 """The status of a script whose last statement looked for a row in vain."""
 
 
-def literal(value: str | bytes | UUID | bool) -> str:
+def literal(value: str | bytes | UUID | bool | datetime | None) -> str:
     """Return a value as a literal of SQL in which nothing has a meaning."""
+    if value is None:
+        return "NULL"
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, UUID):
+    if isinstance(value, UUID | datetime):
         return f"'{value}'"
     if isinstance(value, bytes):
         return f"decode('{value.hex()}', 'hex')"
@@ -58,6 +60,17 @@ def record_deliveries(inbox: Table, consumer: str, event_ids: Iterable[UUID]) ->
 def write_outbox(outbox: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return what inserts rows into the outbox, in order."""
     return _insert(outbox, rows)
+
+
+def insert_row(table: Table, row: Mapping[str, Any]) -> str:
+    """Return what inserts a row of a service's own."""
+    return _insert(table, [row])
+
+
+def lock_row(table: Table, **values: Any) -> str:
+    """Return what locks the row that has these values, and finds it."""
+    conditions = " AND ".join(f"{name} = {literal(value)}" for name, value in values.items())
+    return f"SELECT 1 FROM {table.fullname} WHERE {conditions} FOR UPDATE"
 
 
 def wake(channel: str, table: str) -> str:

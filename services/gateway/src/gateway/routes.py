@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from chassis.problems import NotFound
 from gateway.problems import MethodNotAllowed
@@ -25,6 +26,8 @@ HELD_BODY_LIMIT = 64_000
 
 ANSWER_SECONDS = 5.0
 TRANSFER_SECONDS = 60.0
+PASSWORD_SECONDS = 14.0
+"""Where a password is hashed, those who come at once wait for each other."""
 """How long storage may be silent while a photo passes; how slow the client may be is the pace's matter."""
 
 # A path parameter is an id or a code. Percent signs never match, so nothing encoded can hide a slash or dots.
@@ -92,14 +95,12 @@ class Route:
     """Whether who has ended their session here may ask, by Idempotency-Key, for the answer that they lost."""
 
 
-def _open(upstream: Upstream, rate: RateClass, method: str, path: str) -> Route:
-    return Route(method, path, upstream, Access.OPEN, rate)
+def _open(upstream: Upstream, rate: RateClass, method: str, path: str, **more: Any) -> Route:
+    return Route(method, path, upstream, Access.OPEN, rate, **more)
 
 
-def _bearer(
-    upstream: Upstream, method: str, path: str, *, ends: Ends | None = None, repeats: bool = False
-) -> Route:
-    return Route(method, path, upstream, Access.BEARER, RateClass.USER, ends=ends, repeats=repeats)
+def _bearer(upstream: Upstream, method: str, path: str, **more: Any) -> Route:
+    return Route(method, path, upstream, Access.BEARER, RateClass.USER, **more)
 
 
 def _link(method: str, path: str) -> Route:
@@ -118,9 +119,9 @@ def _link(method: str, path: str) -> Route:
 _IDENTITY, _CONSENT, _STORAGE = Upstream.IDENTITY, Upstream.CONSENT, Upstream.STORAGE
 
 ROUTES: tuple[Route, ...] = (
-    _open(_IDENTITY, RateClass.REGISTER, "POST", "/api/v1/auth/register"),
-    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login"),
-    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login/json"),
+    _open(_IDENTITY, RateClass.REGISTER, "POST", "/api/v1/auth/register", deadline=PASSWORD_SECONDS),
+    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login", deadline=PASSWORD_SECONDS),
+    _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/login/json", deadline=PASSWORD_SECONDS),
     _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/apple"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/apple/link"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/apple/link"),
@@ -150,8 +151,8 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_IDENTITY, "POST", "/api/v1/auth/resend-verification"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-password-reset"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/reset-password"),
-    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/reset-password"),
-    _bearer(_IDENTITY, "POST", "/api/v1/auth/change-password"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/reset-password", deadline=PASSWORD_SECONDS),
+    _bearer(_IDENTITY, "POST", "/api/v1/auth/change-password", deadline=PASSWORD_SECONDS),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/passkeys/registration/options"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/passkeys/registration/verify"),
     _open(_IDENTITY, RateClass.LOGIN, "POST", "/api/v1/auth/passkeys/authentication/options"),

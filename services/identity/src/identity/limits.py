@@ -59,10 +59,12 @@ class AccountLimits:
         is used up.
         """
         account = email_key(email)
-        await self._counters.spend(Limit.LOGIN_HERE, f"{account}|{ip_prefix}")
-        standing = await self._counters.take(Limit.LOGIN, account)
-        if not standing.allowed and not await from_known_network():
-            raise QuotaExceeded(Limit.LOGIN, standing.reset_seconds)
+        counted = [(Limit.LOGIN_HERE, f"{account}|{ip_prefix}"), (Limit.LOGIN, account)]
+        here, *anywhere = await self._counters.take_all(counted)
+        if not here.allowed:
+            raise QuotaExceeded(Limit.LOGIN_HERE, here.reset_seconds)
+        if not all(one.allowed for one in anywhere) and not await from_known_network():
+            raise QuotaExceeded(Limit.LOGIN, anywhere[0].reset_seconds)
 
     async def after_login(self, email: str, ip_prefix: str | None) -> None:
         """Begin anew after a success: only guessing is to be stopped."""

@@ -14,11 +14,11 @@ from identity.consumers import consumers
 from identity.holdings import HOLDINGS
 from identity.repositories import Erasures
 from identity.settings import IdentitySettings
-from identity.use_cases.erasure.remind_participants import remind_participants
+from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
 
-RECONCILE_LIMIT = 500
+PAGE = 500
 FORGET_SECONDS = 300.0
 
 
@@ -35,11 +35,14 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
     """Return the erasures that wait for identity's own report."""
 
     async def waiting() -> list[OpenErasure]:
-        async with opened.unit_of_work() as uow:
-            rows = await Erasures(uow.session).waiting_for("identity", after=None, limit=RECONCILE_LIMIT)
-        return [
-            OpenErasure(row.id, row.user_id, row.requested_at, row.deadline) for row in rows if row.user_id
-        ]
+        found: list[OpenErasure] = []
+        while True:
+            after = found[-1].erasure_id if found else None
+            async with opened.database.read_only() as session:
+                page = await Erasures(session).waiting_for("identity", after=after, limit=PAGE)
+            found += [OpenErasure(*row) for row in page]
+            if len(page) < PAGE:
+                return found
 
     return waiting
 
@@ -50,22 +53,27 @@ async def forget_what_expired(opened: wiring.Service) -> None:
     await forget_expired(opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys)
 
 
+async def ask_silent_participants(opened: wiring.Service) -> None:
+    """Ask everybody again who has been silent for too long."""
+    pause, reminded = timedelta(seconds=opened.settings.reminder_seconds), BATCH
+    while reminded == BATCH:
+        async with opened.unit_of_work() as uow:
+            reminded = await remind_participants(uow, now=opened.clock.now(), base_pause=pause)
+
+
 def work(opened: wiring.Service) -> Work:
     """Return what identity's worker does: mails, reminders of erasures, and house-keeping."""
     settings = opened.settings
     outage = timedelta(minutes=settings.mail_outage_minutes)
     mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
 
-    async def remind() -> None:
-        pause = timedelta(seconds=settings.reminder_seconds)
-        async with opened.unit_of_work() as uow:
-            await remind_participants(uow, now=opened.clock.now(), base_pause=pause)
-
     return Work(
         consumers=consumers(opened),
         loops={"mails": mails.run},
         periodic=[
-            Periodic("remind-participants", settings.reminder_seconds, remind),
+            Periodic(
+                "remind-participants", settings.reminder_seconds, lambda: ask_silent_participants(opened)
+            ),
             Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
         ],
         checks={"mail": mails.check},

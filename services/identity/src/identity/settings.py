@@ -64,7 +64,7 @@ class IdentitySettings(MailSettings, ErasureSettings, PasskeySettings, ProviderS
         description="Hashes computed at the same time, per process; by default one core is left to the rest.",
     )
     argon2_wait_seconds: float = Field(
-        default=4.0,
+        default=12.0,
         gt=0,
         description="Seconds from a sign-in to its hash before it gets a 503; less than the gateway waits.",
     )

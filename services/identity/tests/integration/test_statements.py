@@ -1,7 +1,103 @@
-"""What a phone does all day asks the database no more often than it must."""
+"""What a phone does all day asks the database no more often than it must: each path has a budget."""
+
+from uuid import UUID
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
+
+from contracts.storage import StorageErasureReported
+from identity.main import IDENTITY
+from identity.use_cases.erasure.collect_report import collect_report
+from identity.wiring import open_service
+from support.gateway import through_gateway
+
+# Round trips: to read takes one; to write three, which are begin, one statement, and commit. Whether somebody
+# is signed in, and which password is theirs, is read apart.
+BUDGETS = {
+    "register": 3,
+    "log in": 4,
+    "show me": 1,
+    "refresh": 4,
+    "call after a refresh": 2,
+    "log out": 4,
+    "delete the account": 4,
+    "collect a report": 3,
+}
 
 
-async def test_signing_in_refreshing_and_reading_take_few_statements(client, ada, statements):
+class Paths:
+    """What is done by people and services, each with the requests that it takes."""
+
+    def __init__(self, client, person, service) -> None:
+        self.client, self.person, self.service = client, person, service
+        self.erasure_id: UUID | None = None
+
+    async def show_me(self) -> None:
+        assert (await self.client.get("/api/v1/users/me", headers=self.person.bearer)).status_code == 200
+
+    async def register(self) -> None:
+        await self.person.register()
+
+    async def log_in(self) -> None:
+        await self.person.log_in()
+
+    async def refresh(self) -> None:
+        answer = await self.person.refresh(self.person.tokens["refresh_token"])
+        self.person.tokens = answer.json()
+
+    async def call_after_a_refresh(self) -> None:
+        # The first use of the new access token is noted.
+        await self.show_me()
+
+    async def log_out(self) -> None:
+        answer = await self.client.post("/api/v1/auth/logout", headers=self.person.bearer)
+        assert answer.status_code == 200
+
+    async def delete_the_account(self) -> None:
+        answer = await self.client.request(
+            "DELETE", "/api/v1/users/me", json={"confirm": True}, headers=self.person.bearer
+        )
+        self.erasure_id = UUID(answer.json()["erasure_id"])
+
+    async def collect_a_report(self) -> None:
+        assert self.erasure_id is not None
+        report = StorageErasureReported.of(self.erasure_id, completed_at=self.service.clock.now(), erased={})
+        async with self.service.unit_of_work() as uow:
+            await collect_report(uow, report, now=self.service.clock.now())
+
+
+@pytest.fixture
+async def counted(service, settings, clock, platform, round_trips):
+    """Return identity, opened where what it says to the database is counted."""
+    way = SecretStr(round_trips.way(settings.database_url.get_secret_value()))
+    async with open_service(settings.model_copy(update={"database_url": way}), clock) as opened:
+        app = IDENTITY.create_api(settings)
+        IDENTITY.install(app, opened)
+        hooks = through_gateway(platform.gateway_proof("identity"))
+        async with AsyncClient(
+            transport=ASGITransport(app), base_url="http://identity", event_hooks=hooks
+        ) as client:
+            yield opened, client
+
+
+async def test_every_path_keeps_its_budget(counted, ada, round_trips):
+    service, client = counted
+    over = []
+    # The first time also prepares the statements of a connection.
+    for number in range(2):
+        paths = Paths(client, type(ada)(client, f"person{number}@example.org"), service)
+        for path, budget in BUDGETS.items():
+            if path == "delete the account":
+                await paths.log_in()
+            with round_trips.within(1000) as taken:
+                await getattr(paths, path.replace(" ", "_"))()
+            if number and len(taken) > budget:
+                over.append("\n  ".join([f"{path}: {len(taken)} instead of {budget}", *taken]))
+    assert not over, "\n".join(over)
+
+
+async def test_the_first_use_of_a_generation_is_noted_once(client, ada, statements):
     async def asked(what) -> int:
         statements.clear()
         await what
@@ -10,12 +106,7 @@ async def test_signing_in_refreshing_and_reading_take_few_statements(client, ada
     async def me() -> None:
         assert (await client.get("/api/v1/users/me", headers=ada.bearer)).status_code == 200
 
-    async def refresh() -> None:
-        ada.tokens = (await ada.refresh(ada.tokens["refresh_token"])).json()
-
-    assert await asked(ada.log_in()) == 3
     assert await asked(me()) == 1
-    assert await asked(refresh()) == 3
-    # The first use of the access token of a generation is noted, once.
+    ada.tokens = (await ada.refresh(ada.tokens["refresh_token"])).json()
     assert await asked(me()) == 2
     assert await asked(me()) == 1

@@ -14,7 +14,7 @@ from identity import schemas
 from identity.addresses import AddressNotMailable, is_mailable
 from identity.models import User
 from identity.policy import FreshSignInNeeded, ip_prefix
-from identity.repositories import Sessions, Users
+from identity.repositories import Account, Sessions, Users
 from identity.tokens import AuthorizedSession
 from identity.use_cases.sessions.log_in import Device
 from identity.wiring import Service
@@ -33,7 +33,7 @@ async def current_service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(current_service)]
 
 
-async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> User:
+async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Account:
     """Return the caller's account; raises `InvalidToken` when the session has ended.
 
     A token is good until it expires; the row says whether its session still is.
@@ -50,8 +50,8 @@ async def signed_in(principal: CurrentPrincipal, service: CurrentService) -> Use
 
 
 async def _note_seen(service: Service, seen: tuple[UUID, int]) -> None:
-    async with service.unit_of_work() as uow:
-        await Sessions(uow.session).note_seen([seen])
+    async with service.database.one_statement() as session:
+        await Sessions(session).note_seen([seen])
 
 
 async def current_device(request: Request) -> Device:
@@ -78,7 +78,7 @@ def require_mailable(service: Service, email: str) -> None:
         raise AddressNotMailable
 
 
-SignedIn = Annotated[User, Depends(signed_in)]
+SignedIn = Annotated[Account, Depends(signed_in)]
 
 
 def require_fresh_sign_in(service: Service, principal: Principal, *, within: timedelta) -> None:
@@ -87,16 +87,16 @@ def require_fresh_sign_in(service: Service, principal: Principal, *, within: tim
         raise FreshSignInNeeded(within=within)
 
 
-async def freshly_signed_in(principal: CurrentPrincipal, user: SignedIn, service: CurrentService) -> User:
+async def freshly_signed_in(principal: CurrentPrincipal, user: SignedIn, service: CurrentService) -> Account:
     """Return the caller's account; raises `FreshSignInNeeded` when the sign-in was too long ago."""
     require_fresh_sign_in(service, principal, within=FRESH)
     return user
 
 
-FreshlySignedIn = Annotated[User, Depends(freshly_signed_in)]
+FreshlySignedIn = Annotated[Account, Depends(freshly_signed_in)]
 
 
-def user_read(user: User) -> schemas.UserRead:
+def user_read(user: User | Account) -> schemas.UserRead:
     """Return the account as its owner sees it."""
     return schemas.UserRead(
         id=user.id,

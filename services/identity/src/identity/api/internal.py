@@ -31,8 +31,8 @@ async def open_erasures(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> OpenErasurePage:
     """List the erasures that the calling participant has not reported."""
-    async with service.unit_of_work() as uow:
-        waiting = await Erasures(uow.session).waiting_for(
+    async with service.database.read_only() as session:
+        waiting = await Erasures(session).waiting_for(
             caller, after=UUID(after) if after else None, limit=limit
         )
     items = [
@@ -43,7 +43,6 @@ async def open_erasures(
             deadline=erasure.deadline,
         )
         for erasure in waiting
-        if erasure.user_id is not None
     ]
     return OpenErasurePage(items=items, next=str(waiting[-1].id) if len(waiting) == limit else "")
 
@@ -78,8 +77,8 @@ async def session_revocations(
 @router.post("/sessions/seen", status_code=204, dependencies=[Depends(require_service("gateway"))])
 async def sessions_seen(body: schemas.SeenTokens, service: CurrentService) -> None:
     """Note the first use of access tokens: since then their predecessors' refresh tokens are copies."""
-    async with service.unit_of_work() as uow:
-        await Sessions(uow.session).note_seen((one.session_id, one.generation) for one in body.seen)
+    async with service.database.one_statement() as session:
+        await Sessions(session).note_seen((one.session_id, one.generation) for one in body.seen)
 
 
 def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:

@@ -19,7 +19,6 @@ from identity.api.dependencies import (
     SignedIn,
     token_response,
 )
-from identity.models import User
 from identity.policy import FreshSignInNeeded, LastWayIn
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.policy import (
@@ -39,7 +38,7 @@ from identity.providers.schemas import (
     ProviderRead,
 )
 from identity.providers.tokens import ProvenIdentity
-from identity.repositories import ProviderIdentities
+from identity.repositories import Account, ProviderIdentities
 from identity.use_cases.providers.follow_apple_notice import follow_apple_notice
 from identity.use_cases.providers.link_provider import link_provider
 from identity.use_cases.providers.sign_in_with_provider import sign_in_with_provider
@@ -187,7 +186,7 @@ async def _sign_in(
     return token_response(service, authorized)
 
 
-async def _unlink(service: Service, principal: Principal, user: User, provider: AuthProvider) -> None:
+async def _unlink(service: Service, principal: Principal, user: Account, provider: AuthProvider) -> None:
     async with service.unit_of_work() as uow:
         await unlink_provider(
             uow,

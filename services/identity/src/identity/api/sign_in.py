@@ -199,7 +199,7 @@ async def _end_sessions(
     service: Service, user_id: UUID, *, reason: RevocationReason, keep: UUID | None = None
 ) -> None:
     async with service.unit_of_work() as uow:
-        await Users(uow.session).lock(user_id)
+        await Users(uow.session).hold(user_id)
         await log_out_everywhere(
             uow,
             user_id=user_id,

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from chassis.tables import on_erase
 from identity.models.base import Base
 
+_OPEN = text("completed_at IS NULL")
+
 
 class Participant(Base):
     """A service that has announced that it takes part in erasures or exports."""
@@ -30,7 +32,13 @@ class Erasure(Base):
     __tablename__ = "erasures"
     __table_args__ = (
         CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
-        Index("ix_erasures_open", "requested_at", postgresql_where=text("completed_at IS NULL")),
+        Index("ix_erasures_open", "id", postgresql_where=_OPEN),
+        Index("ix_erasures_silent", "times_asked", "asked_at", postgresql_where=_OPEN),
+        Index(
+            "ix_erasures_overdue",
+            "deadline",
+            postgresql_where=text("completed_at IS NULL AND overdue_at IS NULL"),
+        ),
         {
             "info": on_erase(
                 "null: the person's id is emptied on completion; counts and times stay as proof",

@@ -16,6 +16,7 @@ class Mail(Base):
     __tablename__ = "mails"
     __table_args__ = (
         Index("ix_mails_unsent", "next_attempt_at", postgresql_where=text("settled_at IS NULL")),
+        Index("ix_mails_settled", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
         lease_check(),
         {"info": on_erase("delete", pruned_by="forget-what-expired")},
     )

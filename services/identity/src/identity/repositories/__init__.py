@@ -1,26 +1,30 @@
 """Every query of identity, by what it is about."""
 
-from identity.repositories.erasures import Erasures
+from identity.repositories.erasures import Erasures, OpenErasure, Report
 from identity.repositories.keys import SigningKeys
-from identity.repositories.mail import MAILS, UNSETTLED, Mails
+from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
 from identity.repositories.passkeys import PasskeyChallenges, Passkeys
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
 from identity.repositories.revocations import Revocation, Revocations
-from identity.repositories.sessions import LiveSince, SessionEnd, Sessions
-from identity.repositories.users import Users
+from identity.repositories.sessions import LiveSince, OpenSession, SessionEnd, Sessions
+from identity.repositories.users import Account, Users
 
 __all__ = [
     "MAILS",
     "UNSETTLED",
+    "Account",
     "AppleGrants",
     "Erasures",
     "LiveSince",
     "Mails",
+    "OpenErasure",
+    "OpenSession",
     "Participants",
     "PasskeyChallenges",
     "Passkeys",
     "ProviderIdentities",
+    "Report",
     "Revocation",
     "Revocations",
     "SessionEnd",
@@ -28,4 +32,5 @@ __all__ = [
     "SigningKeys",
     "SpentTokens",
     "Users",
+    "new_mail",
 ]

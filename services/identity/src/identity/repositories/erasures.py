@@ -1,15 +1,198 @@
 """Every query about erasures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    Select,
+    String,
+    Table,
+    Uuid,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from identity.models import Erasure, ErasureParticipant
+from chassis import scripts
+from chassis.driver import Statements
+from chassis.tables import Moment
+from identity.erasure.policy import REMINDER_MULTIPLES, reminder_pause
+from identity.mail.policy import WITH_LINK
+from identity.models import Erasure, ErasureParticipant, Mail, MailToken, Participant, Session, User
+from identity.repositories.sessions import SessionEnd, ending, revoked
+
+_FIRST = UUID(int=0)
+_STEPS = range(1, len(REMINDER_MULTIPLES) + 1)
+_USERS = cast("Table", User.__table__)
+_ERASURES = cast("Table", Erasure.__table__)
+_PARTS = cast("Table", ErasureParticipant.__table__)
+_OPEN = _ERASURES.c.completed_at.is_(None)
+
+
+class OpenErasure(NamedTuple):
+    """An erasure that some participant has not reported."""
+
+    id: UUID
+    user_id: UUID
+    requested_at: datetime
+    deadline: datetime
+
+
+class Report(NamedTuple):
+    """What a participant has erased."""
+
+    service: str
+    completed_at: datetime
+    erased: dict[str, int]
+
+
+def _closing() -> Select[Any]:
+    of, erasure, at = (
+        bindparam("of", type_=Uuid),
+        bindparam("erasure", type_=Uuid),
+        bindparam("at", type_=Moment),
+    )
+    closed = (
+        update(_USERS)
+        .where(_USERS.c.id == of, _USERS.c.erasure_id.is_(None))
+        .values(is_active=False, erasure_id=erasure, updated_at=at)
+        .returning(_USERS.c.id)
+        .cte("closed")
+    )
+    columns: dict[str, Any] = {
+        "id": erasure,
+        "user_id": closed.c.id,
+        "status_token_hash": bindparam("token", type_=String),
+        "requested_at": at,
+        "deadline": bindparam("until", type_=Moment),
+        "asked_at": at,
+        "times_asked": literal(1),
+    }
+    opened = insert(_ERASURES).from_select(list(columns), select(*columns.values())).cte("opened")
+    # Announcements add participants; the topology keeps one that has never started yet from being left out.
+    services = union(
+        select(Participant.service).where(Participant.handles.contains(["erasure"])),
+        select(func.unnest(bindparam("services", type_=ARRAY(String)))),
+    ).subquery()
+    waiting = select(erasure, services).where(exists(select(closed.c.id)))
+    parts = insert(_PARTS).from_select(["erasure_id", "service"], waiting).cte("parts")
+    mails = delete(Mail).where(Mail.user_id == of, Mail.settled_at.is_(None), Mail.kind.in_(WITH_LINK))
+    tokens = delete(MailToken).where(MailToken.user_id == of)
+    gone = ending(Session.user_id == of)
+    answer = select(exists(select(closed.c.id)), exists(select(gone.c.id)))
+    return cast("Select[Any]", answer).add_cte(
+        opened, parts, mails.cte("mails_dropped"), tokens.cte("tokens_dropped"), revoked(gone)
+    )
+
+
+def _collecting() -> Select[Any]:
+    erasure, at = bindparam("erasure", type_=Uuid), bindparam("at", type_=Moment)
+    values = {
+        name: bindparam(f"new_{name}", type_=_PARTS.c[name].type)
+        for name in ("completed_at", "erased", "digest")
+    }
+    said: dict[str, Any] = {
+        "erasure_id": _ERASURES.c.id,
+        "service": bindparam("service", type_=String),
+        **values,
+    }
+    report = (
+        insert(_PARTS)
+        .from_select(list(said), select(*said.values()).where(_ERASURES.c.id == erasure, _OPEN))
+        .on_conflict_do_update(
+            index_elements=[_PARTS.c.erasure_id, _PARTS.c.service],
+            set_=values,
+            # The first report stands.
+            where=_PARTS.c.completed_at.is_(None),
+        )
+        .returning(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased)
+        .cte("report")
+    )
+    # What the statement writes it does not see: the others are those of before.
+    others = select(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased).where(
+        _PARTS.c.erasure_id == erasure, _PARTS.c.service.not_in(select(report.c.service))
+    )
+    parts = others.union_all(select(report)).cte("parts")
+    complete = (
+        update(_ERASURES)
+        .where(_ERASURES.c.id == erasure, _OPEN, ~exists().where(parts.c.completed_at.is_(None)))
+        .values(completed_at=at, user_id=None)
+        .returning(_ERASURES.c.requested_at)
+        .cte("complete")
+    )
+    return (
+        select(complete.c.requested_at, parts)
+        .select_from(complete.join(parts, true()))
+        .order_by(parts.c.service)
+    )
+
+
+def _asking_again() -> Any:
+    asked = _ERASURES.c.times_asked
+    long_ago = (
+        (asked >= step if step == _STEPS[-1] else asked == step)
+        & (_ERASURES.c.asked_at <= bindparam(f"before_{step}"))
+        for step in _STEPS
+    )
+    due = (
+        select(_ERASURES.c.id)
+        .where(_OPEN, or_(*long_ago))
+        .order_by(_ERASURES.c.asked_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    statement = (
+        update(_ERASURES)
+        .where(_ERASURES.c.id == due.c.id)
+        .values(asked_at=bindparam("at"), times_asked=asked + 1)
+    )
+    return statement.returning(*(_ERASURES.c[name] for name in OpenErasure._fields))
+
+
+def _marking_overdue() -> Any:
+    missing = select(func.array_agg(_PARTS.c.service)).where(
+        _PARTS.c.erasure_id == _ERASURES.c.id, _PARTS.c.completed_at.is_(None)
+    )
+    late = (
+        select(_ERASURES.c.id)
+        .where(_OPEN, _ERASURES.c.overdue_at.is_(None), _ERASURES.c.deadline <= bindparam("at"))
+        .order_by(_ERASURES.c.deadline)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .cte("late")
+    )
+    statement = update(_ERASURES).where(_ERASURES.c.id == late.c.id).values(overdue_at=bindparam("at"))
+    return statement.returning(_ERASURES.c.id, _ERASURES.c.deadline, missing.scalar_subquery())
+
+
+def _waiting() -> Select[Any]:
+    reported = exists().where(
+        _PARTS.c.erasure_id == _ERASURES.c.id,
+        _PARTS.c.service == bindparam("service"),
+        _PARTS.c.completed_at.is_not(None),
+    )
+    columns = (_ERASURES.c[name] for name in OpenErasure._fields)
+    statement = select(*columns).where(_OPEN, _ERASURES.c.id > bindparam("after"), ~reported)
+    return statement.order_by(_ERASURES.c.id).limit(bindparam("most"))
+
+
+_CLOSE = _closing()
+_COLLECT = _collecting()
+_ASK_AGAIN = _asking_again()
+_MARK_OVERDUE = _marking_overdue()
+_WAITING = _waiting()
 
 
 class Erasures:
@@ -18,20 +201,33 @@ class Erasures:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    def open(self, erasure: Erasure, services: Sequence[str]) -> None:
-        """Insert the erasure and a waiting row for each participant."""
-        self._session.add(erasure)
-        self._session.add_all(
-            ErasureParticipant(erasure_id=erasure.id, service=service) for service in services
-        )
+    async def close_account(
+        self,
+        erasure: OpenErasure,
+        *,
+        token_hash: str,
+        services: Sequence[str],
+        end: SessionEnd,
+    ) -> tuple[bool, bool]:
+        """Close the account, open its erasure, end its sessions and make its mailed links useless.
+
+        `services` take part, and those that have announced it. Returns whether it was open, and whether
+        sessions have ended. The caller has locked the account.
+        """
+        values = {
+            "of": erasure.user_id,
+            "erasure": erasure.id,
+            "until": erasure.deadline,
+            "token": token_hash,
+            "services": list(services),
+            **end.values(),
+        }
+        was_open, ended = (await self._session.execute(_CLOSE, values)).one()
+        return was_open, ended
 
     async def find(self, erasure_id: UUID) -> Erasure | None:
         """Return the erasure."""
         return await self._session.get(Erasure, erasure_id)
-
-    async def lock(self, erasure_id: UUID) -> Erasure | None:
-        """Return the erasure, locked until the transaction ends."""
-        return await self._session.get(Erasure, erasure_id, with_for_update=True)
 
     async def participants(self, erasure_id: UUID) -> Sequence[ErasureParticipant]:
         """Return what each participant said, by name."""
@@ -43,43 +239,39 @@ class Erasures:
         return (await self._session.scalars(statement)).all()
 
     async def record_report(
-        self, erasure_id: UUID, *, service: str, completed_at: datetime, erased: dict[str, Any], digest: str
-    ) -> None:
-        """Record a participant's report; the first one stands."""
-        values = {"completed_at": completed_at, "erased": erased, "digest": digest}
-        await self._session.execute(
-            insert(ErasureParticipant)
-            .values(erasure_id=erasure_id, service=service, **values)
-            .on_conflict_do_update(
-                index_elements=[ErasureParticipant.erasure_id, ErasureParticipant.service],
-                set_=values,
-                where=ErasureParticipant.completed_at.is_(None),
-            )
-        )
-        # Rows of this erasure that the session has loaded are read again after a change behind its back.
-        self._session.expire_all()
+        self, erasure_id: UUID, report: Report, *, digest: str, now: datetime
+    ) -> tuple[datetime, list[Report]] | None:
+        """Record a participant's report; the first one stands, and the last one completes the erasure.
 
-    async def waiting_for(self, service: str, *, after: UUID | None, limit: int) -> Sequence[Erasure]:
+        Returns when a completed one was requested, and every report, by name.
+        """
+        # Locked before anything is read: of two reports at once the second one sees the first.
+        lock = scripts.lock_row(_ERASURES, id=erasure_id)
+        if await Statements(self._session).run(lock, purpose="lock an erasure") == scripts.NOTHING_FOUND:
+            return None
+        values: Mapping[str, Any] = {
+            "erasure": erasure_id,
+            "service": report.service,
+            "new_completed_at": report.completed_at,
+            "new_erased": report.erased,
+            "new_digest": digest,
+            "at": now,
+        }
+        rows = (await self._session.execute(_COLLECT, values)).all()
+        return (rows[0][0], [Report(*row[1:]) for row in rows]) if rows else None
+
+    async def waiting_for(self, service: str, *, after: UUID | None, limit: int) -> list[OpenErasure]:
         """Return open erasures that `service` has not reported, in order of their ids, after `after`."""
-        reported = select(ErasureParticipant.erasure_id).where(
-            ErasureParticipant.erasure_id == Erasure.id,
-            ErasureParticipant.service == service,
-            ErasureParticipant.completed_at.is_not(None),
-        )
-        statement = select(Erasure).where(Erasure.completed_at.is_(None), ~reported.exists())
-        if after is not None:
-            statement = statement.where(Erasure.id > after)
-        return (await self._session.scalars(statement.order_by(Erasure.id).limit(limit))).all()
+        values = {"service": service, "after": after or _FIRST, "most": limit}
+        return [OpenErasure(*row) for row in await self._session.execute(_WAITING, values)]
 
-    async def lock_silent(self, *, now: datetime, shortest_pause: timedelta, limit: int) -> Sequence[Erasure]:
-        """Return open erasures last asked about long enough ago, or whose deadline has passed unnoticed."""
-        asked_long_ago = Erasure.asked_at <= now - shortest_pause
-        newly_overdue = (Erasure.deadline <= now) & Erasure.overdue_at.is_(None)
-        statement = (
-            select(Erasure)
-            .where(Erasure.completed_at.is_(None), asked_long_ago | newly_overdue)
-            .order_by(Erasure.asked_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return (await self._session.scalars(statement)).all()
+    async def ask_again(self, *, now: datetime, base_pause: timedelta, limit: int) -> list[OpenErasure]:
+        """Note for the erasures that were asked about longest ago that they are asked about once more."""
+        before = {f"before_{step}": now - reminder_pause(step, base_pause) for step in _STEPS}
+        rows = await self._session.execute(_ASK_AGAIN, {"at": now, "most": limit, **before})
+        return [OpenErasure(*row) for row in rows]
+
+    async def mark_overdue(self, *, now: datetime, limit: int) -> list[tuple[UUID, datetime, list[str]]]:
+        """Note once that a deadline has passed; return which, when, and who has not reported."""
+        rows = await self._session.execute(_MARK_OVERDUE, {"at": now, "most": limit})
+        return [(erasure_id, deadline, sorted(missing)) for erasure_id, deadline, missing in rows]

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis import scripts
+from chassis.ids import new_id
 from identity.mail.policy import WITH_LINK, MailKind
 from identity.models import Mail, MailToken, User
 
@@ -24,15 +26,23 @@ def _good(token_hash: str, *, purposes: Sequence[str], now: datetime) -> tuple[C
     )
 
 
+def new_mail(*, user_id: UUID | None, kind: MailKind, new_address: str | None, now: datetime) -> str:
+    """Return the script that asks for a mail."""
+    row = {
+        "id": new_id(),
+        "user_id": user_id,
+        "kind": kind.value,
+        "new_address": new_address,
+        "requested_at": now,
+    }
+    return scripts.insert_row(MAILS, row)
+
+
 class Mails:
     """Mails and their tokens."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    def add(self, mail: Mail) -> None:
-        """Insert a mail."""
-        self._session.add(mail)
 
     async def unsettled(self, *, before: datetime, limit: int) -> Sequence[Mail]:
         """Return mails asked for before that moment and neither sent nor refused, oldest first."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,8 +23,3 @@ class Participants:
             .values(service=service, **values)
             .on_conflict_do_update(index_elements=[Participant.service], set_=values)
         )
-
-    async def handling(self, duty: str) -> set[str]:
-        """Return the services that announced `duty`."""
-        statement = select(Participant.service).where(Participant.handles.contains([duty]))
-        return set((await self._session.scalars(statement)).all())

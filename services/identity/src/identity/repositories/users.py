@@ -1,19 +1,38 @@
 """Every query about accounts."""
 
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import Table, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis import scripts
+from chassis.driver import Statements
 from identity.models import Session, User
 
-# Every sign-in and every call of somebody signed in needs them, and building one takes as long as its answer.
-_WITH_EMAIL = select(User).where(User.email_key == bindparam("key"), User.erasure_id.is_(None))
-_LOCKED = select(User).where(User.id == bindparam("user_id")).with_for_update()
+
+class Account(NamedTuple):
+    """An account as it was read, locked by nobody."""
+
+    id: UUID
+    email: str
+    password_hash: str | None
+    auth_provider: str
+    is_active: bool
+    is_verified: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+_USERS = cast("Table", User.__table__)
+# What every sign-in and every call asks is built once: building takes as long as the answer.
+_ACCOUNT = select(*(_USERS.c[name] for name in Account._fields))
+_WITH_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"), User.erasure_id.is_(None))
 _SIGNED_IN = (
-    select(User, Session.seen_generation)
+    _ACCOUNT.add_columns(Session.__table__.c.seen_generation)
     .join(Session, Session.user_id == User.id)
     .where(
         User.id == bindparam("user_id"),
@@ -22,6 +41,7 @@ _SIGNED_IN = (
         Session.ended_at.is_(None),
     )
 )
+_LOCKED = select(User).where(User.id == bindparam("user_id")).with_for_update()
 
 
 class Users:
@@ -37,13 +57,19 @@ class Users:
         statement = insert(User).values(columns).on_conflict_do_nothing().returning(User.id)
         return await self._session.scalar(statement) is not None
 
-    async def with_email(self, key: str) -> User | None:
+    async def with_email(self, key: str) -> Account | None:
         """Return the live account with that normalised address."""
-        return await self._session.scalar(_WITH_EMAIL, {"key": key})
+        row = (await self._session.execute(_WITH_EMAIL, {"key": key})).one_or_none()
+        return Account(*row) if row is not None else None
 
-    async def find(self, user_id: UUID) -> User | None:
-        """Return the account."""
-        return await self._session.get(User, user_id)
+    async def signed_in(self, user_id: UUID, session_id: UUID) -> tuple[Account, int] | None:
+        """Return the account if it is active and that session of it has not ended, with what of it was seen.
+
+        That is the highest generation of the session whose access token was used.
+        """
+        rows = await self._session.execute(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
+        row = rows.one_or_none()
+        return (Account(*row[:-1]), row[-1]) if row is not None else None
 
     async def change_email(self, user: User, email: str, *, key: str) -> bool:
         """Give the account another address; False when it belongs to another one."""
@@ -67,25 +93,30 @@ class Users:
         """Return the account, locked until the transaction ends."""
         return await self._session.scalar(_LOCKED, {"user_id": user_id})
 
+    async def hold(self, user_id: UUID) -> bool:
+        """Lock the account until the transaction ends; False when there is none."""
+        return await self._holds(id=user_id)
+
+    async def hold_unchanged(self, user_id: UUID, *, password_hash: str) -> bool:
+        """Lock the account; False when it is closed, or has another password by now."""
+        return await self._holds(id=user_id, is_active=True, password_hash=password_hash)
+
+    async def set_password_hash(self, user_id: UUID, password_hash: str) -> None:
+        """Store a better hash of the same password."""
+        await self._session.execute(
+            update(User).where(User.id == user_id).values(password_hash=password_hash)
+        )
+
     async def share(self, user_id: UUID) -> User | None:
         """Return the account; until the transaction ends nobody else locks it."""
         statement = select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
         return await self._session.scalar(statement)
 
-    async def lock_owner_of(self, session_id: UUID) -> User | None:
-        """Return the account that a session belongs to, locked until the transaction ends."""
-        owner = select(Session.user_id).where(Session.id == session_id).scalar_subquery()
-        return await self._session.scalar(select(User).where(User.id == owner).with_for_update())
-
-    async def signed_in(self, user_id: UUID, session_id: UUID) -> tuple[User, int] | None:
-        """Return the account if it is active and that session of it has not ended, with what of it was seen.
-
-        That is the highest generation of the session whose access token was used.
-        """
-        rows = await self._session.execute(_SIGNED_IN, {"user_id": user_id, "session_id": session_id})
-        found = rows.one_or_none()
-        return (found[0], found[1]) if found is not None else None
-
     async def destroy(self, user_id: UUID) -> None:
         """Delete the account; its sessions go with it."""
         await self._session.execute(delete(User).where(User.id == user_id))
+
+    async def _holds(self, **values: Any) -> bool:
+        # A script, because it travels with the begin.
+        lock = scripts.lock_row(_USERS, **values)
+        return await Statements(self._session).run(lock, purpose="lock an account") != scripts.NOTHING_FOUND

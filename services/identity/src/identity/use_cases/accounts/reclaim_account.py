@@ -36,7 +36,6 @@ async def reclaim_account(
         token_lifetime=token_lifetime,
         farewell=False,
     )
-    await uow.session.flush()
     user = await create_account(
         uow, email=email, provider=provider, password_hash=password_hash, verified=True, now=now
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from chassis.db import UnitOfWork
 from contracts.identity import ErasureCompleted, ParticipantErasure
 from contracts.participation import ErasureReported
-from identity.repositories import Erasures
+from identity.repositories import Erasures, Report
 
 
 async def collect_report(uow: UnitOfWork, report: ErasureReported, *, now: datetime) -> None:
@@ -13,32 +13,18 @@ async def collect_report(uow: UnitOfWork, report: ErasureReported, *, now: datet
 
     A report for an erasure that is unknown or complete changes nothing.
     """
-    erasures = Erasures(uow.session)
-    erasure = await erasures.lock(report.erasure_id)
-    if erasure is None or erasure.completed_at is not None:
-        return
-    await erasures.record_report(
-        report.erasure_id,
-        service=report.service,
-        completed_at=report.completed_at,
-        erased=dict(report.erased),
-        digest=report.digest,
+    said = Report(report.service, report.completed_at, dict(report.erased))
+    complete = await Erasures(uow.session).record_report(
+        report.erasure_id, said, digest=report.digest, now=now
     )
-    participants = await erasures.participants(report.erasure_id)
-    done = [
-        ParticipantErasure(service=part.service, completed_at=part.completed_at, erased=part.erased or {})
-        for part in participants
-        if part.completed_at is not None
-    ]
-    if len(done) < len(participants):
+    if complete is None:
         return
-    await uow.session.refresh(erasure)
-    erasure.completed_at, erasure.user_id = now, None
+    requested_at, reports = complete
     uow.publish(
         ErasureCompleted(
-            erasure_id=erasure.id,
-            requested_at=erasure.requested_at,
+            erasure_id=report.erasure_id,
+            requested_at=requested_at,
             completed_at=now,
-            participants=tuple(done),
+            participants=tuple(ParticipantErasure(**one._asdict()) for one in reports),
         )
     )

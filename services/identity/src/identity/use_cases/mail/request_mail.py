@@ -4,10 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
-from chassis.ids import new_id
 from identity.mail.policy import MailKind
-from identity.models import Mail
-from identity.repositories import MAILS, Mails
+from identity.repositories import MAILS, new_mail
 
 
 def request_mail(
@@ -18,6 +16,5 @@ def request_mail(
     Without a person nothing will be sent; the same work is done, so that an answer takes as long whether or
     not an address has an account.
     """
-    mail = Mail(id=new_id(), user_id=user_id, kind=kind.value, new_address=new_address, requested_at=now)
-    Mails(uow.session).add(mail)
+    uow.before_commit.append(new_mail(user_id=user_id, kind=kind, new_address=new_address, now=now))
     uow.wake_on_commit(MAILS.name)

@@ -46,7 +46,7 @@ async def finish_passkey_sign_in(
         user = await _admitted(uow, passkey, said, now)
         if rules.proved_only and not user.is_verified:
             raise PasskeyRefused
-        return await open_session(uow, user, device=device, rules=rules, now=now)
+        return await open_session(uow, user.id, device=device, rules=rules, now=now)
 
 
 async def _claim(

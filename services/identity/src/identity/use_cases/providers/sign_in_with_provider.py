@@ -48,7 +48,7 @@ async def sign_in_with_provider(
                 )
                 await keep_grant(uow, user, grant, now=now)
                 if user.is_verified or not rules.proved_only:
-                    return await open_session(uow, user, device=device, rules=rules, now=now)
+                    return await open_session(uow, user.id, device=device, rules=rules, now=now)
             # Raised when the account is stored, so that its owner can confirm the address.
             raise AddressUnproved
         except LostRace:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
@@ -9,7 +10,7 @@ from chassis.ids import new_id
 from contracts.fields import RevocationReason
 from contracts.identity import UserActive
 from identity.addresses import email_key
-from identity.models import Session, User
+from identity.models import Session
 from identity.passwords import PasswordHasher
 from identity.policy import InvalidCredentials
 from identity.repositories import SessionEnd, Sessions, Users
@@ -55,25 +56,25 @@ async def log_in(
     stored = user.password_hash if user is not None else None
     fits, better_hash = await hasher.verify(password, stored)
     refusal = InvalidCredentials(UNPROVED if rules.proved_only else None)
-    if user is None or not fits or (rules.proved_only and not user.is_verified):
+    if user is None or stored is None or not fits or (rules.proved_only and not user.is_verified):
         raise refusal
     async with database.unit_of_work() as uow:
-        current = await Users(uow.session).lock(user.id)
+        users = Users(uow.session)
         # A password that was changed, or an account that was deleted, while the hash was computed wins.
-        if current is None or not current.is_active or current.password_hash != stored:
+        if not await users.hold_unchanged(user.id, password_hash=stored):
             raise refusal
         if better_hash is not None:
-            current.password_hash = better_hash
-        return await open_session(uow, current, device=device, rules=rules, now=clock.now())
+            await users.set_password_hash(user.id, better_hash)
+        return await open_session(uow, user.id, device=device, rules=rules, now=clock.now())
 
 
 async def open_session(
-    uow: UnitOfWork, user: User, *, device: Device, rules: SessionRules, now: datetime
+    uow: UnitOfWork, user_id: UUID, *, device: Device, rules: SessionRules, now: datetime
 ) -> AuthorizedSession:
-    """Start a session of `user`, whose row the caller has locked; the oldest ends if there are too many."""
+    """Start a session of the account, which the caller has locked; the oldest ends if there are too many."""
     session = Session(
         id=new_id(),
-        user_id=user.id,
+        user_id=user_id,
         generation=1,
         rotated_at=now,
         authenticated_at=now,
@@ -84,14 +85,10 @@ async def open_session(
     )
     reason = RevocationReason.SECURITY
     end = SessionEnd(reason.value, now, rules.access_token)
-    for ended in await Sessions(uow.session).begin(session, most=rules.most, superseded=end):
-        announce_revocation(uow, user_id=user.id, session_id=ended, reason=reason)
-    note_activity(uow, user, now=now)
-    return AuthorizedSession(session, email_verified=user.is_verified)
-
-
-def note_activity(uow: UnitOfWork, user: User, *, now: datetime) -> None:
-    """Announce, at most once a day, that the person was here: it restarts retention clocks elsewhere."""
-    if user.active_on != now.date():
-        user.active_on = now.date()
-        uow.publish(UserActive(user_id=user.id, active_on=now.date()))
+    ended, first_today, verified = await Sessions(uow.session).begin(session, most=rules.most, superseded=end)
+    for gone in ended:
+        announce_revocation(uow, user_id=user_id, session_id=gone, reason=reason)
+    if first_today:
+        # At most once a day: it restarts retention clocks elsewhere.
+        uow.publish(UserActive(user_id=user_id, active_on=now.date()))
+    return AuthorizedSession(session, email_verified=verified)
