@@ -10,6 +10,8 @@ SOURCES := $(addsuffix /src,$(MEMBERS))
 PYTEST := $(PY) -m pytest
 # s=identity names one service, m="..." a message, mode=native or mode=compose a mode.
 mode ?= $(MODE)
+# Each worker starts servers of its own; the tests wait as much as they compute.
+workers ?= 3
 DATABASES := identity consent storage
 
 .PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench corpus \
@@ -45,9 +47,8 @@ demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on t
 	@$(PY) -m demo
 
 ##@ Tests
-test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own
-	$(PYTEST) -m "unit or architecture or contract or integration" --require-all-events
-	$(PYTEST) -m e2e tests
+test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own (workers=1: one at a time)
+	$(PYTEST) -n $(workers) -m "not chaos" --require-all-events
 unit: .venv/.installed ## Run the tests of pure code and of the source tree's rules
 	$(PYTEST) -m "unit or architecture"
 contract: .venv/.installed ## Run the tests of what services promise each other

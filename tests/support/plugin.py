@@ -4,16 +4,20 @@ import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from contracts.catalogue import EVENTS
 from support.clock import FrozenClock
 from support.events import EventRecorder
 
 LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
+PRODUCED = "produced_events"
+ON_THE_CLUSTER = ("tests/e2e/", "tests/chaos/")
 _recorder = pytest.StashKey[EventRecorder]()
 
 
@@ -101,10 +105,30 @@ def pytest_terminal_summary(
             )
 
 
+class SchedulingByServers(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a worker whole files, and one of them all tests on a cluster: each starts servers of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "cluster" if nodeid.startswith(ON_THE_CLUSTER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SchedulingByServers:
+    """Say which tests run in which process of `-n`."""
+    return SchedulingByServers(config, log)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take over which events a worker's tests produced."""
+    node.config.stash[_recorder].produced |= set(node.workeroutput.get(PRODUCED, ()))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail an otherwise green run of the whole suite when a declared event was produced by no test."""
-    if exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
+    workeroutput = getattr(session.config, "workeroutput", None)
+    if workeroutput is not None:
+        workeroutput[PRODUCED] = sorted(session.config.stash[_recorder].produced)
+    elif exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -13,6 +13,11 @@ SEED = 5
 MOST_AUC = 0.75
 
 
+@pytest.fixture(scope="session")
+def settings(production_settings):
+    return production_settings
+
+
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 async def test_answer_does_not_tell_whether_the_address_has_an_account(platform, service, question) -> None:
     password_hash = await service.hasher.hash("seven blue irises")

@@ -11,6 +11,11 @@ INVALID = "urn:irisvue:problem:invalid-mail-token"
 AUTH, ME = "/api/v1/auth", "/api/v1/users/me"
 
 
+@pytest.fixture(scope="session")
+def settings(production_settings):
+    return production_settings
+
+
 @pytest.fixture(params=["verify", "reset"], ids="S6-{}".format)
 async def link(request, client, ada, mailbox, post_office):
     """Return what uses the newest link of that kind: `await link()`."""

@@ -240,12 +240,16 @@ async def google(keyring: Keyring) -> AsyncIterator[FakeProvider]:
 
 @pytest.fixture
 def settings(
-    settings: IdentitySettings, keyring: Keyring, apple: FakeProvider, google: FakeProvider
+    production_settings: IdentitySettings,
+    cheap_hashes: dict[str, int],
+    keyring: Keyring,
+    apple: FakeProvider,
+    google: FakeProvider,
 ) -> IdentitySettings:
     """Return settings that point at the fake providers."""
-    return settings.model_validate(
+    return production_settings.model_validate(
         {
-            **settings.model_dump(),
+            **production_settings.model_dump(),
             "apple_audiences": f"{BUNDLE_ID},{DEBUG_BUNDLE_ID}",
             "google_audiences": json.dumps([WEB_CLIENT_ID, ANDROID_CLIENT_ID]),
             "apple_team_id": TEAM_ID,
@@ -258,7 +262,7 @@ def settings(
             "google_jwks_url": f"{google.url}/keys",
             "provider_seconds": 0.5,
         }
-    )
+    ).model_copy(update=cheap_hashes)
 
 
 class ProviderApp:

@@ -18,6 +18,11 @@ DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
 LONG = "the quick brown otter naps under seventy-two bytes of hash, or does it? " + "tail"
 
 
+@pytest.fixture(scope="session")
+def settings(production_settings):
+    return production_settings
+
+
 async def ask(client, path, body, headers=None):
     return await client.post(f"/api/v1/auth/{path}", json=body, headers=headers or {})
 
