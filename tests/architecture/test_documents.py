@@ -9,7 +9,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "libs/*/*.md", "services/*/*.md", "infra/*.md", "tools/*/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "libs/*/*.md",
+        "services/*/*.md",
+        "infra/*.md",
+        "tools/*.md",
+        "tools/*/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")

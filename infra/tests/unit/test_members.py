@@ -13,8 +13,6 @@ from native import supervisor
 
 SOURCES = Path(members.__file__).parent
 ROOT = SOURCES.parents[2]
-# The demo plays the story of one person, and tests ask single services about their own.
-OF_THEIR_OWN = {"demo", "testing"}
 
 
 def named_in(text: str) -> set[str]:
@@ -24,11 +22,8 @@ def named_in(text: str) -> set[str]:
 
 
 def test_no_source_but_the_registry_names_a_service() -> None:
-    files = [
-        file
-        for file in SOURCES.rglob("*.py")
-        if file.name != "members.py" and file.relative_to(SOURCES).parts[0] not in OF_THEIR_OWN
-    ]
+    folders = (SOURCES, ROOT / "tools" / "native", ROOT / "tools" / "service_settings")
+    files = [file for folder in folders for file in folder.rglob("*.py") if file.name != "members.py"]
     named = {file.name: found for file in files if (found := named_in(file.read_text()))}
     # The database of the keyring is called like the schema that lies in it.
     assert named == {"environment.py": {"keyring"}, "postgres.py": {"keyring"}}
