@@ -9,8 +9,8 @@ from typing import TextIO
 
 MOST_WAITING = 10_000
 """Lines that wait to be written, about 3 MB; more are dropped and counted."""
-COLLECT_SECONDS = 0.01
-"""How long a line waits for others: each write takes the interpreter from those who answer requests."""
+COLLECT_SECONDS = 0.05
+"""How long a line waits for others: each turn of the thread takes the interpreter from the requests."""
 DRAIN_SECONDS = 2.0
 
 

@@ -39,11 +39,12 @@ def configure_logging(*, service: str, level: str) -> LogWriter:
         _drop_forbidden_fields,
     ]
     writer = LogWriter(sys.stdout, tell_dropped=_tell_dropped)
+    lines = structlog.WriteLogger(cast("TextIO", writer))
     atexit.register(writer.drain)
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(writer)
