@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from copy import copy
@@ -175,6 +175,7 @@ class Database:
         *,
         schema: str,
         tombstone_key: bytes,
+        keys: Mapping[str, bytes] | None = None,
         direct_url: SecretStr | None = None,
         application_name: str | None = None,
         pool_size: int = 10,
@@ -188,6 +189,7 @@ class Database:
         self.clock: Clock = clock or SystemClock()
         self._application_name = application_name or schema
         self._tombstone_key = tombstone_key
+        self.keys = {f"{schema.upper()}_TOMBSTONE_KEY": tombstone_key, **(keys or {})}
         self._connect(pool_size)
 
     def _connect(self, pool_size: int) -> None:

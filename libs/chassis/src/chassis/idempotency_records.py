@@ -7,12 +7,10 @@ learns from a row that somebody asked something at a time, and how long the answ
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Table, func, select
@@ -21,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from chassis import scripts
 from chassis.db import Database
 from chassis.inbox import purge_older
+from chassis.sealing import OlderFormat, SealingKeys
 
 KEEP = timedelta(hours=24)
-_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ class IdempotencyRecord:
         made = HKDF(SHA256(), length=64, salt=secret, info=label).derive(key.encode())
         self.name = hashlib.sha256(made[:32]).hexdigest()
         self._lock = int.from_bytes(made[:8], "big", signed=True)
-        self._seal = AESGCM(made[32:])
+        self._sealing = SealingKeys("the Idempotency-Key", [made[32:]])
+        self._context = self.name.encode()
         self._table: Table = database.tables.idempotency_keys
 
     async def look(self, session: AsyncSession | AsyncConnection) -> StoredResponse | None:
@@ -73,8 +72,8 @@ class IdempotencyRecord:
         )
         if sealed is None:
             return None
-        opened = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.name.encode())
-        return StoredResponse.from_bytes(opened)
+        older = OlderFormat(self._context, header=b"")
+        return StoredResponse.from_bytes(self._sealing.open(sealed, context=self._context, older=older))
 
     def claim(self) -> str:
         """Return the script that keeps others out until the transaction ends, and finds what was kept."""
@@ -82,8 +81,7 @@ class IdempotencyRecord:
 
     def keep(self, answer: StoredResponse) -> str:
         """Return the script that keeps the answer; only one that is too old can be in its place."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._seal.encrypt(nonce, answer.to_bytes(), self.name.encode())
+        sealed = self._sealing.seal(answer.to_bytes(), context=self._context)
         return scripts.keep_answer(self._table, self.name, sealed)
 
 

@@ -52,6 +52,23 @@ def drop_mandatory_from_outbox(schema: str) -> None:
     op.drop_column("outbox", "mandatory", schema=schema)
 
 
+def add_known_keys(schema: str) -> None:
+    """Make room for the ids of the keys that the schema is written with."""
+    op.create_table(
+        "known_keys",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("key_id", sa.String(length=8), nullable=False),
+        _moment("first_used_at"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_known_keys")),
+        schema=schema,
+    )
+
+
+def drop_known_keys(schema: str) -> None:
+    """Take that back; a wrong key is not refused any more."""
+    op.drop_table("known_keys", schema=schema)
+
+
 def _moment(name: str) -> sa.Column[Any]:
     now = sa.text("clock_timestamp()")
     return sa.Column(name, sa.DateTime(timezone=True), server_default=now, nullable=False)

@@ -65,6 +65,13 @@ def check_hex_key(value: SecretStr, info: ValidationInfo) -> SecretStr:
     return value
 
 
+def check_hex_keys(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    """Refuse keys, separated by commas, of which one is none, or one that nobody drew at random."""
+    for key in value.get_secret_value().split(","):
+        check_hex_key(SecretStr(key.strip()), info)
+    return value
+
+
 def is_regular(hex_key: str, *, strictly: bool) -> bool:
     """Tell whether 64 hexadecimal digits have an order that random ones have not once in a million lives.
 
@@ -78,7 +85,7 @@ def is_regular(hex_key: str, *, strictly: bool) -> bool:
     return strictly and (ordered or all(0x20 <= byte < 0x7F for byte in key))  # noqa: PLR2004 - ASCII
 
 
-def check_keyring(text: str, info: ValidationInfo) -> None:
+def check_named_keys(text: str, info: ValidationInfo) -> None:
     """Refuse a JSON object of keys by name when one of them is regular; `text` has been read before."""
     if any(is_regular(key, strictly=in_production(info)) for key in json.loads(text)["keys"].values()):
         raise ValueError(f"has a key that is too regular to be random; {_MENDS}")

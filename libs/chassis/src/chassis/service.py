@@ -19,6 +19,7 @@ from chassis.health import HealthCheck
 from chassis.holdings import Holding, Holdings
 from chassis.http import ServiceClient
 from chassis.idempotency import Idempotency
+from chassis.known_keys import keys_are_right, watch_keys
 from chassis.migrations import upgrade
 from chassis.process import Part, Process, run_process
 from chassis.reconcile import OpenErasures
@@ -197,6 +198,7 @@ class Service(Generic[S, C]):
     @asynccontextmanager
     async def _api_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
         async with self.open(settings) as opened:
+            await keys_are_right(opened.database)
             app = self.create_api(settings, lambda: process.is_stopping)
             self.install(app, opened)
             server = serve(
@@ -205,12 +207,18 @@ class Service(Generic[S, C]):
             beside = [
                 Part(name, partial(loop, opened), outlasts=True) for name, loop in self.api_loops.items()
             ]
-            yield [server.part("http"), *beside]
+            yield [server.part("http"), _key_check(opened), *beside]
 
     @asynccontextmanager
     async def _worker_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
-        async with self.open(settings) as opened, self.create_worker(opened).parts(process) as parts:
-            yield parts
+        async with self.open(settings) as opened:
+            await keys_are_right(opened.database)
+            async with self.create_worker(opened).parts(process) as parts:
+                yield [*parts, _key_check(opened)]
 
     def _migrate(self, settings: S) -> None:
         upgrade(migrations_of(self.name), owner_url(settings))
+
+
+def _key_check(opened: Opened) -> Part:
+    return Part("keys", partial(watch_keys, opened.database))

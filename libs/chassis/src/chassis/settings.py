@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from chassis.database_url import read_database_url
 from chassis.secret_checks import (
     check_hex_key,
+    check_hex_keys,
     check_own_public_key,
     check_password,
     check_public_keys,
@@ -42,6 +43,8 @@ def _check_database_url(value: SecretStr) -> SecretStr:
 
 
 HexKey = Annotated[SecretStr, AfterValidator(check_hex_key)]
+HexKeys = Annotated[SecretStr, AfterValidator(check_hex_keys)]
+"""Several keys, separated by commas: the first seals, the others only open what they have sealed."""
 PemKey = Annotated[SecretStr, BeforeValidator(_unfold_pem), AfterValidator(check_signing_key)]
 Password = Annotated[SecretStr, AfterValidator(check_password)]
 ServerUrl = Annotated[SecretStr, AfterValidator(check_server_url)]
@@ -53,6 +56,11 @@ PublicKeys = Annotated[JsonObject, AfterValidator(check_public_keys)]
 def key_bytes(key: SecretStr) -> bytes:
     """Return the 32 bytes of a `HexKey`."""
     return bytes.fromhex(key.get_secret_value())
+
+
+def all_key_bytes(keys: SecretStr) -> list[bytes]:
+    """Return the 32 bytes of each of `HexKeys`."""
+    return [bytes.fromhex(key.strip()) for key in keys.get_secret_value().split(",")]
 
 
 class ServiceSettings(BaseSettings):

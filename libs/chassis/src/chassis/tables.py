@@ -46,6 +46,7 @@ class ChassisTables:
     tombstones: Table
     erasure_tasks: Table
     idempotency_keys: Table
+    known_keys: Table
 
 
 def service_metadata(schema: str) -> MetaData:
@@ -79,6 +80,7 @@ def _define(metadata: MetaData) -> ChassisTables:
         tombstones=_tombstones(metadata),
         erasure_tasks=_erasure_tasks(metadata),
         idempotency_keys=_idempotency_keys(metadata),
+        known_keys=_known_keys(metadata),
     )
 
 
@@ -206,5 +208,18 @@ def _idempotency_keys(metadata: MetaData) -> Table:
         info=on_erase(
             "retain: names nobody, opens only with the client's own key, purged after 24 hours",
             pruned_by="purge-idempotency-records",
+        ),
+    )
+
+
+def _known_keys(metadata: MetaData) -> Table:
+    return Table(
+        "known_keys",
+        metadata,
+        Column("name", String(100), primary_key=True),
+        Column("key_id", String(8), nullable=False),
+        Column("first_used_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        info=on_erase(
+            "retain: ids of the platform's keys, not of people", pruned_by="kept: a row for each key"
         ),
     )

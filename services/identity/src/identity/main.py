@@ -49,7 +49,7 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
 
 async def forget_what_expired(opened: wiring.Service) -> None:
     """Delete the rows that no request can need any more."""
-    keep_keys = opened.tokens.ring.keep
+    keep_keys = opened.tokens.signing_keys.keep
     await forget_expired(opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
-from chassis.settings import key_bytes
 from contracts.fields import AuthProvider, RevocationReason
 from identity.addresses import checked_email
 from identity.policy import EmailTaken, WeakPassword
@@ -114,9 +113,7 @@ async def _end_sessions(service: Service, arguments: argparse.Namespace) -> int:
 
 async def _rotate_keys(service: Service, _arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
-        row = await rotate_keys(
-            uow, secret=key_bytes(service.settings.refresh_token_key), now=service.clock.now()
-        )
+        row = await rotate_keys(uow, sealing=service.sealing_keys, now=service.clock.now())
     return _say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
 
 

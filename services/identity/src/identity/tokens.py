@@ -20,7 +20,7 @@ from jwt.utils import der_to_raw_signature
 
 from chassis.auth import ACCESS_TOKEN_TYPE, ALGORITHM
 from chassis.settings import key_bytes
-from identity.keyring import KeyRing
+from chassis.signing_keys import SigningKeys
 from identity.models import Session
 from identity.policy import issued_at
 from identity.settings import IdentitySettings
@@ -70,7 +70,7 @@ class TokenIssuer:
         key = load_pem_private_key(settings.signing_key.get_secret_value().encode(), password=None)
         if not isinstance(key, EllipticCurvePrivateKey):
             raise TypeError("IDENTITY_SIGNING_KEY must be an EC P-256 key; `make env` generates one")
-        self.ring = KeyRing(key, public_jwk(key), token_lifetime=settings.access_token_lifetime)
+        self.signing_keys = SigningKeys(key, token_lifetime=settings.access_token_lifetime)
         self._refresh_key = key_bytes(settings.refresh_token_key)
         self._issuer = settings.access_token_issuer
         self._audience = settings.access_token_audience
@@ -78,7 +78,7 @@ class TokenIssuer:
 
     def jwks(self, now: datetime) -> dict[str, Any]:
         """Return the public keys (RFC 7517 §5)."""
-        return {"keys": self.ring.published(now)}
+        return {"keys": self.signing_keys.published(now)}
 
     def access_token(self, authorized: AuthorizedSession, *, now: datetime) -> tuple[str, int]:
         """Return an access token of the session (RFC 9068) and the seconds that it is good for.
@@ -103,7 +103,7 @@ class TokenIssuer:
             "gen": session.generation,
             "email_verified": authorized.email_verified,
         }
-        key = self.ring.signing(begins)
+        key = self.signing_keys.signing(begins)
         headers = {"typ": ACCESS_TOKEN_TYPE, "kid": key.kid}
         payload = json.dumps(claims, separators=(",", ":")).encode()
         token = _SIGNER.encode(payload, key.private_key, algorithm=ALGORITHM, headers=headers)
@@ -136,15 +136,6 @@ class TokenIssuer:
 
     def _tag(self, head: bytes) -> bytes:
         return hmac.new(self._refresh_key, b"refresh\x00" + head, hashlib.sha256).digest()
-
-
-def public_jwk(key: EllipticCurvePrivateKey) -> dict[str, Any]:
-    """Return the public JWK of `key`; its `kid` is the RFC 7638 thumbprint."""
-    jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-    canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
-    return {**members, "kid": thumbprint, "alg": ALGORITHM, "use": "sig"}
 
 
 def new_capability() -> str:

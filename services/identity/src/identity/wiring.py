@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from cryptography.exceptions import InvalidTag
 
 from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
@@ -16,16 +15,17 @@ from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
 from chassis.keyed_lock import KeyedLock
 from chassis.problems import describe
+from chassis.sealing import SealBroken, SealingKeys, derived_key
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
-from identity.keyring import open_private_key
+from chassis.signing_keys import SigningKey, open_private_key
 from identity.limits import AccountLimits
 from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
 from identity.passwords import Argon2Pool, PasswordHasher
 from identity.policy import InvalidRefreshToken
 from identity.providers.wiring import Providers, open_providers
-from identity.repositories import Sessions, SigningKeys
+from identity.repositories import Sessions, StoredSigningKeys
 from identity.session_rules import SessionRules
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer, UnreadableRefreshToken
@@ -74,18 +74,26 @@ class Service:
             if not await Sessions(session).is_live(session_id, live):
                 raise InvalidRefreshToken
 
+    @property
+    def sealing_keys(self) -> SealingKeys:
+        """What seals the signing keys that rotation makes."""
+        secret = key_bytes(self.settings.refresh_token_key)
+        derived = derived_key(secret, b"irisvue identity signing keys")
+        return SealingKeys("IDENTITY_REFRESH_TOKEN_KEY", [derived])
+
     async def load_keys(self) -> None:
         """Take over the signing keys that rotation has stored, if our secret opens them."""
-        secret = key_bytes(self.settings.refresh_token_key)
         async with self.unit_of_work() as uow:
-            rows = await SigningKeys(uow.session).all()
+            rows = await StoredSigningKeys(uow.session).all()
         opened = []
         for row in rows:
             try:
-                opened.append(open_private_key(row, secret=secret))
-            except InvalidTag:
-                log.error("signing_key_not_opened", kid=row.kid)
-        self.tokens.ring.replace(opened)
+                key = open_private_key(row.sealed_private_key, kid=row.kid, keys=self.sealing_keys)
+            except SealBroken as error:
+                log.error("signing_key_not_opened", kid=row.kid, error=str(error))
+            else:
+                opened.append(SigningKey(row.kid, key, row.public_jwk, row.active_from))
+        self.tokens.signing_keys.replace(opened)
 
     async def follow_key_rotation(self) -> None:
         """Look for rotated keys until cancelled; a database that is away leaves the known keys in use."""

@@ -5,7 +5,6 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from chassis.settings import key_bytes
 from identity.main import IDENTITY
 from identity.use_cases.operations.rotate_keys import rotate_keys
 from support.forged_tokens import TokenForge, forged_bearers
@@ -23,7 +22,7 @@ async def status(client, bearer: bytes | str) -> int:
 def forge(service, ada, clock):
     """Return a forge with identity's own key, for a session that exists."""
     claims = jwt.decode(ada.tokens["access_token"], options={"verify_signature": False})
-    key = service.tokens.ring.signing(clock.now())
+    key = service.tokens.signing_keys.signing(clock.now())
     return TokenForge(
         issuer=claims["iss"],
         audience=claims["aud"],
@@ -74,7 +73,7 @@ async def test_no_other_token_of_ours_is_an_access_token(client, ada, service_he
 @pytest.mark.parametrize("row", ["S3-A-13-retired-key"])
 async def test_a_retired_key_signs_nobody_in(settings, service, ada, forge, clock, row):
     async with service.unit_of_work() as uow:
-        await rotate_keys(uow, secret=key_bytes(settings.refresh_token_key), now=clock.now())
+        await rotate_keys(uow, sealing=service.sealing_keys, now=clock.now())
     await service.load_keys()
     clock.advance(timedelta(minutes=10 + 30 + 2))
     app = IDENTITY.create_api(settings)

@@ -3,13 +3,12 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from chassis.settings import key_bytes
 from identity.use_cases.operations.rotate_keys import rotate_keys
 
 
 async def rotate(service, clock):
     async with service.unit_of_work() as uow:
-        row = await rotate_keys(uow, secret=key_bytes(service.settings.refresh_token_key), now=clock.now())
+        row = await rotate_keys(uow, sealing=service.sealing_keys, now=clock.now())
     await service.load_keys()
     return row.kid
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from chassis.settings import key_bytes
 from identity.use_cases.operations.rotate_keys import rotate_keys
 
 
@@ -185,7 +184,7 @@ async def test_12_key_rotation_mid_session(ada, client, service, clock, row):
     async with service.unit_of_work() as uow:
         await rotate_keys(
             uow,
-            secret=key_bytes(service.settings.refresh_token_key),
+            sealing=service.sealing_keys,
             now=clock.now() - timedelta(minutes=11),
         )
     await service.load_keys()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis.http import NeighbourRefused, NeighbourUnavailable, ServiceClient
 from contracts.fields import ConsentType
-from storage.policy import ConsentAnswer
+from storage.policy import ConsentState
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ class Consents:
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
-    async def ask(self, user_id: UUID) -> ConsentAnswer:
+    async def ask(self, user_id: UUID) -> ConsentState:
         """Return what holds at this moment; raises `NeighbourUnavailable` whenever that is not known."""
         try:
             document = await self._client.get(f"/internal/consents/{user_id}/{ConsentType.BIOMETRIC_CAPTURE}")
@@ -36,7 +36,7 @@ class Consents:
         except ValidationError as error:
             log.error("consent_answer_not_understood", fields=len(error.errors(include_input=False)))
             raise NeighbourUnavailable("consent's answer was not understood") from None
-        return ConsentAnswer(
+        return ConsentState(
             granted=answer.granted and answer.consent_id is not None,
             consent_id=answer.consent_id,
             epoch=answer.epoch,

@@ -183,7 +183,7 @@ class UploadStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentAnswer:
+class ConsentState:
     """What consent said at one moment; epochs are 0 when there was no such change."""
 
     granted: bool

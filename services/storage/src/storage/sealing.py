@@ -10,41 +10,22 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from chassis.sealing import KEY_BYTES, OlderFormat, SealBroken, SealingError, SealingKeys, derived_key, joined
 
 BIOMETRIC: Final = "biometric"
-KEY_BYTES: Final = 32
-_NONCE_BYTES: Final = 12
-_TAG_BYTES: Final = 16
-_MAGIC: Final = b"IVS"
-_FORMAT_VERSION: Final = 1
-_AES_256_GCM_HKDF_SHA256: Final = 1
-_HEADER: Final = _MAGIC + bytes([_FORMAT_VERSION, _AES_256_GCM_HKDF_SHA256])
-_WRAP_VERSION: Final = b"\x01"
-SEAL_OVERHEAD: Final = len(_HEADER) + _NONCE_BYTES + _TAG_BYTES
+_FIRST_FORMAT: Final = b"IVS\x01\x01"
 
 
-class SealingError(Exception):
-    """Something about keys or sealed bytes is not right; messages never carry key or picture bytes."""
-
-
-class InvalidKeyring(SealingError):
+class InvalidKeyEncryptionKeys(SealingError):
     """The configured key-encryption keys can't be used."""
 
 
 class UnknownKeyEncryptionKey(SealingError):
-    """A data key was wrapped with a key-encryption key that this keyring does not hold."""
+    """A data key was wrapped with a key-encryption key that is not here."""
 
 
 class UnwrapFailed(SealingError):
     """A wrapped data key was changed, or belongs to somebody else."""
-
-
-class SealBroken(SealingError):
-    """Sealed bytes were changed, cut, swapped, or are not in a known format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,57 +59,68 @@ class ObjectLabel:
 
     def key_info(self) -> bytes:
         """Tell derived keys apart: object, class and version (the owner is in the data key)."""
-        return _joined(b"irisvue/object-key/1", self.object_id, self.data_class, str(self.version))
+        return joined(b"irisvue/object-key/1", self.object_id, self.data_class, str(self.version))
 
     def associated_data(self) -> bytes:
-        """Bind the header, the owner, the object, the version and the class to the ciphertext."""
-        return _joined(_HEADER, str(self.owner), self.object_id, str(self.version), self.data_class)
+        """Bind the owner, the object, the version and the class to the ciphertext."""
+        return self._bound(b"irisvue/object/2")
+
+    def first_format(self) -> OlderFormat:
+        """Return how an object of this label was sealed before keys were named."""
+        return OlderFormat(self._bound(_FIRST_FORMAT), header=_FIRST_FORMAT)
+
+    def _bound(self, kind: bytes) -> bytes:
+        return joined(kind, str(self.owner), self.object_id, str(self.version), self.data_class)
 
 
-class LocalKeyring:
+class LocalKeyEncryption:
     """KeyEncryption with keys held in memory, for development and single-machine installations."""
 
     def __init__(self, active: str, keys: Mapping[str, bytes]) -> None:
         if active not in keys:
-            raise InvalidKeyring(f"The active key-encryption key {active!r} is not among the keys.")
+            raise InvalidKeyEncryptionKeys(f"The active key-encryption key {active!r} is not among the keys.")
         if any(len(key) != KEY_BYTES for key in keys.values()):
-            raise InvalidKeyring("Every key-encryption key must be 64 hexadecimal digits (256 bits).")
+            raise InvalidKeyEncryptionKeys(
+                "Every key-encryption key must be 64 hexadecimal digits (256 bits)."
+            )
         self._active = active
-        self._keys = dict(keys)
+        self._keys = {name: SealingKeys(name, [key]) for name, key in keys.items()}
 
     @classmethod
-    def parse(cls, text: str) -> "LocalKeyring":
+    def parse(cls, text: str) -> "LocalKeyEncryption":
         """Read `{"active": "k1", "keys": {"k1": "<64 hex>"}}`; errors never repeat the text."""
-        try:
-            document = json.loads(text)
-            active = str(document["active"])
-            keys = {str(name): bytes.fromhex(value) for name, value in document["keys"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InvalidKeyring(
-                'Key-encryption keys must be JSON like {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
-            ) from None
-        return cls(active, keys)
+        return cls(*parse_key_encryption_keys(text))
 
     async def wrap(self, data_key: bytes, *, owner: UUID) -> WrappedKey:
         """Encrypt a data key under the active key."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self._keys[self._active]).encrypt(nonce, data_key, _wrap_data(owner, self._active))
-        return WrappedKey(self._active, _WRAP_VERSION + nonce + sealed)
+        context = _wrap_context(owner, self._active)
+        return WrappedKey(self._active, self._keys[self._active].seal(data_key, context=context))
 
     async def unwrap(self, wrapped: WrappedKey, *, owner: UUID) -> bytes:
         """Decrypt a data key under the key that it names."""
-        key = self._keys.get(wrapped.key_id)
-        if key is None:
+        keys = self._keys.get(wrapped.key_id)
+        if keys is None:
             raise UnknownKeyEncryptionKey(
-                f"The key-encryption key {wrapped.key_id!r} is missing; put it back into the keyring setting."
+                f"The key-encryption key {wrapped.key_id!r} is missing;"
+                " put it back into STORAGE_KEY_ENCRYPTION_KEYS."
             )
-        if wrapped.blob[:1] != _WRAP_VERSION:
-            raise UnwrapFailed("The wrapped data key has an unknown format.")
-        nonce, sealed = wrapped.blob[1 : 1 + _NONCE_BYTES], wrapped.blob[1 + _NONCE_BYTES :]
+        context = _wrap_context(owner, wrapped.key_id)
         try:
-            return AESGCM(key).decrypt(nonce, sealed, _wrap_data(owner, wrapped.key_id))
-        except (InvalidTag, ValueError):
-            raise UnwrapFailed("The wrapped data key was changed or belongs to somebody else.") from None
+            return keys.open(wrapped.blob, context=context, older=OlderFormat(context))
+        except SealBroken as error:
+            raise UnwrapFailed(f"The wrapped data key does not open: {error}") from None
+
+
+def parse_key_encryption_keys(text: str) -> tuple[str, dict[str, bytes]]:
+    """Return the name of the active key, and all keys; raises `InvalidKeyEncryptionKeys`."""
+    try:
+        document = json.loads(text)
+        keys = {str(name): bytes.fromhex(value) for name, value in document["keys"].items()}
+        return str(document["active"]), keys
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidKeyEncryptionKeys(
+            'Key-encryption keys must be JSON like {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
+        ) from None
 
 
 def new_data_key() -> bytes:
@@ -137,34 +129,19 @@ def new_data_key() -> bytes:
 
 
 def seal(plain: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:
-    """Encrypt one object; the result is SEAL_OVERHEAD bytes longer than the input."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(_object_key(data_key, label)).encrypt(nonce, plain, label.associated_data())
-    return _HEADER + nonce + sealed
+    """Encrypt one object; the result is SEAL_OVERHEAD bytes longer than the input, in every format."""
+    return _object_keys(data_key, label).seal(plain, context=label.associated_data())
 
 
 def unseal(sealed: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:
     """Decrypt one object; anything but the bytes sealed under this label raises SealBroken."""
-    if len(sealed) < SEAL_OVERHEAD or not sealed.startswith(_HEADER):
-        raise SealBroken("The sealed object has an unknown format.")
-    view = memoryview(sealed)[len(_HEADER) :]
-    try:
-        return AESGCM(_object_key(data_key, label)).decrypt(
-            view[:_NONCE_BYTES], view[_NONCE_BYTES:], label.associated_data()
-        )
-    except InvalidTag:
-        raise SealBroken("The sealed object was changed or is not what its label says.") from None
+    keys = _object_keys(data_key, label)
+    return keys.open(sealed, context=label.associated_data(), older=label.first_format())
 
 
-def _object_key(data_key: bytes, label: ObjectLabel) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.key_info()).derive(data_key)
+def _object_keys(data_key: bytes, label: ObjectLabel) -> SealingKeys:
+    return SealingKeys("the person's data key", [derived_key(data_key, label.key_info())])
 
 
-def _wrap_data(owner: UUID, key_id: str) -> bytes:
-    return _joined(b"irisvue/data-key/1", str(owner), key_id)
-
-
-def _joined(first: bytes, *rest: str) -> bytes:
-    # Each part carries its length, so that no two different lists of parts give the same bytes.
-    parts = [first, *(part.encode() for part in rest)]
-    return b"".join(len(part).to_bytes(4) + part for part in parts)
+def _wrap_context(owner: UUID, key_id: str) -> bytes:
+    return joined(b"irisvue/data-key/1", str(owner), key_id)

@@ -5,10 +5,10 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from chassis.secret_checks import check_keyring
+from chassis.secret_checks import check_named_keys
 from chassis.settings import DatabaseUrl, HexKey, Password, StatefulSettings
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
-from storage.sealing import InvalidKeyring, LocalKeyring
+from storage.sealing import InvalidKeyEncryptionKeys, LocalKeyEncryption
 from storage.stripping import Frame
 
 MEBIBYTE: Final = 1 << 20
@@ -20,10 +20,10 @@ PROCESS_BYTES = 256 * MEBIBYTE
 def _check_keyring(value: SecretStr, info: ValidationInfo) -> SecretStr:
     text = value.get_secret_value()
     try:
-        LocalKeyring.parse(text)
-    except InvalidKeyring as error:
+        LocalKeyEncryption.parse(text)
+    except InvalidKeyEncryptionKeys as error:
         raise ValueError(str(error)) from None
-    check_keyring(text, info)
+    check_named_keys(text, info)
     return value
 
 

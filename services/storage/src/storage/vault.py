@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.db import Database
+from chassis.object_store import Admit, Inventory, ObjectStore
 from chassis.problems import PersonErased
+from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
 from storage.models import Photo
-from storage.object_store import Admit, Inventory, ObjectStore
 from storage.policy import Rendition
 from storage.repositories import DataKeys
 from storage.sealing import (
-    SEAL_OVERHEAD,
     KeyEncryption,
     ObjectLabel,
     WrappedKey,

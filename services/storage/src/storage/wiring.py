@@ -10,6 +10,7 @@ from datetime import timedelta
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
 from chassis.http import ServiceClient
+from chassis.object_store import ObjectStore, ObjectStoreSettings, open_object_store
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS
@@ -17,8 +18,7 @@ from storage.consents import Consents
 from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.links import Links
 from storage.models import KEYRING_SCHEMA, SCHEMA
-from storage.object_store import ObjectStore, ObjectStoreSettings, open_object_store
-from storage.sealing import LocalKeyring
+from storage.sealing import LocalKeyEncryption, parse_key_encryption_keys
 from storage.settings import StorageSettings
 from storage.transfers import Transfers
 from storage.use_cases.destroy_due import Destroyer
@@ -134,16 +134,18 @@ def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -
     return Vault(
         objects=objects,
         keyring=keyring,
-        encryption=LocalKeyring.parse(settings.key_encryption_keys.get_secret_value()),
+        encryption=LocalKeyEncryption.parse(settings.key_encryption_keys.get_secret_value()),
         folder_key=_derived(settings, "folders"),
     )
 
 
 def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:
+    _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
     database = Database(
         settings.database_url,
         schema=SCHEMA,
         tombstone_key=key_bytes(settings.tombstone_key),
+        keys={f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()},
         direct_url=settings.database_direct_url,
         pool_size=settings.database_pool_size,
         clock=clock,

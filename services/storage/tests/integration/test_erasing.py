@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis.holdings import Holdings
+from chassis.sealing import SealBroken
 from cluster.environment import KEYRING_DATABASE
 from contracts.fields import AuthProvider
 from contracts.identity import UserDeleted, UserRegistered
 from storage.holdings import HOLDINGS
 from storage.models import Destruction, Photo
 from storage.policy import Rendition
-from storage.sealing import ObjectLabel, SealBroken, unseal
+from storage.sealing import ObjectLabel, unseal
 from storage.vault import KeyMissing, PhotoLocation
 from support import FrozenClock
 from support.erasures import work_on_erasures

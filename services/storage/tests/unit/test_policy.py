@@ -7,7 +7,7 @@ import pytest
 
 from storage.policy import (
     ByteRange,
-    ConsentAnswer,
+    ConsentState,
     RangeNotSatisfiable,
     UploadStatus,
     parse_range,
@@ -82,5 +82,5 @@ def test_the_state_of_an_upload_is_told(
 def test_a_consent_covers_what_was_never_withdrawn_from(
     granted: bool, withdrawn_epoch: int, photo_epoch: int, covered: bool
 ) -> None:
-    answer = ConsentAnswer(granted, uuid4(), epoch=3, withdrawn_epoch=withdrawn_epoch)
+    answer = ConsentState(granted, uuid4(), epoch=3, withdrawn_epoch=withdrawn_epoch)
     assert answer.covers(photo_epoch) is covered

@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from chassis.sealing import SEAL_OVERHEAD, SealBroken
 from storage.sealing import (
-    SEAL_OVERHEAD,
-    InvalidKeyring,
-    LocalKeyring,
+    InvalidKeyEncryptionKeys,
+    LocalKeyEncryption,
     ObjectLabel,
-    SealBroken,
     UnknownKeyEncryptionKey,
     UnwrapFailed,
     WrappedKey,
@@ -24,8 +23,8 @@ from storage.sealing import (
 PICTURE = os.urandom(1000)
 
 
-def keyring(active: str = "k1", *names: str) -> LocalKeyring:
-    return LocalKeyring(active, {name: os.urandom(32) for name in (active, *names)})
+def keyring(active: str = "k1", *names: str) -> LocalKeyEncryption:
+    return LocalKeyEncryption(active, {name: os.urandom(32) for name in (active, *names)})
 
 
 def label() -> ObjectLabel:
@@ -117,8 +116,8 @@ async def test_every_flipped_bit_of_a_wrapped_key_is_noticed() -> None:
 async def test_a_key_wrapped_under_an_older_key_still_unwraps_after_rotation() -> None:
     owner, key = uuid4(), new_data_key()
     old, new = os.urandom(32), os.urandom(32)
-    wrapped = await LocalKeyring("k1", {"k1": old}).wrap(key, owner=owner)
-    rotated = LocalKeyring("k2", {"k1": old, "k2": new})
+    wrapped = await LocalKeyEncryption("k1", {"k1": old}).wrap(key, owner=owner)
+    rotated = LocalKeyEncryption("k2", {"k1": old, "k2": new})
     assert await rotated.unwrap(wrapped, owner=owner) == key
     assert (await rotated.wrap(key, owner=owner)).key_id == "k2"
 
@@ -133,7 +132,7 @@ async def test_a_wrapped_key_renamed_to_another_key_encryption_key_is_refused() 
 
 
 async def test_the_keyring_setting_is_read() -> None:
-    ring = LocalKeyring.parse(json.dumps({"active": "k1", "keys": {"k1": os.urandom(32).hex()}}))
+    ring = LocalKeyEncryption.parse(json.dumps({"active": "k1", "keys": {"k1": os.urandom(32).hex()}}))
     assert (await ring.wrap(new_data_key(), owner=uuid4())).key_id == "k1"
 
 
@@ -152,7 +151,7 @@ async def test_the_keyring_setting_is_read() -> None:
     ],
 )
 def test_a_keyring_setting_that_is_not_right_is_refused_without_being_repeated(text: str) -> None:
-    with pytest.raises(InvalidKeyring) as refusal:
-        LocalKeyring.parse(text)
+    with pytest.raises(InvalidKeyEncryptionKeys) as refusal:
+        LocalKeyEncryption.parse(text)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None

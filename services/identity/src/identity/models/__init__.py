@@ -3,7 +3,7 @@
 from identity.models.accounts import Session, SessionRevocation, User
 from identity.models.base import SCHEMA, Base
 from identity.models.erasures import Erasure, ErasureParticipant, Participant
-from identity.models.keys import SigningKey
+from identity.models.keys import StoredSigningKey
 from identity.models.mail import Mail, MailToken
 from identity.models.passkeys import Passkey, PasskeyChallenge
 from identity.models.providers import AppleGrant, ProviderIdentity, SpentToken
@@ -22,7 +22,7 @@ __all__ = [
     "ProviderIdentity",
     "Session",
     "SessionRevocation",
-    "SigningKey",
     "SpentToken",
+    "StoredSigningKey",
     "User",
 ]

@@ -11,7 +11,7 @@ from chassis.tables import on_erase
 from identity.models.base import Base
 
 
-class SigningKey(Base):
+class StoredSigningKey(Base):
     """A key made by rotation: published at once, used from `active_from` on, sealed at rest."""
 
     __tablename__ = "signing_keys"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
 from chassis.clock import Clock
-from chassis.settings import key_bytes
+from chassis.settings import all_key_bytes
 from contracts.fields import AuthProvider
 from identity.models import AppleGrant
 from identity.providers.policy import IdentityTokenRefused
@@ -63,7 +63,7 @@ class AppleGrants:
         self._revoke_url = settings.apple_revoke_url
         self._credentials = _credentials(settings)
         self._seal = (
-            TokenSeal(key_bytes(settings.provider_token_key)) if settings.provider_token_key else None
+            TokenSeal(all_key_bytes(settings.provider_token_key)) if settings.provider_token_key else None
         )
 
     async def obtain(self, code: str, identity: ProvenIdentity) -> ObtainedGrant | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from chassis.settings import HexKey, PemKey, StatefulSettings
+from chassis.settings import HexKeys, PemKey, StatefulSettings
 
 
 def _as_list(value: Any) -> Any:
@@ -43,8 +43,9 @@ class ProviderSettings(StatefulSettings):
     apple_private_key: Annotated[PemKey | None, BeforeValidator(_empty_is_none)] = Field(
         default=None, description="EC P-256 key of Sign in with Apple, to exchange codes and to revoke."
     )
-    provider_token_key: Annotated[HexKey | None, BeforeValidator(_empty_is_none)] = Field(
-        default=None, description="Seals the refresh tokens that Apple gave us."
+    provider_token_key: Annotated[HexKeys | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None,
+        description="Seals the refresh tokens that Apple gave us; older keys behind a comma still open.",
     )
     apple_jwks_url: str = Field(
         default="https://appleid.apple.com/auth/keys", description="Apple's signing keys."

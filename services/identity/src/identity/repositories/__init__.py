@@ -1,7 +1,7 @@
 """Every query of identity, by what it is about."""
 
 from identity.repositories.erasures import Erasures, OpenErasure, Report
-from identity.repositories.keys import SigningKeys
+from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
 from identity.repositories.passkeys import PasskeyChallenges, Passkeys
@@ -29,8 +29,8 @@ __all__ = [
     "Revocations",
     "SessionEnd",
     "Sessions",
-    "SigningKeys",
     "SpentTokens",
+    "StoredSigningKeys",
     "Users",
     "new_mail",
 ]

@@ -10,11 +10,12 @@ from sqlalchemy import select, text
 from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.faults import TransientFault
 from chassis.holdings import Holdings
-from chassis.settings import key_bytes
+from chassis.sealing import SealBroken
+from chassis.settings import all_key_bytes
 from contracts.identity import IdentityErasureReported
 from identity.holdings import HOLDINGS
 from identity.models import AppleGrant, User
-from identity.providers.seal import SealBroken, TokenSeal
+from identity.providers.seal import TokenSeal
 from identity.use_cases.erasure.erase_person import destroy_account
 from support.erasures import work_on_erasures
 
@@ -44,13 +45,13 @@ async def test_the_code_is_exchanged_and_the_token_kept_sealed(service, granted,
     (grant,) = await grant_of(granted)
     assert grant.client_id == "org.irisvue.app"
     assert b"refresh-of" not in grant.sealed_token
-    seal = TokenSeal(key_bytes(service.settings.provider_token_key))
+    seal = TokenSeal(all_key_bytes(service.settings.provider_token_key))
     owner = {"user_id": grant.user_id, "provider": "apple", "client_id": grant.client_id}
     assert seal.open(grant.sealed_token, **owner) == "refresh-of-code-1"
     for foreign in ({"user_id": uuid4()}, {"provider": "google"}, {"client_id": DEBUG_BUNDLE_ID}):
         with pytest.raises(SealBroken):
             seal.open(grant.sealed_token, **{**owner, **foreign})
-    for broken in (b"", grant.sealed_token[:-1], b"\x02" + grant.sealed_token[1:]):
+    for broken in (b"", grant.sealed_token[:-1], b"\x03" + grant.sealed_token[1:]):
         with pytest.raises(SealBroken):
             seal.open(broken, **owner)
 

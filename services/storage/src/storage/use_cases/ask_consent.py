@@ -5,13 +5,13 @@ from uuid import UUID
 
 from chassis.db import Database
 from storage.consents import Consents
-from storage.policy import ConsentAnswer, ConsentRequired
+from storage.policy import ConsentRequired, ConsentState
 from storage.use_cases.follow_consent import absorb_answer
 
 
 async def bring_gate_up_to_date(
     database: Database, consents: Consents, *, user_id: UUID, now: datetime
-) -> ConsentAnswer:
+) -> ConsentState:
     """Ask consent and move the person's gate to what it says.
 
     Raises `NeighbourUnavailable` when nothing can be known, `PersonErased`.
@@ -24,7 +24,7 @@ async def bring_gate_up_to_date(
 
 async def ask_consent(
     database: Database, consents: Consents, *, user_id: UUID, now: datetime
-) -> ConsentAnswer:
+) -> ConsentState:
     """Return a yes with its epoch; raises `ConsentRequired` for a no, and like `bring_gate_up_to_date`."""
     answer = await bring_gate_up_to_date(database, consents, user_id=user_id, now=now)
     if not answer.granted:

@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate
-from storage.policy import ConsentAnswer
+from storage.policy import ConsentState
 from storage.repositories import DESTRUCTIONS, Destructions, Gates, Photos
 
 
@@ -34,7 +34,7 @@ async def follow_withdrawal(uow: UnitOfWork, *, user_id: UUID, epoch: int, now: 
     await _release_up_to(uow, gate, epoch=epoch, now=now)
 
 
-async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentAnswer, now: datetime) -> None:
+async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentState, now: datetime) -> None:
     """Take over what consent said when asked, as if the events had arrived; raises `PersonErased`.
 
     A consent that has lapsed is over from that moment, even before its epoch moves.

@@ -12,13 +12,13 @@ import structlog
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
+from chassis.object_store import ObjectStoreError
 from chassis.problems import PersonErased, describe
 from storage.attempts import Attempts
 from storage.consents import Consents
 from storage.imaging import DecodingSandbox, ImageTooLarge, Picture, UnsupportedImage
 from storage.links import UploadToken
 from storage.models import Photo
-from storage.object_store import ObjectStoreError
 from storage.policy import (
     ConsentRequired,
     LinkRefused,

@@ -7,7 +7,7 @@ from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from storage.links import Links, UploadToken
 from storage.models import Photo
-from storage.policy import ConsentAnswer, ConsentRequired, Rendition
+from storage.policy import ConsentRequired, ConsentState, Rendition
 from storage.repositories import Gates, Photos
 from storage.vault import Vault
 
@@ -18,7 +18,7 @@ async def request_upload(
     user_id: UUID,
     session_id: UUID,
     content_type: str,
-    answer: ConsentAnswer,
+    answer: ConsentState,
     address_proved: bool,
     vault: Vault,
     links: Links,

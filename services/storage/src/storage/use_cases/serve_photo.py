@@ -9,13 +9,14 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.object_store import Admit, ObjectNotFound
 from chassis.problems import PersonErased, describe
+from chassis.sealing import SealBroken
 from storage.consents import Consents
 from storage.models import Photo
-from storage.object_store import Admit, ObjectNotFound
 from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, Rendition
 from storage.repositories import Gates, Photos
-from storage.sealing import SealBroken, UnknownKeyEncryptionKey, UnwrapFailed
+from storage.sealing import UnknownKeyEncryptionKey, UnwrapFailed
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import KeyMissing, PhotoLocation, Vault
 

@@ -8,8 +8,8 @@ from identity.repositories import (
     PasskeyChallenges,
     Revocations,
     Sessions,
-    SigningKeys,
     SpentTokens,
+    StoredSigningKeys,
 )
 from identity.session_rules import SessionRules
 
@@ -25,7 +25,7 @@ async def forget_expired(
         await Mails(uow.session).forget_old(now=now)
         await SpentTokens(uow.session).forget_expired(now=now)
         await PasskeyChallenges(uow.session).forget_expired(now=now)
-        await SigningKeys(uow.session).forget_replaced(before=now - keep_keys)
+        await StoredSigningKeys(uow.session).forget_replaced(before=now - keep_keys)
     before = now - KEEP_ENDED_SESSIONS
     last_live = rules.live_since(before)
     pruned = True

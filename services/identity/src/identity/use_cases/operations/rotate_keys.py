@@ -3,24 +3,24 @@
 from datetime import datetime, timedelta
 
 from chassis.db import UnitOfWork
-from identity.keyring import PUBLISH_BEFORE_USE, new_private_key, seal_private_key
-from identity.models import SigningKey
-from identity.repositories import SigningKeys
-from identity.tokens import public_jwk
+from chassis.sealing import SealingKeys
+from chassis.signing_keys import PUBLISH_BEFORE_USE, new_private_key, public_jwk, seal_private_key
+from identity.models import StoredSigningKey
+from identity.repositories import StoredSigningKeys
 
 
 async def rotate_keys(
-    uow: UnitOfWork, *, secret: bytes, now: datetime, publish_for: timedelta = PUBLISH_BEFORE_USE
-) -> SigningKey:
+    uow: UnitOfWork, *, sealing: SealingKeys, now: datetime, publish_for: timedelta = PUBLISH_BEFORE_USE
+) -> StoredSigningKey:
     """Store a key that is published from now on and signs when every verifier has had time to see it."""
     key = new_private_key()
     jwk = public_jwk(key)
-    row = SigningKey(
+    row = StoredSigningKey(
         kid=jwk["kid"],
         public_jwk=jwk,
-        sealed_private_key=seal_private_key(key, kid=jwk["kid"], secret=secret),
+        sealed_private_key=seal_private_key(key, kid=jwk["kid"], keys=sealing),
         active_from=now + publish_for,
         created_at=now,
     )
-    SigningKeys(uow.session).add(row)
+    StoredSigningKeys(uow.session).add(row)
     return row

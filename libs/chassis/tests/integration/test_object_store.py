@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from storage.object_store import (
+from chassis.object_store import (
     BucketNotFound,
     Inventory,
     ObjectNotFound,

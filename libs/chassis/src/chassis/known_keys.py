@@ -1,0 +1,64 @@
+"""Keys that must stay what they are: their ids stand in the schema, and another key refuses the start.
+
+Hashes under a key are found again only under the same one, so a schema that was written with one key is
+worth nothing, or worse, under another: whoever was erased could come back.
+"""
+
+import asyncio
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.db import Database
+from chassis.faults import is_transient
+from chassis.problems import describe
+from chassis.sealing import key_id
+
+ASK_AGAIN_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class WrongKey(SystemExit):
+    """A setting holds another key than the one that the schema was written with."""
+
+
+async def check_keys(database: Database) -> None:
+    """Raise `WrongKey` for a key that is not the one of its name; a name that is new is remembered."""
+    known = database.tables.known_keys
+    given = {name: key_id(key).hex() for name, key in database.keys.items()}
+    rows = [{"name": name, "key_id": found} for name, found in given.items()]
+    async with database.unit_of_work() as uow:
+        await uow.session.execute(insert(known).values(rows).on_conflict_do_nothing())
+        expected = await uow.session.execute(
+            select(known.c.name, known.c.key_id).where(known.c.name.in_(given))
+        )
+    for name, right in expected:
+        if given[name] != right:
+            log.critical("wrong_key", setting=name, expected=right, found=given[name])
+            raise WrongKey(f"{name} is the key {given[name]}; {database.schema} was written with {right}")
+
+
+async def keys_are_right(database: Database) -> bool:
+    """Return whether the keys are known to be right: False while the database can't be asked.
+
+    Raises `WrongKey`.
+    """
+    try:
+        await check_keys(database)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("keys_not_checked_yet", error=describe(error))
+        return False
+    return True
+
+
+async def watch_keys(database: Database) -> None:
+    """Check the keys as soon as the database answers, and then wait until cancelled; raises `WrongKey`."""
+    right = await keys_are_right(database)
+    while not right:
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        right = await keys_are_right(database)
+    await asyncio.Event().wait()
