@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,14 @@ A_CROWD = """
     INSERT INTO consent.gates (user_id, consent_type, epoch)
     SELECT gen_random_uuid(), 'biometric_capture', 2 FROM generate_series(1, $1)
 """
+
+
+TOLD_TO_ALL = """
+    INSERT INTO consent.gates (user_id, consent_type, epoch, position)
+    SELECT gen_random_uuid(), 'biometric_capture', 2, nextval('consent.gate_positions')
+    FROM generate_series(1, $1)
+"""
+HUNDRED_THOUSAND, IDLE_SECONDS = 100_000, 0.05
 
 
 @pytest.fixture
@@ -90,6 +99,19 @@ async def test_many_are_told_in_pages(admin, feed, follower) -> None:
     assert (len(first["changes"]), first["complete"]) == (1000, False)
     assert await follower.catch_up(limit=300) == MANY
     assert len(follower.known) == MANY
+
+
+async def test_nothing_new_among_a_hundred_thousand_gates_is_told_at_once(admin, feed) -> None:
+    await admin.execute(TOLD_TO_ALL, HUNDRED_THOUSAND)
+    await admin.execute("ANALYZE consent.gates")
+    last = (await feed(after=0, limit=1)).json()["last_position"]
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        page = (await feed(after=last)).json()
+        times.append(time.perf_counter() - began)
+        assert (page["changes"], page["complete"], page["position"]) == ([], True, last)
+    assert min(times) <= IDLE_SECONDS
 
 
 async def test_a_change_that_commits_late_is_not_passed_over(person, service, admin, follower) -> None:

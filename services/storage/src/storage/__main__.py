@@ -1,8 +1,9 @@
-"""`python -m storage api|worker|migrate`."""
+"""`python -m storage api|worker|migrate|reconcile`."""
 
 from chassis.entry import migrations_of, owner_url
 from chassis.migrations import upgrade
 from storage.main import STORAGE
+from storage.operator import add_commands, run_command
 from storage.settings import StorageSettings
 
 
@@ -17,4 +18,4 @@ def migrate(settings: StorageSettings) -> None:
 
 
 if __name__ == "__main__":
-    STORAGE.run(migrate=migrate)
+    STORAGE.run(migrate=migrate, add_commands=add_commands, run_command=run_command)

@@ -1,5 +1,7 @@
 """Questions to consent, which alone knows; when it can't be asked, nobody gets a yes."""
 
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,6 +20,43 @@ class _Answer(BaseModel):
     epoch: int
     withdrawn_epoch: int
 
+    def state(self) -> ConsentState:
+        """Return what it says; a yes without a consent is none."""
+        return ConsentState(
+            granted=self.granted and self.consent_id is not None,
+            consent_id=self.consent_id,
+            epoch=self.epoch,
+            withdrawn_epoch=self.withdrawn_epoch,
+        )
+
+
+class _Change(_Answer):
+    user_id: UUID
+    consent_type: str
+
+
+class _ChangePage(BaseModel):
+    position: int
+    last_position: int
+    complete: bool
+    changes: list[_Change]
+
+
+A = TypeVar("A", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """The biometric consents that changed after a position, by person, each as it stands now.
+
+    `last_position` is lower than the position asked for once consent was restored from a backup.
+    """
+
+    states: dict[UUID, ConsentState]
+    position: int
+    last_position: int
+    complete: bool
+
 
 class Consents:
     """The consent service, asked about biometric capture."""
@@ -27,18 +66,29 @@ class Consents:
 
     async def ask(self, user_id: UUID) -> ConsentState:
         """Return what holds at this moment; raises `NeighbourUnavailable` whenever that is not known."""
+        path = f"/internal/consents/{user_id}/{ConsentType.BIOMETRIC_CAPTURE}"
+        return (await self._get(path, _Answer)).state()
+
+    async def changes(self, *, after: int) -> ChangePage:
+        """Return a page of what has changed after that position; raises `NeighbourUnavailable`."""
+        page = await self._get("/internal/consents", _ChangePage, after=str(after))
+        return ChangePage(
+            states={
+                change.user_id: change.state()
+                for change in page.changes
+                if change.consent_type == ConsentType.BIOMETRIC_CAPTURE
+            },
+            position=page.position,
+            last_position=page.last_position,
+            complete=page.complete,
+        )
+
+    async def _get(self, path: str, shape: type[A], **params: Any) -> A:
         try:
-            document = await self._client.get(f"/internal/consents/{user_id}/{ConsentType.BIOMETRIC_CAPTURE}")
-            answer = _Answer.model_validate(document)
+            return shape.model_validate(await self._client.get(path, params=params))
         except NeighbourRefused as refusal:
             log.error("consent_refused_the_question", status=refusal.status)
             raise NeighbourUnavailable("consent refused the question") from refusal
         except ValidationError as error:
             log.error("consent_answer_not_understood", fields=len(error.errors(include_input=False)))
             raise NeighbourUnavailable("consent's answer was not understood") from None
-        return ConsentState(
-            granted=answer.granted and answer.consent_id is not None,
-            consent_id=answer.consent_id,
-            epoch=answer.epoch,
-            withdrawn_epoch=answer.withdrawn_epoch,
-        )

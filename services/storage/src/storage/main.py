@@ -27,16 +27,14 @@ def work(opened: wiring.Service) -> Work:
             confirm_within=timedelta(hours=settings.confirm_hours),
         )
 
-    async def compare_gates() -> None:
-        now = opened.clock.now()
-        since = now - timedelta(seconds=settings.reconcile_seconds)
-        await reconcile_consents(opened.database, opened.consents, now=now, unchecked_since=since)
+    async def follow_feed() -> None:
+        await reconcile_consents(opened.database, opened.consents, now=opened.clock.now())
 
     return Work(
         consumers=consumers(opened),
         loops={"destructions": opened.destroyer.run},
         periodic=[
-            Periodic("reconcile-consents", settings.reconcile_seconds, compare_gates),
+            Periodic("reconcile-consents", settings.reconcile_seconds, follow_feed),
             Periodic("expire-uploads", settings.expire_poll_seconds, expire),
         ],
         checks={"keyring": opened.keyring.ping, "storage": opened.vault.check},

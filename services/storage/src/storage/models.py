@@ -107,6 +107,18 @@ class ConsentGate(Base):
     checked_at: Mapped[datetime]
 
 
+class FeedPosition(Base):
+    """How far a feed of another service was followed."""
+
+    __tablename__ = "feed_positions"
+    __table_args__ = (
+        {"info": on_erase("retain: a number, of nobody", pruned_by="kept: one row for each feed")},
+    )
+
+    feed: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+
+
 class Destruction(Base):
     """A folder of the bucket that must be emptied; the row goes when the store lists nothing under it.
 

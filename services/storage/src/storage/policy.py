@@ -191,6 +191,13 @@ class ConsentState:
     epoch: int
     withdrawn_epoch: int
 
+    def is_news_to(self, known: tuple[int, int] | None) -> bool:
+        """Whether it says more than is known: the epochs of the last change and of the last end."""
+        if known is None:
+            return self.epoch > 0
+        ended = self.withdrawn_epoch if self.granted else self.epoch
+        return known[0] < self.epoch or known[1] < ended
+
     def covers(self, photo_epoch: int) -> bool:
         """Whether a photo that rests on the consent of this epoch may be used now."""
         return self.granted and photo_epoch > self.withdrawn_epoch

@@ -5,17 +5,32 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.ids import new_id
 from contracts.fields import PhotoDeletionReason
-from storage.models import ConsentGate, DataKey, Destruction, Photo
+from storage.models import ConsentGate, DataKey, Destruction, FeedPosition, Photo
 from storage.paging import Place
 from storage.sealing import WrappedKey
 
 BATCH = 100
+_EPOCHS = select(ConsentGate.user_id, ConsentGate.epoch, ConsentGate.withdrawn_epoch).where(
+    ConsentGate.user_id == func.any(bindparam("people", type_=ARRAY(Uuid)))
+)
 DESTRUCTIONS = cast("Table", Destruction.__table__)
 
 
@@ -158,6 +173,11 @@ class Gates:
         """Return the gate as it is now."""
         return await self._session.get(ConsentGate, user_id)
 
+    async def epochs_of(self, user_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+        """Return the epochs of the last change and of the last end, for those who have a gate."""
+        found = await self._session.execute(_EPOCHS, {"people": user_ids})
+        return {user_id: (epoch, ended) for user_id, epoch, ended in found}
+
     async def open_longest_unchecked(self, *, before: datetime) -> Sequence[UUID]:
         """Return the people whose open gates were last compared with consent before then."""
         statement = (
@@ -171,6 +191,24 @@ class Gates:
     async def remove(self, user_id: UUID) -> None:
         """Forget the gate."""
         await self._session.execute(delete(ConsentGate).where(ConsentGate.user_id == user_id))
+
+
+class FeedPositions:
+    """How far the feed of changed consents was followed."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def current(self) -> int:
+        """Return the position behind which nothing was taken over yet; 0 at the beginning."""
+        return int(await self._session.scalar(select(FeedPosition.position)) or 0)
+
+    async def move(self, position: int) -> None:
+        """Keep a position."""
+        fresh = insert(FeedPosition).values(feed="consents", position=position)
+        await self._session.execute(
+            fresh.on_conflict_do_update(index_elements=[FeedPosition.feed], set_={"position": position})
+        )
 
 
 class Destructions:

@@ -44,6 +44,10 @@ class ConsentNeighbour:
         self.asked = 0
         self.before_answer: Callable[[], Awaitable[None]] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
+        self.positions: dict[str, int] = {}
+        self._last = 0
+        self.pages = 0
+        self.page_size = 1000
         self._clock = clock
         self._tokens = ServiceTokens(
             "consent",
@@ -55,20 +59,49 @@ class ConsentNeighbour:
         self.asked += 1
         if self.before_answer is not None:
             await self.before_answer()
+        if refusal := self._refusal(request):
+            return refusal
+        nothing = {"granted": False, "consent_id": None, "epoch": 0, "withdrawn_epoch": 0}
+        return web.json_response(self._answers.get(request.match_info["user_id"], nothing))
+
+    async def changes(self, request: web.Request) -> web.Response:
+        """Give the feed of changed consents, as consent does: each at the position of its last change."""
+        if refusal := self._refusal(request):
+            return refusal
+        self.pages += 1
+        after = int(request.query["after"])
+        behind = sorted((place, person) for person, place in self.positions.items() if place > after)
+        page = behind[: self.page_size]
+        shown = [
+            {**self._answers[person], "user_id": person, "consent_type": "biometric_capture"}
+            for _, person in page
+        ]
+        return web.json_response(
+            {
+                "position": page[-1][0] if page else after,
+                "last_position": max(self.positions.values(), default=0),
+                "complete": len(page) == len(behind),
+                "changes": shown,
+            }
+        )
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
         try:
             caller = self._tokens.verify(request.headers.get("Authorization", "").removeprefix("Bearer "))
         except Problem:
             return web.Response(status=401)
-        if self.down or caller != "storage":
-            return web.Response(status=503)
-        nothing = {"granted": False, "consent_id": None, "epoch": 0, "withdrawn_epoch": 0}
-        return web.json_response(self._answers.get(request.match_info["user_id"], nothing))
+        return web.Response(status=503) if self.down or caller != "storage" else None
+
+    def _move(self, user_id: UUID) -> None:
+        self._last += 1
+        self.positions[str(user_id)] = self._last
 
     def grant(self, user_id: UUID) -> ConsentGranted:
         """Let the person agree; the event is returned, not sent."""
         before = self._answers.get(str(user_id), {"epoch": 0, "withdrawn_epoch": 0})
         now = {**before, "granted": True, "consent_id": str(new_id()), "epoch": before["epoch"] + 1}
         self._answers[str(user_id)] = now
+        self._move(user_id)
         return ConsentGranted(
             user_id=user_id,
             consent_id=UUID(now["consent_id"]),
@@ -94,6 +127,7 @@ class ConsentNeighbour:
             "epoch": epoch,
             "withdrawn_epoch": epoch,
         }
+        self._move(user_id)
         return ConsentWithdrawn(
             user_id=user_id,
             consent_id=UUID(consent_id),
@@ -210,6 +244,7 @@ async def consent(
     neighbour = ConsentNeighbour(settings_of_platform, clock)
     app = web.Application()
     app.router.add_get("/internal/consents/{user_id}/biometric_capture", neighbour.answer)
+    app.router.add_get("/internal/consents", neighbour.changes)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -18,12 +18,13 @@ async def list_changes(
     A gate that changes again gets a new position, so the answer to the highest position that was seen holds
     everything that changed since, in the order in which it became visible.
     """
-    async with database.unit_of_work() as uow:
-        changes = Changes(uow.session)
-        if await changes.has_news():
-            await changes.number(limit=limit)
-    async with database.unit_of_work() as uow:
-        changes = Changes(uow.session)
+    async with database.read_only() as session:
+        news = await Changes(session).has_news()
+    if news:
+        async with database.unit_of_work() as uow:
+            await Changes(uow.session).number(limit=limit)
+    async with database.read_only() as session:
+        changes = Changes(session)
         found = await changes.page(after, limit=limit)
         last = await changes.last_position()
         complete = len(found) < limit and not await changes.has_news()

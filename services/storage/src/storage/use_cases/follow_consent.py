@@ -41,12 +41,10 @@ async def absorb_answer(uow: UnitOfWork, *, user_id: UUID, answer: ConsentState,
     """
     await uow.lock_subject(user_id)
     gates = Gates(uow.session)
-    known = await gates.find(user_id)
-    if answer.epoch == 0 and known is None:
+    known = await gates.epochs_of([user_id])
+    if not answer.is_news_to(known.get(user_id)):
         return
     ended = answer.withdrawn_epoch if answer.granted else answer.epoch
-    if known is not None and known.epoch >= answer.epoch and known.withdrawn_epoch >= ended:
-        return
     gate = await gates.hold(user_id, now=now)
     if answer.epoch > gate.epoch or (answer.epoch == gate.epoch and not answer.granted):
         _move(gate, epoch=answer.epoch, consent_id=answer.consent_id if answer.granted else None)
