@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from copy import copy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 import structlog
@@ -24,6 +24,7 @@ from chassis.engine import TAKES_NO_WRITES, ReadOnlyServer, make_engine
 from chassis.ids import new_id
 from chassis.notifications import Notifications
 from chassis.problems import PersonErased
+from chassis.settings import StatefulSettings, key_bytes
 from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
 from contracts.envelope import Event, wrap
@@ -191,6 +192,21 @@ class Database:
         self._tombstone_key = tombstone_key
         self.keys = {f"{schema.upper()}_TOMBSTONE_KEY": tombstone_key, **(keys or {})}
         self._connect(pool_size)
+
+    @classmethod
+    def of(
+        cls, settings: StatefulSettings, *, schema: str, clock: Clock, keys: Mapping[str, bytes] | None = None
+    ) -> Self:
+        """Return the schema of a service as its settings say; it connects at its first use."""
+        return cls(
+            settings.database_url,
+            schema=schema,
+            tombstone_key=key_bytes(settings.tombstone_key),
+            keys=keys,
+            direct_url=settings.database_direct_url,
+            pool_size=settings.database_pool_size,
+            clock=clock,
+        )
 
     def _connect(self, pool_size: int) -> None:
         self.engine = make_engine(self.url, application_name=self._application_name, pool_size=pool_size)

@@ -38,7 +38,6 @@ _TRANSIENT_CODES: Final = frozenset(
 _MISSING_CODES: Final = frozenset(["NoSuchKey", "404", "NotFound"])
 _MISSING_BUCKET_CODES: Final = frozenset(["NoSuchBucket"])
 
-
 Admit = Callable[[int], Awaitable[None]]
 
 
@@ -112,7 +111,9 @@ async def open_object_store(settings: ObjectStoreSettings) -> AsyncIterator["Obj
             retries={"total_max_attempts": settings.tries, "mode": "standard"},
             max_pool_connections=32,
             s3={"addressing_style": "path"},
-            signature_version="s3v4",
+            signature_version="s3v4",  # It covers the content: no second checksum is needed.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         ),
     ) as client:
         yield ObjectStore(client, settings)
@@ -216,13 +217,16 @@ class ObjectStore:
         raise ObjectStoreUnavailable("The store keeps listing what it was told to delete.")
 
     async def inventory(self, prefix: str) -> Inventory:
-        """Count what is left under a prefix, page by page."""
+        """Count what is left under a prefix, page by page; a current object is its latest version."""
+        objects = versions = uploads = 0
         with _translated():
-            return Inventory(
-                objects=await self._count("list_objects_v2", prefix, "Contents"),
-                versions=await self._count("list_object_versions", prefix, "Versions", "DeleteMarkers"),
-                uploads=await self._count("list_multipart_uploads", prefix, "Uploads"),
-            )
+            async for page in self._pages("list_object_versions", prefix):
+                found = page.get("Versions", [])
+                objects += sum(1 for version in found if version.get("IsLatest"))
+                versions += len(found) + len(page.get("DeleteMarkers", []))
+            async for page in self._pages("list_multipart_uploads", prefix):
+                uploads += len(page.get("Uploads", []))
+        return Inventory(objects=objects, versions=versions, uploads=uploads)
 
     async def _first_versions(self, prefix: str) -> list[dict[str, str]]:
         page = await self._client.list_object_versions(
@@ -256,11 +260,11 @@ class ObjectStore:
             if _code(error) != "NoSuchUpload":
                 raise
 
-    async def _count(self, operation: Any, prefix: str, *kinds: str) -> int:
-        pages = self._client.get_paginator(operation).paginate(
+    def _pages(self, operation: Any, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        pages: AsyncIterator[dict[str, Any]] = self._client.get_paginator(operation).paginate(
             Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page_size}
         )
-        return sum([len(page.get(kind, [])) async for page in pages for kind in kinds])
+        return pages
 
 
 @contextmanager

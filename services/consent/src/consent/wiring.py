@@ -8,7 +8,6 @@ from chassis.clock import Clock, SystemClock
 from chassis.db import Database, UnitOfWork
 from chassis.http import ServiceClient
 from chassis.service_auth import ServiceTokens
-from chassis.settings import key_bytes
 from consent.geography import Geography
 from consent.models import SCHEMA
 from consent.rulebook import Rulebook, load_rulebook
@@ -47,14 +46,7 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
     rulebook = load_rulebook()
     geography = Geography(settings.geoip_db_path, rulebook)
     service_tokens = ServiceTokens.of("consent", settings)
-    database = Database(
-        settings.database_url,
-        schema=SCHEMA,
-        tombstone_key=key_bytes(settings.tombstone_key),
-        direct_url=settings.database_direct_url,
-        pool_size=settings.database_pool_size,
-        clock=clock,
-    )
+    database = Database.of(settings, schema=SCHEMA, clock=clock)
     try:
         async with ServiceClient(
             settings.identity_url, audience="identity", tokens=service_tokens

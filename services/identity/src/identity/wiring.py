@@ -111,14 +111,7 @@ class Service:
 async def open_service(settings: IdentitySettings, clock: Clock | None = None) -> AsyncIterator[Service]:
     """Build the collaborators, and close what they hold at the end."""
     clock = clock or SystemClock()
-    database = Database(
-        settings.database_url,
-        schema=SCHEMA,
-        tombstone_key=key_bytes(settings.tombstone_key),
-        direct_url=settings.database_direct_url,
-        pool_size=settings.database_pool_size,
-        clock=clock,
-    )
+    database = Database.of(settings, schema=SCHEMA, clock=clock)
     hasher = Argon2Pool(
         memory_kib=settings.argon2_memory_kib,
         iterations=settings.argon2_iterations,

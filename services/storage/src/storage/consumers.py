@@ -7,9 +7,12 @@ from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope, Event
 from contracts.fields import ConsentType
 from contracts.identity import UserRegistered
-from storage.use_cases.follow_consent import follow_grant, follow_withdrawal
+from storage.policy import ConsentState
+from storage.use_cases.follow_consent import follow_consent
 from storage.use_cases.open_key import open_key
 from storage.wiring import Service
+
+Heard = ConsentGranted | ConsentWithdrawn | ConsentExpired
 
 
 def consumers(service: Service) -> list[Consumer]:
@@ -34,29 +37,25 @@ def consumers(service: Service) -> list[Consumer]:
 def _followers_of_consent(clock: Clock) -> dict[type[Event], Handler]:
     """Photos rest on one purpose; what else a person agrees to is not kept here."""
 
+    async def follow(uow: UnitOfWork, event: Heard, state: ConsentState) -> None:
+        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
+            await follow_consent(uow, user_id=event.user_id, state=state, now=clock.now())
+
     async def on_consent_granted(uow: UnitOfWork, envelope: Envelope[ConsentGranted]) -> None:
         event = envelope.data
-        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
-            await follow_grant(
-                uow,
-                user_id=event.user_id,
-                consent_id=event.consent_id,
-                epoch=event.epoch,
-                now=clock.now(),
-            )
+        # What had ended before this grant is told by the end's own event.
+        state = ConsentState(granted=True, consent_id=event.consent_id, epoch=event.epoch, withdrawn_epoch=0)
+        await follow(uow, event, state)
 
-    async def on_consent_withdrawn(uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn]) -> None:
+    async def on_consent_ended(
+        uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn] | Envelope[ConsentExpired]
+    ) -> None:
         event = envelope.data
-        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
-            await follow_withdrawal(uow, user_id=event.user_id, epoch=event.epoch, now=clock.now())
-
-    async def on_consent_expired(uow: UnitOfWork, envelope: Envelope[ConsentExpired]) -> None:
-        event = envelope.data
-        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
-            await follow_withdrawal(uow, user_id=event.user_id, epoch=event.epoch, now=clock.now())
+        state = ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
+        await follow(uow, event, state)
 
     return {
         ConsentGranted: on_consent_granted,
-        ConsentWithdrawn: on_consent_withdrawn,
-        ConsentExpired: on_consent_expired,
+        ConsentWithdrawn: on_consent_ended,
+        ConsentExpired: on_consent_ended,
     }

@@ -191,12 +191,16 @@ class ConsentState:
     epoch: int
     withdrawn_epoch: int
 
+    @property
+    def ended_epoch(self) -> int:
+        """The epoch up to which everything has ended; a consent that is not live has ended with its own."""
+        return self.withdrawn_epoch if self.granted else self.epoch
+
     def is_news_to(self, known: tuple[int, int] | None) -> bool:
         """Whether it says more than is known: the epochs of the last change and of the last end."""
         if known is None:
             return self.epoch > 0
-        ended = self.withdrawn_epoch if self.granted else self.epoch
-        return known[0] < self.epoch or known[1] < ended
+        return known[0] < self.epoch or known[1] < self.ended_epoch
 
     def covers(self, photo_epoch: int) -> bool:
         """Whether a photo that rests on the consent of this epoch may be used now."""

@@ -141,15 +141,8 @@ def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -
 
 def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:
     _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
-    database = Database(
-        settings.database_url,
-        schema=SCHEMA,
-        tombstone_key=key_bytes(settings.tombstone_key),
-        keys={f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()},
-        direct_url=settings.database_direct_url,
-        pool_size=settings.database_pool_size,
-        clock=clock,
-    )
+    named = {f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()}
+    database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named)
     keyring = Database(
         settings.keyring_database_url,
         schema=KEYRING_SCHEMA,

@@ -2,18 +2,47 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, literal, select, tuple_
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Interval,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chassis.tables import tables_of
+from chassis.tables import Moment, tables_of
 from consent.models import SCHEMA, Gate, LedgerEntry
 from consent.policy import EntryKind
-from consent.repositories.ledger import Ledger
+from consent.repositories.rows import (
+    ENTRIES,
+    GATE_FIELDS,
+    GATES,
+    GRANT_FIELDS,
+    GateState,
+    GrantRow,
+    gate_of,
+    grant_of,
+    holds_open,
+)
 
+HOUR = timedelta(hours=1)
 HOLDS_OPEN = and_(
     LedgerEntry.consent_id == Gate.open_consent_id,
     LedgerEntry.user_id == Gate.user_id,
@@ -25,9 +54,28 @@ HOLDS_OPEN = and_(
 class Standing:
     """The gate, if one was ever made, the grant that holds it open, and whether the person is erased."""
 
-    gate: Gate | None
-    granted: LedgerEntry | None
+    gate: GateState | None
+    granted: GrantRow | None
     erased: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """A locked gate, the grant that holds it open, and for how long its changes per hour are used up."""
+
+    gate: GateState
+    granted: GrantRow | None
+    wait_seconds: float
+
+
+@dataclass(frozen=True)
+class HeldOfGrant:
+    """A locked gate and the grant that holds it open, with the grant that led to it and its withdrawal."""
+
+    named: GrantRow
+    gate: GateState
+    granted: GrantRow | None
+    withdrawn_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -39,42 +87,133 @@ class Lapsed:
     consent_type: str
 
 
+def _look() -> Select[Any]:
+    gate, entry = GATES, ENTRIES
+    stones = tables_of(SCHEMA).tombstones.c.subject_hash
+    erased = select(stones).where(stones == bindparam("person_hash")).exists()
+    asked = and_(gate.c.user_id == bindparam("user_id"), gate.c.consent_type == bindparam("consent_type"))
+    one = select(literal(1).label("one")).subquery()
+    found = one.outerjoin(gate, asked).outerjoin(entry, holds_open(gate, entry))
+    return select(*_of(gate, GATE_FIELDS), *_of(entry, GRANT_FIELDS), erased).select_from(found)
+
+
+def _of(table: Any, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    return [table.c[name].label(f"{table.name}_{name}") for name in names]
+
+
+def _held(*, made_from: Any) -> CTE:
+    """Return the gate, made if it is the first time, and locked by an update that changes nothing."""
+    made = insert(GATES).from_select(["user_id", "consent_type", "epoch"], made_from)
+    locked = made.on_conflict_do_update(
+        index_elements=[GATES.c.user_id, GATES.c.consent_type], set_={"epoch": GATES.c.epoch}
+    )
+    return locked.returning(*(GATES.c[name] for name in GATE_FIELDS)).cte("held")
+
+
+def _entry_of(held: CTE, epoch: ColumnElement[Any]) -> tuple[Any, ColumnElement[bool]]:
+    entry = ENTRIES.alias()
+    return entry, and_(
+        entry.c.user_id == held.c.user_id,
+        entry.c.consent_type == held.c.consent_type,
+        entry.c.epoch == epoch,
+    )
+
+
+def _sees_all(held: CTE) -> ColumnElement[bool]:
+    """Tell whether the statement began when the last change had committed, rather than waited for it."""
+    last, is_last = _entry_of(held, held.c.epoch)
+    return or_(held.c.epoch == 0, select(last.c.position).where(is_last).exists())
+
+
+def _hold() -> Select[Any]:
+    person = (bindparam("user_id", type_=Uuid), bindparam("consent_type", type_=String))
+    held, holding = _held(made_from=select(*person, literal(0))), ENTRIES.alias("holding")
+    # Epochs have no holes, so the change before the last n ones is found by its number. The consent that has
+    # lapsed is closed before, which is a change as well.
+    lapsed = case((held.c.open_until <= bindparam("now", type_=Moment), 1), else_=0)
+    early, is_early = _entry_of(held, held.c.epoch + lapsed - bindparam("changes", type_=BigInteger) + 1)
+    free_at = early.c.occurred_at + literal(HOUR, Interval)
+    wait = select(func.extract("epoch", free_at - func.clock_timestamp())).where(is_early)
+    return select(
+        *_of(held, GATE_FIELDS), *_of(holding, GRANT_FIELDS), wait.scalar_subquery(), _sees_all(held)
+    ).select_from(held.outerjoin(holding, holds_open(held, holding)))
+
+
+def _hold_of_grant() -> Select[Any]:
+    entry, grants = ENTRIES, [ENTRIES.c[name] for name in GRANT_FIELDS]
+    named = (
+        select(*grants)
+        .where(
+            entry.c.consent_id == bindparam("consent_id"),
+            entry.c.user_id == bindparam("user_id"),
+            entry.c.kind == literal_column("'grant'"),
+        )
+        .cte("named")
+    )
+    made_from = select(named.c.user_id, named.c.consent_type, literal(0))
+    held, holding, later = _held(made_from=made_from), ENTRIES.alias("holding"), ENTRIES.alias("later")
+    withdrawn = (
+        select(later.c.occurred_at)
+        .where(
+            later.c.user_id == named.c.user_id,
+            later.c.consent_type == named.c.consent_type,
+            later.c.kind == literal_column("'withdrawal'"),
+            later.c.epoch > named.c.epoch,
+        )
+        .order_by(later.c.epoch)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(
+        *_of(held, GATE_FIELDS),
+        *_of(holding, GRANT_FIELDS),
+        *_of(named, GRANT_FIELDS),
+        withdrawn,
+        _sees_all(held),
+    ).select_from(
+        named.join(held, held.c.user_id == named.c.user_id).outerjoin(holding, holds_open(held, holding))
+    )
+
+
+_LOOK, _HOLD, _HOLD_OF_GRANT = _look(), _hold(), _hold_of_grant()
+_GRANT, _BEHIND = len(GATE_FIELDS), len(GATE_FIELDS) + len(GRANT_FIELDS)
+
+
 class Gates:
     """The locks that put one person's entries of a type in order."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def hold(self, user_id: UUID, consent_type: str) -> tuple[Gate, LedgerEntry | None]:
-        """Lock the gate until the transaction ends, made at epoch 0 if it is the first time.
+    async def hold(self, user_id: UUID, consent_type: str, *, now: datetime, changes: int) -> Held:
+        """Lock the gate until the transaction ends, made at epoch 0 if it is the first time."""
+        asked = {"user_id": user_id, "consent_type": consent_type, "now": now, "changes": changes}
+        row = await self._held(_HOLD, asked)
+        gate = gate_of(row)
+        if gate is None:
+            raise RuntimeError("a gate that is made or locked is there")
+        return Held(gate, grant_of(row, begin=_GRANT), max(float(row[_BEHIND] or 0), 0.0))
 
-        Returns it with the grant that holds it open, if one does.
-        """
-        await self._session.execute(
-            insert(Gate).values(user_id=user_id, consent_type=consent_type, epoch=0).on_conflict_do_nothing()
-        )
-        query = (
-            select(Gate)
-            .where(Gate.user_id == user_id, Gate.consent_type == consent_type)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        gate = (await self._session.scalars(query)).one()
-        if gate.open_consent_id is None:
-            return gate, None
-        return gate, await Ledger(self._session).grant(user_id, gate.open_consent_id)
+    async def hold_of(self, user_id: UUID, consent_id: UUID) -> HeldOfGrant | None:
+        """Lock the gate of a person's grant likewise; None when that person has no such grant."""
+        row = await self._held(_HOLD_OF_GRANT, {"user_id": user_id, "consent_id": consent_id})
+        gate, named = (None, None) if row is None else (gate_of(row), grant_of(row, begin=_BEHIND))
+        if gate is None or named is None:
+            return None
+        return HeldOfGrant(named, gate, grant_of(row, begin=_GRANT), row[-2])
+
+    async def _held(self, statement: Select[Any], asked: dict[str, Any]) -> Any:
+        row = (await self._session.execute(statement, asked)).one_or_none()
+        if row is not None and not row[-1]:
+            # It waited for somebody whose entries it does not see. Now that the gate is ours it will.
+            row = (await self._session.execute(statement, asked)).one()
+        return row
 
     async def look_at(self, user_id: UUID, consent_type: str, *, person_hash: str) -> Standing:
         """Return where a person's consent stands, in one snapshot and one round trip."""
-        stones = tables_of(SCHEMA).tombstones.c.subject_hash
-        one = select(literal(1).label("one")).subquery()
-        query = (
-            select(Gate, LedgerEntry, select(stones).where(stones == person_hash).exists())
-            .select_from(one)
-            .outerjoin(Gate, and_(Gate.user_id == user_id, Gate.consent_type == consent_type))
-            .outerjoin(LedgerEntry, HOLDS_OPEN)
-        )
-        return Standing(*(await self._session.execute(query)).one())
+        asked = {"user_id": user_id, "consent_type": consent_type, "person_hash": person_hash}
+        row = (await self._session.execute(_LOOK, asked)).one()
+        return Standing(gate_of(row), grant_of(row, begin=_GRANT), row[-1])
 
     async def lapsed(self, *, by: datetime, after: Lapsed | None, limit: int) -> list[Lapsed]:
         """Return at most `limit` gates whose consent has lapsed `by` then, the longest first; locks none."""

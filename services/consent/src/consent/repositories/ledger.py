@@ -7,14 +7,59 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from chassis.tables import Moment
 from consent.models import SALT_BYTES, Gate, LedgerEntry, Personal
 from consent.policy import EntryKind, Resolution
+from consent.repositories.rows import ENTRIES, GATES, GRANT_FIELDS, GateState, GrantRow
 from consent.rulebook import ConsentText, Ruleset
+
+# Position and time are the database's.
+_WRITTEN = [column for column in ENTRIES.c if column.name not in {"position", "occurred_at"}]
+_FIELDS = {
+    column.name: attribute.key
+    for attribute in LedgerEntry.__mapper__.column_attrs
+    for column in attribute.columns
+}
+
+
+def _append_entry() -> Any:
+    """Return the statement that moves a gate and writes the entry that moved it."""
+    moved = (
+        update(GATES)
+        .where(
+            GATES.c.user_id == bindparam("gate_user", type_=Uuid),
+            GATES.c.consent_type == bindparam("gate_type", type_=String),
+        )
+        .values(
+            epoch=bindparam("gate_epoch", type_=BigInteger),
+            ended_epoch=bindparam("gate_ended", type_=BigInteger),
+            open_consent_id=bindparam("gate_consent", type_=Uuid),
+            open_until=bindparam("gate_until", type_=Moment),
+            position=null(),
+        )
+        .cte("moved")
+    )
+    entry = {column: bindparam(f"entry_{column.name}", type_=column.type) for column in _WRITTEN}
+    return insert(ENTRIES).values(entry).add_cte(moved).returning(ENTRIES.c.occurred_at)
+
+
+_APPEND = _append_entry()
 
 
 @dataclass(frozen=True)
@@ -67,14 +112,14 @@ class Ledger:
             later.epoch > LedgerEntry.epoch,
         )
         first_later = select(later).where(follows).order_by(later.epoch).limit(1)
-        withdrawn = first_later.where(later.kind == EntryKind.WITHDRAWAL.value)
+        withdrawn = first_later.where(later.kind == literal_column("'withdrawal'"))
         query = (
             select(
                 LedgerEntry,
                 withdrawn.with_only_columns(later.occurred_at).scalar_subquery(),
                 first_later.with_only_columns(later.kind).scalar_subquery(),
             )
-            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind == EntryKind.GRANT.value)
+            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind == literal_column("'grant'"))
             .order_by(LedgerEntry.position.desc())
             .limit(limit)
         )
@@ -82,39 +127,8 @@ class Ledger:
             query = query.where(LedgerEntry.position < before.position)
         return [GrantInHistory(*row) for row in await self._session.execute(query)]
 
-    async def withdrawn_at(self, granted: LedgerEntry) -> datetime | None:
-        """Return when the person first withdrew after that grant, if they did."""
-        query = (
-            select(LedgerEntry.occurred_at)
-            .where(
-                LedgerEntry.user_id == granted.user_id,
-                LedgerEntry.consent_type == granted.consent_type,
-                LedgerEntry.kind == EntryKind.WITHDRAWAL.value,
-                LedgerEntry.epoch > granted.epoch,
-            )
-            .order_by(LedgerEntry.epoch)
-            .limit(1)
-        )
-        return await self._session.scalar(query)
-
-    async def seconds_until_free(self, gate: Gate, *, changes: int) -> float:
-        """Return for how long the `changes` per hour of this gate are used up; 0 when they are not."""
-        # Epochs have no holes, so the change before the last n ones is found by its number.
-        left = func.extract(
-            "epoch", LedgerEntry.occurred_at + sql("interval '1 hour'") - func.clock_timestamp()
-        )
-        query = select(left).where(
-            LedgerEntry.user_id == gate.user_id,
-            LedgerEntry.consent_type == gate.consent_type,
-            LedgerEntry.epoch == gate.epoch - changes + 1,
-        )
-        return max(float(await self._session.scalar(query) or 0), 0.0)
-
-    async def append_grant(self, gate: Gate, terms: GrantTerms) -> LedgerEntry:
+    async def append_grant(self, gate: GateState, terms: GrantTerms) -> GrantRow:
         """Write that the holder of `gate` agrees; the gate is open with the next epoch."""
-        gate.epoch += 1
-        gate.open_consent_id, gate.open_until = terms.consent_id, terms.expires_at
-        gate.position = None
         place = terms.resolution.place
         personal = Personal(
             gate.user_id,
@@ -124,26 +138,57 @@ class Ledger:
             region=place.region,
             ip_address=terms.ip_address,
         )
-        entry = LedgerEntry(
-            kind=EntryKind.GRANT.value,
-            consent_type=gate.consent_type,
-            jurisdiction=terms.jurisdiction,
-            jurisdictions=list(terms.jurisdictions),
-            consent_text_version=terms.text.version,
-            text_digest=terms.text.sha256,
-            locale=terms.text.locale,
-            ruleset_version=terms.ruleset.version,
-            ruleset_digest=terms.ruleset.digest,
-            epoch=gate.epoch,
-            expires_at=terms.expires_at,
-            source=terms.resolution.source.value,
-            resolved_jurisdictions=list(terms.resolution.jurisdictions),
-            territories_digest=terms.resolution.territories_digest,
+        entry = {
+            "kind": EntryKind.GRANT.value,
+            "consent_type": gate.consent_type,
+            "jurisdiction": terms.jurisdiction,
+            "jurisdictions": list(terms.jurisdictions),
+            "consent_text_version": terms.text.version,
+            "text_digest": terms.text.sha256,
+            "locale": terms.text.locale,
+            "ruleset_version": terms.ruleset.version,
+            "ruleset_digest": terms.ruleset.digest,
+            "epoch": gate.epoch + 1,
+            "expires_at": terms.expires_at,
+            "source": terms.resolution.source.value,
+            "resolved_jurisdictions": list(terms.resolution.jurisdictions),
+            "territories_digest": terms.resolution.territories_digest,
             **_committed(personal),
+        }
+        occurred_at = await self._append(
+            gate, entry, ended_epoch=gate.ended_epoch, consent_id=terms.consent_id, until=terms.expires_at
         )
-        self._session.add(entry)
-        await self._session.flush()
-        return entry
+        named = {name: entry[name] for name in GRANT_FIELDS if name in entry}
+        return GrantRow(**named, occurred_at=occurred_at)
+
+    async def append_end(self, kind: EntryKind, gate: GateState, granted: GrantRow) -> datetime:
+        """Write that this consent has ended; its gate is closed with the next epoch.
+
+        Returns when, by the database's clock. Raises ValueError for an erased grant.
+        """
+        entry = _end_of(gate, granted, kind)
+        return await self._append(gate, entry, ended_epoch=gate.epoch + 1, consent_id=None, until=None)
+
+    async def _append(
+        self,
+        gate: GateState,
+        entry: dict[str, Any],
+        *,
+        ended_epoch: int,
+        consent_id: UUID | None,
+        until: datetime | None,
+    ) -> datetime:
+        moved = {
+            "gate_user": gate.user_id,
+            "gate_type": gate.consent_type,
+            "gate_epoch": entry["epoch"],
+            "gate_ended": ended_epoch,
+            "gate_consent": consent_id,
+            "gate_until": until,
+        }
+        written = {f"entry_{column.name}": entry.get(_FIELDS[column.name]) for column in _WRITTEN}
+        occurred_at: datetime = (await self._session.execute(_APPEND, moved | written)).scalar_one()
+        return occurred_at
 
     async def append_ends(self, kind: EntryKind, ended: Sequence[tuple[Gate, LedgerEntry]]) -> list[datetime]:
         """Write that each of these consents has ended; their gates are closed with the next epoch.
@@ -169,7 +214,7 @@ class Ledger:
         )
 
 
-def _end_of(gate: Gate, granted: LedgerEntry, kind: EntryKind) -> dict[str, Any]:
+def _end_of(gate: Gate | GateState, granted: LedgerEntry | GrantRow, kind: EntryKind) -> dict[str, Any]:
     if granted.user_id is None or granted.consent_id is None:
         raise ValueError("an erased grant can't end")
     return {

@@ -5,14 +5,14 @@ epoch, so that what rested on the consent is destroyed as after a withdrawal.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.subjects import lock_subjects
 from consent.models import Gate, LedgerEntry
 from consent.policy import EntryKind
-from consent.repositories import Gates, Lapsed, Ledger
+from consent.repositories import Gates, GateState, GrantRow, Lapsed, Ledger
 from contracts.consent import ConsentExpired
 from contracts.fields import ConsentType
 
@@ -41,19 +41,31 @@ async def expire_consents(database: Database, *, clock: Clock) -> int:
 
 async def close_lapsed(uow: UnitOfWork, ended: Sequence[tuple[Gate, LedgerEntry]]) -> None:
     """Append and announce an expiry for each of these, whose gates the caller holds."""
-    if not ended:
+    if ended:
+        await Ledger(uow.session).append_ends(EntryKind.EXPIRY, ended)
+    for gate, granted in ended:
+        announce_expiry(uow, gate, granted)
+
+
+async def close_lapsed_gate(uow: UnitOfWork, gate: GateState, granted: GrantRow) -> GateState:
+    """Do that for one gate; return it as it stands then."""
+    await Ledger(uow.session).append_end(EntryKind.EXPIRY, gate, granted)
+    closed = replace(gate, epoch=gate.epoch + 1, ended_epoch=gate.epoch + 1)
+    announce_expiry(uow, closed, granted)
+    return closed
+
+
+def announce_expiry(uow: UnitOfWork, gate: Gate | GateState, granted: LedgerEntry | GrantRow) -> None:
+    """Announce that this consent has lapsed, with the epoch at which its gate is closed now."""
+    if granted.consent_id is None:
         return
-    expiries: list[datetime] = [granted.expires_at or granted.occurred_at for _, granted in ended]
-    await Ledger(uow.session).append_ends(EntryKind.EXPIRY, ended)
-    for (gate, granted), expired_at in zip(ended, expiries, strict=True):
-        if granted.consent_id is not None:
-            uow.publish(
-                ConsentExpired(
-                    user_id=gate.user_id,
-                    consent_id=granted.consent_id,
-                    consent_type=ConsentType(gate.consent_type),
-                    jurisdiction=granted.jurisdiction,
-                    epoch=gate.epoch,
-                    expired_at=expired_at,
-                )
-            )
+    uow.publish(
+        ConsentExpired(
+            user_id=gate.user_id,
+            consent_id=granted.consent_id,
+            consent_type=ConsentType(gate.consent_type),
+            jurisdiction=granted.jurisdiction,
+            epoch=gate.epoch,
+            expired_at=granted.expires_at or granted.occurred_at,
+        )
+    )

@@ -9,10 +9,19 @@ from chassis.clock import Clock
 from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import Problem
-from consent.policy import Consent, Resolution, Source, consent_of, expiry, meets, strictest_first, utc_day
+from consent.policy import (
+    Consent,
+    Resolution,
+    Source,
+    consent_of,
+    expiry,
+    meets,
+    strictest_first,
+    utc_day,
+)
 from consent.repositories import Gates, GrantTerms, Ledger
 from consent.rulebook import ConsentText, Regime, Rulebook
-from consent.use_cases.expire_consents import close_lapsed
+from consent.use_cases.expire_consents import close_lapsed_gate
 from contracts.consent import ConsentGranted
 from contracts.fields import ConsentType
 
@@ -106,20 +115,21 @@ async def grant_consent(
         raise ProveAddressFirst
     regime, text = _what_was_shown(rulebook, agreement, utc_day(clock.now()))
     await uow.lock_subject(user_id)
-    gate, holding = await Gates(uow.session).hold(user_id, agreement.consent_type)
+    held = await Gates(uow.session).hold(
+        user_id, agreement.consent_type, now=clock.now(), changes=limits.changes_per_hour
+    )
+    gate, ledger = held.gate, Ledger(uow.session)
     # The time is read behind the lock: what is compared with it was written before.
     now = clock.now()
-    if holding is not None:
-        consent = consent_of(holding)
+    if held.granted is not None:
+        consent = consent_of(held.granted)
         same = (consent.jurisdiction, consent.consent_text_version) == (regime.code, text.version)
         if same and consent.is_live(rulebook, now):
             return consent
         if consent.has_lapsed(now):
-            await close_lapsed(uow, [(gate, holding)])
-    ledger = Ledger(uow.session)
-    wait = await ledger.seconds_until_free(gate, changes=limits.changes_per_hour)
-    if wait > 0:
-        raise TooManyChanges(headers={"Retry-After": str(math.ceil(wait))})
+            gate = await close_lapsed_gate(uow, gate, held.granted)
+    if held.wait_seconds > 0:
+        raise TooManyChanges(headers={"Retry-After": str(math.ceil(held.wait_seconds))})
     terms = _terms(rulebook, agreement, regime=regime, text=text, clock=clock)
     consent = consent_of(await ledger.append_grant(gate, terms))
     uow.publish(_announcement(consent))

@@ -23,25 +23,22 @@ async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID) 
     superseded by a newer one. Raises `ConsentNotFound`.
     """
     await uow.lock_subject(user_id)
-    ledger = Ledger(uow.session)
-    named = await ledger.grant(user_id, consent_id)
-    if named is None:
+    held = await Gates(uow.session).hold_of(user_id, consent_id)
+    if held is None:
         raise ConsentNotFound
-    consent_type = ConsentType(named.consent_type)
-    gate, holding = await Gates(uow.session).hold(user_id, consent_type)
-    withdrawn_at = await ledger.withdrawn_at(named)
-    if withdrawn_at is not None:
-        return consent_of(named, withdrawn_at=withdrawn_at)
+    named = held.named
+    if held.withdrawn_at is not None:
+        return consent_of(named, withdrawn_at=held.withdrawn_at)
     # What is not withdrawn under the lock is open or has lapsed, itself or in its successor.
-    ended = holding or named
-    [withdrawn_at] = await ledger.append_ends(EntryKind.WITHDRAWAL, [(gate, ended)])
+    ended = held.granted or named
+    withdrawn_at = await Ledger(uow.session).append_end(EntryKind.WITHDRAWAL, held.gate, ended)
     uow.publish(
         ConsentWithdrawn(
             user_id=user_id,
             consent_id=ended.consent_id or consent_id,
-            consent_type=consent_type,
+            consent_type=ConsentType(named.consent_type),
             jurisdiction=ended.jurisdiction,
-            epoch=gate.epoch,
+            epoch=held.gate.epoch + 1,
             withdrawn_at=withdrawn_at,
         )
     )

@@ -4,9 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.db import Database
+from chassis.problems import PersonErased
 from storage.consents import Consents
 from storage.policy import ConsentRequired, ConsentState
-from storage.use_cases.follow_consent import absorb_answer
+from storage.repositories import Gates
+from storage.use_cases.follow_consent import follow_consent
 
 
 async def bring_gate_up_to_date(
@@ -17,8 +19,13 @@ async def bring_gate_up_to_date(
     Raises `NeighbourUnavailable` when nothing can be known, `PersonErased`.
     """
     answer = await consents.ask(user_id)
-    async with database.unit_of_work() as uow:
-        await absorb_answer(uow, user_id=user_id, answer=answer, now=now)
+    async with database.read_only() as session:
+        heard = await Gates(session).look_at(user_id, person_hash=database.person_hash(user_id))
+    if heard.erased:
+        raise PersonErased
+    if answer.is_news_to(heard.epochs):
+        async with database.unit_of_work() as uow:
+            await follow_consent(uow, user_id=user_id, state=answer, now=now)
     return answer
 
 

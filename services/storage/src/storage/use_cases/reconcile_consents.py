@@ -8,7 +8,7 @@ from chassis.db import Database
 from chassis.problems import PersonErased
 from storage.consents import ChangePage, Consents
 from storage.repositories import FeedPositions, Gates
-from storage.use_cases.follow_consent import absorb_answer
+from storage.use_cases.follow_consent import follow_consent
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ async def _absorb(database: Database, page: ChangePage, *, now: datetime) -> int
     for user_id, answer in behind.items():
         try:
             async with database.unit_of_work() as uow:
-                await absorb_answer(uow, user_id=user_id, answer=answer, now=now)
+                await follow_consent(uow, user_id=user_id, state=answer, now=now)
         except PersonErased:
             # Their erasure removes the gate; until then there is nothing to compare.
             async with database.unit_of_work() as uow:
@@ -66,8 +66,7 @@ async def compare_open_gates(
             answer = await consents.ask(user_id)
             try:
                 async with database.unit_of_work() as uow:
-                    await absorb_answer(uow, user_id=user_id, answer=answer, now=now)
-                    (await Gates(uow.session).hold(user_id, now=now)).checked_at = now
+                    await follow_consent(uow, user_id=user_id, state=answer, now=now)
             except PersonErased:
                 async with database.unit_of_work() as uow:
                     await Gates(uow.session).remove(user_id)

@@ -8,7 +8,7 @@ from chassis.ids import new_id
 from storage.links import Links, UploadToken
 from storage.models import Photo
 from storage.policy import ConsentRequired, ConsentState, Rendition
-from storage.repositories import Gates, Photos
+from storage.repositories import Photos
 from storage.vault import Vault
 
 
@@ -27,8 +27,7 @@ async def request_upload(
 ) -> tuple[Photo, UploadToken]:
     """Begin a photo under the consent that was just confirmed; raises `ConsentRequired` or `PersonErased`."""
     await uow.lock_subject(user_id)
-    gate = await Gates(uow.session).share(user_id)
-    if answer.consent_id is None or gate is None or not gate.granted or gate.epoch != answer.epoch:
+    if answer.consent_id is None:
         raise ConsentRequired
     photo_id = new_id()
     token = links.upload_token(photo_id, session_id)
@@ -47,5 +46,6 @@ async def request_upload(
         created_at=now,
         updated_at=now,
     )
-    Photos(uow.session).add(photo)
+    if not await Photos(uow.session).begin(photo):
+        raise ConsentRequired
     return photo, token

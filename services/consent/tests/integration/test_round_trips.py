@@ -1,0 +1,92 @@
+"""What each action costs in round trips to PostgreSQL; docs/architecture.md has the table."""
+
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from chassis.ids import new_id
+from consent.policy import Place, Resolution, Source
+from consent.use_cases.answer_consent_question import answer_consent_question
+from consent.use_cases.check_biometric_consent import check_biometric_consent
+from consent.use_cases.grant_consent import Agreement, GrantLimits, grant_consent
+from consent.use_cases.list_changes import list_changes
+from consent.use_cases.withdraw_consent import withdraw_consent
+from consent.wiring import open_service
+from contracts.fields import ConsentType
+
+BIOMETRIC = ConsentType.BIOMETRIC_CAPTURE
+HERE = Resolution(("gdpr",), Place("DE", None), Source.DEVICE, "0" * 64)
+AGREEMENT = Agreement(BIOMETRIC, "gdpr", "2026-01", HERE)
+
+
+class Paths:
+    """The actions of consent, without HTTP."""
+
+    def __init__(self, service) -> None:
+        self._service = service
+        self._person = new_id()
+        self._granted = None
+
+    async def grant(self, agreement=AGREEMENT):
+        async with self._service.unit_of_work() as uow:
+            self._granted = await grant_consent(
+                uow,
+                agreement,
+                user_id=self._person,
+                address_proved=True,
+                limits=GrantLimits(1_000),
+                rulebook=self._service.rulebook,
+                clock=self._service.clock,
+            )
+
+    async def grant_anew(self):
+        other = "bipa" if self._granted and self._granted.jurisdiction == "gdpr" else "gdpr"
+        here = replace(HERE, jurisdictions=(other,))
+        await self.grant(replace(AGREEMENT, jurisdiction=other, resolution=here))
+
+    async def withdraw(self):
+        async with self._service.unit_of_work() as uow:
+            await withdraw_consent(uow, user_id=self._person, consent_id=self._granted.id)
+
+    async def answer(self):
+        now, rules = self._service.clock.now(), self._service.rulebook
+        await answer_consent_question(
+            self._service.database, user_id=self._person, consent_type=BIOMETRIC, rulebook=rules, now=now
+        )
+
+    async def status(self):
+        now, rules = self._service.clock.now(), self._service.rulebook
+        await check_biometric_consent(self._service.database, user_id=self._person, rulebook=rules, now=now)
+
+    async def idle_feed(self):
+        now, rules = self._service.clock.now(), self._service.rulebook
+        await list_changes(self._service.database, after=10**6, limit=100, rulebook=rules, now=now)
+
+
+@pytest.fixture
+async def paths(service, settings, clock, round_trips):
+    url = SecretStr(round_trips.way(settings.database_url.get_secret_value()))
+    async with open_service(settings.model_copy(update={"database_url": url}), clock) as counted:
+        yield Paths(counted)
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "budget"),
+    [
+        ("answer", (), 1),
+        ("status", (), 1),
+        ("grant", ("withdraw",), 4),
+        ("grant_anew", (), 4),
+        ("withdraw", ("grant",), 4),
+        ("idle_feed", (), 4),
+    ],
+)
+async def test_path_takes_no_more_round_trips_than_budgeted(paths, round_trips, path, before, budget):
+    for warm in (False, False, True):
+        # The first times prepare the statements, once for each connection.
+        await paths.grant()
+        for step in before:
+            await getattr(paths, step)()
+        with round_trips.within(budget if warm else 100):
+            await getattr(paths, path)()

@@ -1,0 +1,8 @@
+"""Every query of storage, by what it is about."""
+
+from storage.repositories.data_keys import DataKeys
+from storage.repositories.destructions import DESTRUCTIONS, Destructions
+from storage.repositories.gates import FeedPositions, Gates
+from storage.repositories.photos import Photos
+
+__all__ = ["DESTRUCTIONS", "DataKeys", "Destructions", "FeedPositions", "Gates", "Photos"]

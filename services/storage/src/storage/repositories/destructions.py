@@ -1,0 +1,55 @@
+"""Every query about folders that must be emptied."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chassis.ids import new_id
+from contracts.fields import PhotoDeletionReason
+from storage.models import Destruction, Photo
+
+DESTRUCTIONS = cast("Table", Destruction.__table__)
+
+
+class Destructions:
+    """Folders of the bucket that must be emptied: the rows of a work table."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    def add(self, prefix: str) -> Destruction:
+        """Ask for a folder to be emptied."""
+        row = Destruction(id=new_id(), prefix=prefix)
+        self._session.add(row)
+        return row
+
+    def add_photo(self, photo: Photo, *, reason: PhotoDeletionReason) -> Destruction:
+        """Ask for a photo's folder to be emptied, and for the announcement when it is."""
+        row = self.add(photo.folder)
+        row.user_id, row.photo_id, row.reason = photo.user_id, photo.id, reason.value
+        return row
+
+    async def sweep_later(self, prefix: str, *, after: Sequence[timedelta]) -> None:
+        """Ask for bare sweeps of a folder, instead of those that were asked for before."""
+        await self._session.execute(
+            delete(Destruction).where(Destruction.prefix == prefix, Destruction.user_id.is_(None))
+        )
+        now = func.clock_timestamp()
+        for pause in after:
+            await self._session.execute(
+                insert(Destruction).values(id=new_id(), prefix=prefix, next_attempt_at=now + pause)
+            )
+
+    @staticmethod
+    def is_order(order_id: UUID) -> ColumnElement[bool]:
+        """Return what tells one row from the others, for claiming it."""
+        return DESTRUCTIONS.c.id == order_id
+
+    async def remove_all_of(self, user_id: UUID) -> None:
+        """Remove the rows that name a person; their whole folder is emptied by then."""
+        await self._session.execute(delete(Destruction).where(Destruction.user_id == user_id))

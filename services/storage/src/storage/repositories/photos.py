@@ -1,0 +1,215 @@
+"""Every query about photos."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    String,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chassis.tables import Moment
+from contracts.fields import PhotoDeletionReason
+from storage.models import ConsentGate, Photo
+from storage.paging import Place
+from storage.repositories.destructions import DESTRUCTIONS
+
+BATCH = 100
+# What a photo is before its bytes arrive.
+_BEGUN = (
+    "id",
+    "user_id",
+    "s3_key",
+    "declared_type",
+    "consent_id",
+    "consent_epoch",
+    "upload_token_hash",
+    "upload_expires_at",
+    "upload_attempts",
+    "address_proved",
+    "created_at",
+    "updated_at",
+)
+_PHOTOS = cast("Table", Photo.__table__)
+
+
+def _release() -> Select[Any]:
+    photo = _PHOTOS.c
+    resting = and_(
+        photo.user_id == bindparam("person", type_=Uuid),
+        photo.consent_epoch <= bindparam("ended", type_=BigInteger),
+    )
+    closed = (
+        update(_PHOTOS)
+        .where(resting, photo.received_at.is_(None))
+        .values(closed_at=bindparam("closing", type_=Moment))
+        .cte("closed")
+    )
+    taken = (
+        delete(_PHOTOS)
+        .where(resting, photo.received_at.is_not(None))
+        .returning(photo.id, photo.user_id, photo.s3_key)
+        .cte("taken")
+    )
+    folder = func.concat(
+        func.split_part(taken.c.s3_key, "/", 1), "/", func.split_part(taken.c.s3_key, "/", 2), "/"
+    )
+    ordered = (
+        insert(DESTRUCTIONS)
+        .from_select(
+            ["id", "prefix", "user_id", "photo_id", "reason"],
+            select(
+                func.gen_random_uuid(),
+                folder,
+                taken.c.user_id,
+                taken.c.id,
+                literal(PhotoDeletionReason.WITHDRAWAL.value, String),
+            ),
+        )
+        .returning(DESTRUCTIONS.c.id)
+        .cte("ordered")
+    )
+    return select(func.count()).select_from(ordered).add_cte(closed)
+
+
+def _begin() -> Any:
+    columns = [column for column in _PHOTOS.c if column.name in _BEGUN]
+    gate = ConsentGate.__table__.c
+    values = [bindparam(f"photo_{column.name}", type_=column.type) for column in columns]
+    # A withdrawal comes wholly before it or wholly after: it waits for the share that is taken here.
+    live = (
+        select(*values)
+        .where(
+            gate.user_id == bindparam("photo_user_id", type_=Uuid),
+            gate.granted,
+            gate.epoch == bindparam("photo_consent_epoch", type_=BigInteger),
+        )
+        .with_for_update(read=True)
+    )
+    names = [column.name for column in columns]
+    return insert(_PHOTOS).from_select(names, live).returning(_PHOTOS.c.id)
+
+
+_RELEASE, _BEGIN = _release(), _begin()
+
+
+class Photos:
+    """Photos, and the uploads that they begin as."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def begin(self, photo: Photo) -> bool:
+        """Insert a photo if the consent that it rests on is the one that the person's gate knows as live."""
+        fields = {f"photo_{name}": getattr(photo, name) for name in _BEGUN}
+        return await self._session.scalar(_BEGIN, fields) is not None
+
+    async def find(self, photo_id: UUID) -> Photo | None:
+        """Return the photo, whoever's it is."""
+        return await self._session.get(Photo, photo_id)
+
+    async def of_person(self, user_id: UUID, photo_id: UUID) -> Photo | None:
+        """Return the photo if it is that person's and was not closed."""
+        return await self._session.scalar(self._theirs(user_id).where(Photo.id == photo_id))
+
+    async def lock_of_person(self, user_id: UUID, photo_id: UUID) -> Photo | None:
+        """Return the same, locked until the transaction ends."""
+        return await self._session.scalar(self._theirs(user_id).where(Photo.id == photo_id).with_for_update())
+
+    async def lock(self, photo_id: UUID) -> Photo | None:
+        """Return the photo, whoever's it is, locked until the transaction ends."""
+        return await self._session.get(Photo, photo_id, with_for_update=True)
+
+    async def newest_first(
+        self, user_id: UUID, *, pending: bool, begin: Place | int, limit: int
+    ) -> Sequence[Photo]:
+        """Return a person's photos behind a place, or behind so many of them.
+
+        Those without bytes are among them when `pending` ones are asked for.
+        """
+        statement = self._listed(user_id, pending=pending).order_by(Photo.created_at.desc(), Photo.id.desc())
+        if isinstance(begin, Place):
+            statement = statement.where(
+                tuple_(Photo.created_at, Photo.id) < tuple_(begin.created_at, begin.photo_id)
+            )
+        else:
+            statement = statement.offset(begin)
+        return (await self._session.scalars(statement.limit(limit))).all()
+
+    async def count_listed(self, user_id: UUID, *, pending: bool) -> int:
+        """Return how many photos a person's list has, `pending` ones among them or not."""
+        listed = self._listed(user_id, pending=pending).subquery()
+        return int(await self._session.scalar(select(func.count()).select_from(listed)) or 0)
+
+    async def release_resting_on(self, user_id: UUID, *, epoch: int, now: datetime) -> int:
+        """Order the destruction of what rests on consents up to that epoch, and close what has no bytes.
+
+        Returns how many photos were let go of. Of those without bytes nothing biometric is there yet: their
+        rows stay until their links are over, so that a link can still say why it is refused.
+        """
+        return int(
+            await self._session.scalar(_RELEASE, {"person": user_id, "ended": epoch, "closing": now}) or 0
+        )
+
+    async def end_attempt(self, photo_id: UUID, *, version: int) -> None:
+        """Note that this upload attempt writes no more, unless a newer one has begun."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.id == photo_id, Photo.upload_attempts == version)
+            .values(upload_lease_until=None)
+        )
+
+    async def mark_lost(self, photo_id: UUID, *, now: datetime) -> None:
+        """Note that the bytes of a photo are not what was written."""
+        await self._session.execute(update(Photo).where(Photo.id == photo_id).values(lost_at=now))
+
+    async def forget_digests(self, *, link_over_by: datetime) -> None:
+        """Forget the digests of uploads whose links were over by then."""
+        await self._session.execute(
+            update(Photo)
+            .where(Photo.upload_digest.is_not(None), Photo.upload_expires_at <= link_over_by)
+            .values(upload_digest=None)
+        )
+
+    async def lock_abandoned(self, *, link_over_by: datetime, received_by: datetime) -> Sequence[Photo]:
+        """Return unconfirmed photos whose link was over by then, or whose bytes came too long ago."""
+        statement = (
+            select(Photo)
+            .where(
+                Photo.confirmed_at.is_(None),
+                Photo.upload_expires_at <= link_over_by,
+                or_(Photo.received_at.is_(None), Photo.received_at <= received_by),
+            )
+            .order_by(Photo.upload_expires_at)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        return (await self._session.scalars(statement)).all()
+
+    async def remove(self, photo: Photo) -> None:
+        """Delete the row; its objects are a matter of `Destructions`."""
+        await self._session.delete(photo)
+
+    def _listed(self, user_id: UUID, *, pending: bool) -> Select[Photo]:
+        theirs = self._theirs(user_id)
+        return theirs if pending else theirs.where(Photo.received_at.is_not(None))
+
+    @staticmethod
+    def _theirs(user_id: UUID) -> Select[Photo]:
+        return select(Photo).where(Photo.user_id == user_id, Photo.closed_at.is_(None))

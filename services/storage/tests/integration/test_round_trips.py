@@ -1,0 +1,93 @@
+"""What each action costs in round trips to PostgreSQL; docs/architecture.md has the table."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from chassis.consumer import Inbound, Outcome
+from chassis.ids import new_id
+from contracts.envelope import wrap
+from storage.main import STORAGE
+from storage.use_cases.ask_consent import ask_consent
+from storage.use_cases.reconcile_consents import reconcile_consents
+from storage.use_cases.request_upload import request_upload
+from storage.wiring import open_service
+
+
+class Paths:
+    """The actions of storage, without HTTP of its own."""
+
+    def __init__(self, service, consent) -> None:
+        self._service, self._consent = service, consent
+        self._person = new_id()
+        consent.grant(self._person)
+        self._inbound = {
+            event: Inbound(service.database, consumer)
+            for consumer in STORAGE.create_worker(service).work.consumers
+            for event in consumer.handlers
+        }
+
+    async def hear_grant(self):
+        await self._hear(self._consent.grant(self._person))
+
+    async def hear_withdrawal(self):
+        await self._hear(self._consent.withdraw(self._person))
+
+    async def _hear(self, event):
+        body = wrap(event, event_id=new_id(), time=self._service.clock.now(), traceparent=None).to_json()
+        assert await self._inbound[type(event)].process(body) is Outcome.DONE
+
+    async def ask(self):
+        now = self._service.clock.now()
+        return await ask_consent(
+            self._service.database, self._service.consents, user_id=self._person, now=now
+        )
+
+    async def upload_link(self):
+        answer, now = await self.ask(), self._service.clock.now()
+        async with self._service.unit_of_work() as uow:
+            await request_upload(
+                uow,
+                user_id=self._person,
+                session_id=new_id(),
+                content_type="image/jpeg",
+                answer=answer,
+                address_proved=True,
+                vault=self._service.vault,
+                links=self._service.links,
+                now=now,
+                link_over_at=now + timedelta(minutes=5),
+            )
+
+    async def idle_reconciliation(self):
+        await reconcile_consents(
+            self._service.database, self._service.consents, now=self._service.clock.now()
+        )
+
+
+@pytest.fixture
+async def paths(service, settings, clock, consent, round_trips):
+    url = SecretStr(round_trips.way(settings.database_url.get_secret_value()))
+    async with open_service(settings.model_copy(update={"database_url": url}), clock) as counted:
+        yield Paths(counted, consent)
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "budget"),
+    [
+        ("ask", (), 1),
+        ("upload_link", (), 4),
+        ("hear_grant", (), 4),
+        ("hear_withdrawal", ("hear_grant",), 5),
+        ("idle_reconciliation", ("idle_reconciliation",), 2),
+    ],
+)
+async def test_path_takes_no_more_round_trips_than_budgeted(paths, round_trips, path, before, budget):
+    for warm in (False, False, True):
+        # The first times prepare the statements, once for each connection.
+        await paths.hear_grant()
+        for step in before:
+            await getattr(paths, step)()
+        with round_trips.within(budget if warm else 100):
+            await getattr(paths, path)()
