@@ -62,7 +62,7 @@ chaos: .venv/.installed ## Run the tests with floods, guesses and thousands of r
 	$(PYTEST) -m contract -k test_generated_requests -s --generated-cases 60 --generated-seed $$(date +%s)
 corpus: .venv/.installed ## Feed pictures of other test suites to the running cluster and write docs/pictures.md
 	$(PY) -m corpus
-bench: .venv/.installed ## Measure identity against the limit of the machine; fails when a bar is missed
+bench: .venv/.installed ## Measure the platform beside peers and limits; fails when a row is missed or the machine too busy
 	$(PY) -m benchmarks
 
 ##@ Code

@@ -1,119 +1,79 @@
-"""Runs the suite, writes report.md, and ends with 1 when a bar is missed."""
+"""Runs the suite, writes report.md, and ends with 1 when a row is missed or too noisy."""
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from benchmarks import measures
-from benchmarks.neighbours import share_of_others, usage
-from benchmarks.report import Round, bars_of, page
-from identity.settings import IdentitySettings
-from support.api_process import ApiProcess, api_process
-from support.native import native_servers
-from support.people import create_accounts
-from support.platform import Platform, prepared
+from benchmarks.comparison import Gauge, Result, Row, compare
+from benchmarks.erasure_rows import erasure_rows
+from benchmarks.footprint import footprint_rows
+from benchmarks.growth import growth_rows
+from benchmarks.report import page
+from benchmarks.requests_rows import account_rows, consent_rows, photo_rows
+from benchmarks.sign_ins import sign_in_rows
+from benchmarks.subject import Subject, whole_cluster
+from cluster.layout import Layout
 
-ACCOUNTS = 30_000
-LOGIN_CLIENTS = 16
-FLOOD_CLIENTS = 4
-SECONDS = 6.0
-REQUESTS = 300
-MOST_ROUNDS_PER_WANTED = 3
-"""How many times the wanted number of rounds is tried before the machine counts as too busy."""
-FEWEST_ROUNDS = 3
+GROUPS = ("accounts", "consents", "photos", "erasures", "sign-ins", "footprint", "growth")
+CONSENTING = 4000
 REPORT = Path(__file__).parent / "report.md"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured."""
-
-    api: ApiProcess
-    settings: IdentitySettings
-    stored: str
-    emails: Iterator[str]
-    bearer: str
-
-    async def bare(self) -> float:
-        """Return passwords per second without an API."""
-        return await asyncio.to_thread(
-            measures.bare_verifications, self.settings, self.stored, seconds=SECONDS
-        )
-
-    async def round(self, bare_before: float) -> Round:
-        """Measure everything once, one thing after the other."""
-        before = usage()
-        logins = await measures.logins(self.api, self.emails, clients=LOGIN_CLIENTS, seconds=SECONDS)
-        others = share_of_others(before, usage())
-        bare_after = await self.bare()
-        idle = await measures.me_milliseconds(self.api, self.bearer, requests=REQUESTS)
-        flooded = await measures.me_during_logins(
-            self.api, self.bearer, self.emails, clients=FLOOD_CLIENTS, requests=REQUESTS
-        )
-        return Round(bare_before, bare_after, logins, measures.middle(idle), measures.middle(flooded), others)
+REMARKS = Path(__file__).parent / "remarks.md"
 
 
 def main() -> int:
     """Measure and report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="undisturbed pairs of each row")
+    parser.add_argument("--only", nargs="*", choices=GROUPS, default=GROUPS, help="groups of rows")
+    parser.add_argument("--storm", type=int, default=1000, help="deletions in a storm")
+    parser.add_argument("--accounts", type=int, default=100_000, help="how many accounts growth adds")
     parser.add_argument("--report", type=Path, default=REPORT, help="where the page is written")
     arguments = parser.parse_args()
-    with native_servers(durable=True) as servers:
-        platform = asyncio.run(prepared(servers))
-        text, failures = asyncio.run(_measure(platform, arguments.rounds))
-    if text:
-        arguments.report.write_text(text)
-    print(text, *failures, sep="\n", flush=True)
-    return 1 if failures else 0
+    results, servers = asyncio.run(_measure(arguments))
+    remarks = REMARKS.read_text() if REMARKS.exists() else ""
+    text = page(results, servers=servers, remarks=remarks)
+    arguments.report.write_text(text)
+    print(text, flush=True)
+    return 0 if all(result.verdict == "kept" for result in results) else 1
 
 
-async def _measure(platform: Platform, wanted: int) -> tuple[str, list[str]]:
-    """Return the page and what is wrong; no page when the machine was too busy for figures."""
-    platform.migrate("identity")
-    with platform.variables_of("identity"):
-        settings = IdentitySettings()
-    stored = measures.scheme(settings).hash(measures.PASSWORD)
-    emails = iter(await create_accounts(platform, ACCOUNTS, password_hash=stored))
-    # The access log is written, as in production, and goes nowhere.
-    async with api_process(platform, "identity", silent=True, IDENTITY_LOG_LEVEL="INFO") as api:
-        bearer = await measures.access_token(api, next(emails))
-        subject = Subject(api, settings, stored, emails, bearer)
-        quiet, all_rounds = await _quiet_rounds(subject, wanted)
-    if len(quiet) < min(wanted, FEWEST_ROUNDS):
-        return "", [f"too noisy: of {all_rounds} rounds only {len(quiet)} were undisturbed"]
-    bars = bars_of(quiet)
-    about = (
-        f"argon2id with {settings.argon2_memory_kib} KiB, {settings.argon2_iterations} passes, "
-        f"{settings.argon2_parallelism} lane, {settings.argon2_threads} thread(s); {LOGIN_CLIENTS} clients "
-        f"sign in for {SECONDS:g} s, {FLOOD_CLIENTS} during {REQUESTS} calls of `GET /users/me`"
-    )
-    text = page(bars, quiet, about=about, of_rounds=all_rounds, servers=await _servers(platform))
-    return text, [f"missed: {bar.name} is {bar.figure:.2f}" for bar in bars if not bar.kept]
+async def _measure(arguments: argparse.Namespace) -> tuple[list[Result], str]:
+    gauge, results = Gauge(), []
+    async with whole_cluster() as subject:
+        await subject.read_text_version()
+        for group in arguments.only:
+            results += [
+                await compare(row, gauge, pairs=arguments.rounds)
+                async for row in _rows(subject, group, arguments)
+            ]
+        servers = f"PostgreSQL {await subject.value('SHOW server_version')}, durable"
+    return results, servers
 
 
-async def _quiet_rounds(subject: Subject, wanted: int) -> tuple[list[Round], int]:
-    """Measure until enough rounds were undisturbed; return them and how many there were in all."""
-    await measures.logins(subject.api, subject.emails, clients=LOGIN_CLIENTS, seconds=1)
-    quiet: list[Round] = []
-    bare, done = await subject.bare(), 0
-    while len(quiet) < wanted and done < wanted * MOST_ROUNDS_PER_WANTED:
-        measured = await subject.round(bare)
-        bare, done = measured.bare_after, done + 1
-        quiet += [measured] if measured.is_quiet else []
-        print(f"round {done}: {measured}", flush=True)
-    return quiet, done
-
-
-async def _servers(platform: Platform) -> str:
-    connection = await platform.connect_as_admin()
-    try:
-        return f"PostgreSQL {(await connection.fetchval('SHOW server_version')).split()[0]}, durable"
-    finally:
-        await connection.close()
+async def _rows(subject: Subject, group: str, arguments: argparse.Namespace) -> AsyncIterator[Row]:
+    place = Layout.of().var / "benchmarks"
+    async with AsyncExitStack() as stack:
+        match group:
+            case "accounts":
+                rows = await account_rows(subject, stack, place)
+            case "consents":
+                rows = await consent_rows(subject, await subject.sign_in(CONSENTING))
+            case "photos":
+                rows = await photo_rows(subject, stack)
+            case "erasures":
+                rows = await erasure_rows(subject, stack, storm=arguments.storm)
+            case "sign-ins":
+                rows = await sign_in_rows(subject)
+            case "footprint":
+                rows = footprint_rows(subject)
+            case _:
+                (person,) = await subject.sign_in(1)
+                rows = await growth_rows(subject, person, arguments.accounts)
+        for row in rows:
+            yield row
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from chassis.ids import new_id
 from support.platform import Platform
 
+PASSWORD = "seven blue irises"
 COLUMNS = (
     "id",
     "email",

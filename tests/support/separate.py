@@ -81,14 +81,18 @@ class SeparateCluster:
 
 
 @contextlib.contextmanager
-def separate_cluster(mode: str | None = None) -> Iterator[SeparateCluster]:
-    """Start a cluster on free ports in a temporary directory, and remove it at the end with its data."""
+def separate_cluster(mode: str | None = None, **given: str) -> Iterator[SeparateCluster]:
+    """Start a cluster on free ports in a temporary directory, and remove it at the end with its data.
+
+    `given` are values for its `.env`.
+    """
     chosen = mode or ("native" if engine.why_not() else "compose")
     directory = temporary_directory()
     project = directory.name
     # A web page of the tests' own may use the API: its origin has to be known before the gateway starts.
     page = f"http://127.0.0.1:{pick_free(['page'])['page']}"
-    values_on_free_ports(directory, GATEWAY_HOST="127.0.0.1", COMPOSE_PROJECT_NAME=project, CORS_ORIGINS=page)
+    given = {"GATEWAY_HOST": "127.0.0.1", "COMPOSE_PROJECT_NAME": project, "CORS_ORIGINS": page} | given
+    values_on_free_ports(directory, **given)
     layout = Layout.of(directory)
     label = f"{LABEL}={project}" if chosen == "compose" else ""
     places = NativeCluster(layout, env_file.load(layout.env_file), Silence()).directories()
