@@ -117,8 +117,8 @@ async def verify_passkey_sign_in(
 @router.get("", summary="List the caller's passkeys", responses=problems(Unauthorized))
 async def list_passkeys(user: SignedIn, service: CurrentService) -> PasskeyList:
     """List the caller's passkeys."""
-    async with service.unit_of_work() as uow:
-        return _listed(await Passkeys(uow.session).of(user.id))
+    async with service.database.read_only() as session:
+        return _listed(await Passkeys(session).of(user.id))
 
 
 @router.delete(

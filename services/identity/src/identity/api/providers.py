@@ -107,8 +107,8 @@ async def link_google(
 )
 async def list_providers(user: SignedIn, service: CurrentService) -> ProviderList:
     """List the providers that open the caller's account."""
-    async with service.unit_of_work() as uow:
-        links = await ProviderIdentities(uow.session).of(user.id)
+    async with service.database.read_only() as session:
+        links = await ProviderIdentities(session).of(user.id)
     return ProviderList(
         providers=[ProviderRead(provider=link.provider, linked_at=link.linked_at) for link in links]
     )

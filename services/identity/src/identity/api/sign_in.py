@@ -99,10 +99,11 @@ async def login_with_json(
 
 async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
     async def from_known_network() -> bool:
-        async with service.unit_of_work() as uow:
-            sessions, here = Sessions(uow.session), device.ip_prefix
-            live = service.session_rules.live_since(service.clock.now())
-            return here is not None and await sessions.is_open_in(here, live, email_key=email_key(email))
+        here, live = device.ip_prefix, service.session_rules.live_since(service.clock.now())
+        if here is None:
+            return False
+        async with service.database.read_only() as session:
+            return await Sessions(session).is_open_in(here, live, email_key=email_key(email))
 
     await service.limits.before_login(email, device.ip_prefix, from_known_network=from_known_network)
     authorized = await log_in(
