@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from contracts.catalogue import EVENTS
+from contracts.catalogue import by_type, types_of
+from contracts.topology import SERVICES
 from support.clock import FrozenClock
 from support.events import EventRecorder
 
@@ -134,7 +135,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def demanded_events() -> set[str]:
     """Return the types of the events that the tests of a whole run must have produced."""
-    return {event.type for event in EVENTS if not event.deprecated}
+    return {
+        event_type
+        for service in SERVICES
+        for event_type in types_of(service)
+        if not by_type(event_type).deprecated
+    }
 
 
 def _missing_events(config: pytest.Config) -> list[str]:

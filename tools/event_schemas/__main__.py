@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from contracts.catalogue import EVENTS
+from contracts.catalogue import EVENTS, by_type
+from contracts.envelope import Event
 from event_schemas import asyncapi, documentation, frozen, history
 
 _NEW_VERSION = (
@@ -48,9 +49,9 @@ def _check(library: Path, revision: str | None) -> int:
     broken = {
         change: None
         for promised in promises
-        for event in EVENTS
-        if event.type in promised
-        for change in frozen.breaks(promised[event.type], event)
+        for event_type, schema in promised.items()
+        if (event := _published(event_type)) is not None
+        for change in frozen.breaks(schema, event)
     }
     if broken:
         return _report(list(broken), _NEW_VERSION)
@@ -62,6 +63,15 @@ def _check(library: Path, revision: str | None) -> int:
         if not (file.is_file() and file.read_text() == text)
     ]
     return _report([*frozen.drift(library), *stale], _FREEZE)
+
+
+def _published(name: str) -> type[Event] | None:
+    """Return the event that is published under a type, or whose schema has that file name."""
+    of_file = {frozen.file_name(event.type): event for event in EVENTS}
+    try:
+        return of_file.get(name) or by_type(name)
+    except KeyError:
+        return None
 
 
 def _report(complaints: list[str], remedy: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts import topology
 from contracts.catalogue import EVENTS, by_type, produced_by
-from contracts.envelope import CONTENT_TYPE, Event
+from contracts.envelope import CONTENT_TYPE, EVERY_SERVICE, Event
 from event_schemas.frozen import LIBRARY, examples_of, schema_of
 
 FILE = Path("src/contracts/asyncapi.json")
@@ -38,7 +38,7 @@ def text() -> str:
         "defaultContentType": CONTENT_TYPE,
         "channels": {event.type: _channel(event) for event in EVENTS},
         "operations": _operations(),
-        "components": {"messages": {event.type: _message(event) for event in EVENTS}},
+        "components": {"messages": {event.__name__: _message(event) for event in EVENTS}},
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -46,8 +46,9 @@ def text() -> str:
 def _channel(event: type[Event]) -> Document:
     exchange = {"name": topology.EXCHANGE, "type": "topic", "durable": True}
     return {
-        "address": event.type,
-        "messages": {event.type: {"$ref": f"#/components/messages/{event.type}"}},
+        "address": event.type.replace(EVERY_SERVICE, "{service}"),
+        **({"parameters": {"service": {}}} if EVERY_SERVICE in event.type else {}),
+        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"}},
         "bindings": {"amqp": {"is": "routingKey", "exchange": exchange, "bindingVersion": "0.3.0"}},
     }
 
@@ -56,7 +57,7 @@ def _operations() -> Document:
     sent = {
         f"{service}.publishes.{event.type}": {
             "action": "send",
-            "description": f"{service} publishes {event.type}.",
+            "description": f"{service} publishes {event.type.replace(EVERY_SERVICE, service)}.",
             "channel": {"$ref": f"#/channels/{event.type}"},
         }
         for service in topology.SERVICES

@@ -6,10 +6,10 @@ from types import NoneType
 from typing import get_args
 
 from contracts import topology
-from contracts.catalogue import EVENTS, produced_by
+from contracts.catalogue import EVENTS
 from contracts.envelope import CONTENT_TYPE, Envelope, Event
 from contracts.privacy import Leaf, leaves
-from event_schemas.frozen import LIBRARY, examples_of
+from event_schemas.frozen import LIBRARY, examples_of, file_name
 
 PAGE = Path("docs/events.md")
 
@@ -50,8 +50,7 @@ def _catalogue() -> str:
             _sentence(event),
             _code(topology.consumers_of(event.type)),
         )
-        for service in topology.SERVICES
-        for event in produced_by(service)
+        for event in EVENTS
     )
     return "## All events\n\n" + _table(("type", "meaning", "heard by"), rows)
 
@@ -71,9 +70,9 @@ def _envelope() -> str:
 
 def _event(event: type[Event]) -> str:
     rows = ((f"`{leaf.path}`", _kind(leaf), _notes(event, leaf)) for leaf in leaves(event))
-    folder = "../libs/contracts"
+    folder, name = "../libs/contracts", file_name(event.type)
     examples = ", ".join(
-        f"[{it.name}]({folder}/examples/{event.type}/{it.name}.json)" for it in examples_of(event.type)
+        f"[{it.name}]({folder}/examples/{name}/{it.name}.json)" for it in examples_of(event.type)
     )
     heard = _code(topology.consumers_of(event.type)) or "no queue yet"
     return "\n\n".join(
@@ -81,7 +80,7 @@ def _event(event: type[Event]) -> str:
             f"## {event.type}",
             _sentence(event),
             _table(("data", "kind", ""), rows),
-            f"Heard by {heard}. [Schema]({folder}/schemas/{event.type}.json); examples: {examples}.",
+            f"Heard by {heard}. [Schema]({folder}/schemas/{name}.json); examples: {examples}.",
         )
     )
 
@@ -145,7 +144,7 @@ def _code(words: Iterable[str]) -> str:
 
 
 def _anchor(heading: str) -> str:
-    return heading.replace(".", "")
+    return heading.replace(".", "").replace("*", "")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

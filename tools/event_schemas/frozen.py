@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from contracts.catalogue import EVENTS
-from contracts.envelope import Event, envelope_of, schema_urn
+from contracts.envelope import EVERY_SERVICE, Event, envelope_of, schema_urn
 from event_schemas.compatibility import breaking_changes
 
 LIBRARY = Path(__file__).parents[2] / "libs" / "contracts"
@@ -51,9 +51,15 @@ def text_of(schema: Schema) -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
+def file_name(event_type: str) -> str:
+    """Name what belongs to a type in files; one for all services where each has a type of its own."""
+    listed = next((event.type for event in EVENTS if event.of_type(event_type) is not None), event_type)
+    return listed.removeprefix(f"{EVERY_SERVICE}.")
+
+
 def schema_path(event_type: str, library: Path = LIBRARY) -> Path:
     """Name the file of a type's frozen schema."""
-    return library / "schemas" / f"{event_type}.json"
+    return library / "schemas" / f"{file_name(event_type)}.json"
 
 
 def frozen_schema(event_type: str, library: Path = LIBRARY) -> Schema:
@@ -73,7 +79,7 @@ def frozen_schemas(library: Path = LIBRARY) -> dict[str, Schema]:
 
 def examples_of(event_type: str, library: Path = LIBRARY) -> tuple[Example, ...]:
     """Read the golden examples of a type, in the order of their names."""
-    paths = sorted((library / "examples" / event_type).glob("*.json"))
+    paths = sorted((library / "examples" / file_name(event_type)).glob("*.json"))
     return tuple(Example(event_type, path.stem, path.read_bytes()) for path in paths)
 
 

@@ -25,7 +25,7 @@ from consent.holdings import HOLDINGS
 from consent.main import CONSENT
 from consent.settings import ConsentSettings
 from consent.wiring import Service, open_service
-from contracts.consent import ConsentErasureReported
+from contracts.participation import ErasureReported
 from support import FrozenClock
 from support.gateway import through_gateway
 from support.platform import Platform
@@ -165,7 +165,7 @@ async def admin(platform: Platform, service: Service) -> AsyncIterator[asyncpg.C
 def open_erasure(service: Service) -> Callable[..., Any]:
     """Take on the erasure of a person as the worker does: `await open_erasure(user_id)`."""
     participation = ErasureParticipation(
-        service.database, Holdings(service, HOLDINGS), reported=ConsentErasureReported
+        service.database, Holdings(service, HOLDINGS), reported=ErasureReported.by("consent")
     )
 
     async def accept(user_id: UUID) -> None:

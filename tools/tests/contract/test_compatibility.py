@@ -11,7 +11,7 @@ from event_schemas.frozen import frozen_schema
 PHOTO = "storage.photo.uploaded.v1"
 REVOKED = "identity.session.revoked.v1"
 COMPLETED = "identity.erasure.completed.v1"
-JOINED = "storage.participant.joined.v1"
+JOINED = "*.participant.joined.v1"
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 TYPES = "'image/jpeg', 'image/png', 'image/heic', 'image/webp'"
 OVERDUE = "identity.erasure.overdue.v1"
@@ -202,7 +202,7 @@ BREAKING = [
     ),
     (
         JOINED,
-        lambda it: data(it, "StorageParticipantJoined")["handles"]["items"]["enum"].remove("export"),
+        lambda it: data(it, "ParticipantJoined")["handles"]["items"]["enum"].remove("export"),
         ["data.handles[]: choice changed from 'export' to nothing"],
     ),
     (

@@ -3,10 +3,11 @@ import json
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from contracts.catalogue import EVENTS, by_type, produced_by
+from contracts.catalogue import EVENTS, by_type, produced_by, types_of
 from contracts.envelope import parse, parse_head, schema_urn
+from contracts.topology import SERVICES
 from event_schemas.documentation import page, page_path
-from event_schemas.frozen import LIBRARY, drift, examples_of, frozen_schema, schema_of
+from event_schemas.frozen import LIBRARY, drift, examples_of, file_name, frozen_schema, schema_of
 
 EXAMPLES = [example for event in EVENTS for example in examples_of(event.type)]
 
@@ -31,7 +32,11 @@ def test_no_file_has_drifted_from_the_models():
 def test_every_event_has_a_valid_schema_that_carries_its_name(event):
     schema = frozen_schema(event.type)
     Draft202012Validator.check_schema(schema)
-    assert schema["$id"] == schema_urn(event.type) == schema["properties"]["dataschema"]["const"]
+    assert schema["$id"] == schema_urn(event.type)
+    names = Draft202012Validator(schema["properties"]["dataschema"])
+    types = {event_type for service in SERVICES for event_type in types_of(service)}
+    allowed = {event_type for event_type in types if names.is_valid(schema_urn(event_type))}
+    assert allowed == {event_type for event_type in types if event.of_type(event_type)}
 
 
 @every_event
@@ -41,7 +46,7 @@ def test_every_event_has_an_example(event):
 
 def test_every_example_belongs_to_an_event():
     folders = {path.name for path in (LIBRARY / "examples").iterdir()}
-    assert folders == {event.type for event in EVENTS}
+    assert folders == {file_name(event.type) for event in EVENTS}
 
 
 def test_no_two_examples_share_an_id():
@@ -105,7 +110,7 @@ def test_no_type_is_declared_twice():
 
 
 def test_the_events_of_a_service_carry_its_name():
-    assert {event.producer for event in produced_by("storage")} == {"storage"}
+    assert {event_type.partition(".")[0] for event_type in types_of("storage")} == {"storage"}
     assert by_type("storage.photo.deleted.v1") in produced_by("storage")
 
 

@@ -50,7 +50,6 @@ class Handling:
     def __init__(self, database: Database, consumer: Consumer) -> None:
         self._database = database
         self._consumer = consumer
-        self._by_type = {event.type: (event, handler) for event, handler in consumer.handlers.items()}
         self._before = {event.type: prepare for event, prepare in consumer.before.items()}
 
     def read(self, body: bytes, routing_key: str | None) -> Envelope[Any]:
@@ -60,10 +59,13 @@ class Handling:
         # an operator moves back from the dead letters arrives under the name of the queue.
         if routing_key not in {None, event_type, self._consumer.queue}:
             raise ForgedEvent("the event's type is not the one it was published under")
-        if event_type not in self._by_type:
-            raise UnknownEventType("this consumer does not know the event's type or version")
-        event, _ = self._by_type[event_type]
-        return parse(body, event)
+        return parse(body, self._known(event_type)[0])
+
+    def _known(self, event_type: str) -> tuple[type[Event], Handler]:
+        for event, handler in self._consumer.handlers.items():
+            if (known := event.of_type(event_type)) is not None:
+                return known, handler
+        raise UnknownEventType("this consumer does not know the event's type or version")
 
     async def act(self, events: Sequence[tuple[Envelope[Any], bool]]) -> None:
         """Let events act in one transaction, but for those whose person is gone.
@@ -96,7 +98,7 @@ class Handling:
         if gone:
             log.info("event_dropped_after_erasure", consumer=self._consumer.queue, event_id=str(envelope.id))
             return
-        _, handler = self._by_type[envelope.type]
+        _, handler = self._known(envelope.type)
         with in_trace_of(envelope):
             await handler(uow, envelope)
 

@@ -77,12 +77,10 @@ async def check_database(opened: Opened) -> None:
 
 @dataclass(frozen=True)
 class Erasing(Generic[C]):
-    """A service's part in erasures: which event asks for one, what is held of a person, and who is told."""
+    """A service's part in erasures: what asks for one, what is held of a person, and who lists them."""
 
     event: type[Event]
     holdings: Sequence[Holding[C]]
-    reported: type[ErasureReported]
-    joined: type[ParticipantJoined]
     open_erasures: Callable[[C], ListOpenErasures]
 
 
@@ -155,7 +153,7 @@ class Service(Generic[S, C]):
     def participation(self, opened: C) -> ErasureParticipation:
         """Return the service's part in every erasure."""
         holdings = Holdings(opened, self.erasing.holdings)
-        return ErasureParticipation(opened.database, holdings, reported=self.erasing.reported)
+        return ErasureParticipation(opened.database, holdings, reported=ErasureReported.by(self.name))
 
     def create_worker(self, opened: C) -> Worker:
         """Return the worker: what the service declares, and its part in erasures."""
@@ -182,7 +180,7 @@ class Service(Generic[S, C]):
                 loops={"erasures": participation.run, **own.loops},
                 periodic=[reconcile, *own.periodic],
             ),
-            announce=self.erasing.joined.of(handles=("erasure",), version=settings.version),
+            announce=ParticipantJoined.by(self.name).of(handles=("erasure",), version=settings.version),
         )
 
     def _run_api(self, settings: S) -> None:

@@ -11,9 +11,8 @@ from chassis import consumer as consumer_module
 from chassis.broker import BrokerConnection, BrokerStartFailed, BrokerUnavailable, consume
 from chassis.consumer import Consumer, Inbound
 from chassis.ids import new_id
-from contracts.consent import ConsentErasureReported
 from contracts.identity import UserDeleted
-from contracts.storage import StorageErasureReported
+from contracts.participation import ErasureReported
 from support import eventually
 
 QUEUE = "consent.erase-user"
@@ -181,23 +180,25 @@ async def test_stop_lets_a_running_handler_finish_and_returns_the_rest(start, se
 async def test_event_that_says_another_service_speaks_is_parked(start, broker, body_of, acted, rows):
     queue = "identity.collect-erasure-reports"
     connection = await start(
-        act, queue=queue, handlers=dict.fromkeys((ConsentErasureReported, StorageErasureReported), act)
+        act,
+        queue=queue,
+        handlers={ErasureReported: act},
     )
 
     def report(event):
         event_id = new_id()
         return event_id, body_of(event.of(new_id(), completed_at=datetime.now(UTC), erased={}), event_id)
 
-    _, forged = report(ConsentErasureReported)
-    event_id, honest = report(StorageErasureReported)
+    _, forged = report(ErasureReported.by("consent"))
+    event_id, honest = report(ErasureReported.by("storage"))
     # Storage may publish under its own key only, and its own queue neighbours receive both.
-    await broker.publish_as("storage", StorageErasureReported.type, forged)
-    await broker.publish_as("storage", StorageErasureReported.type, honest)
+    await broker.publish_as("storage", ErasureReported.by("storage").type, forged)
+    await broker.publish_as("storage", ErasureReported.by("storage").type, honest)
     await eventually(acted(event_id))
 
     async def parked():
         assert [letter["type"] for letter in await rows("consent.dead_letters")] == [
-            ConsentErasureReported.type
+            ErasureReported.by("consent").type
         ]
 
     await eventually(parked)

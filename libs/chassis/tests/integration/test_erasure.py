@@ -11,9 +11,11 @@ from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.http import NeighbourUnavailable
 from chassis.ids import new_id
 from chassis.problems import PersonErased
-from contracts.consent import ConsentErasureReported
 from contracts.envelope import parse
+from contracts.participation import ErasureReported
 from support import eventually
+
+REPORTED = ErasureReported.by("consent")
 
 
 class Holdings:
@@ -46,7 +48,7 @@ def short_backoff(monkeypatch):
 
 @pytest.fixture
 def participate(hearer):
-    return lambda holdings: ErasureParticipation(hearer, holdings, reported=ConsentErasureReported)
+    return lambda holdings: ErasureParticipation(hearer, holdings, reported=REPORTED)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def reports(rows):
     """Return a function that lists the reports made so far."""
 
     async def made():
-        return [parse(row["body"], ConsentErasureReported).data for row in await rows("consent.outbox")]
+        return [parse(row["body"], REPORTED).data for row in await rows("consent.outbox")]
 
     return made
 
@@ -309,9 +311,7 @@ async def test_database_lost_on_the_way_leaves_the_task_to_a_later_attempt(
 
     holdings.erase = erase_and_lose_the_database
     await ask(participate(holdings), opened())
-    unlucky = ErasureParticipation(
-        open_database("consent", via=database_proxy), holdings, reported=ConsentErasureReported
-    )
+    unlucky = ErasureParticipation(open_database("consent", via=database_proxy), holdings, reported=REPORTED)
     await unlucky.work_once()
     assert await reports() == []
 
@@ -359,7 +359,7 @@ async def test_erasure_is_not_reported_while_the_outbox_names_the_person(
     await scratch.execute(f"DELETE FROM consent.outbox WHERE subject = 'users/{erasure.user_id}'")
     await participation.work_once()
 
-    left = [row for row in await rows("consent.outbox") if row["type"] != ConsentErasureReported.type]
+    left = [row for row in await rows("consent.outbox") if row["type"] != REPORTED.type]
     assert [row["subject"] for row in left] == [f"users/{somebody_else.user_id}"]
     (task,) = await rows("consent.erasure_tasks")
     assert json.loads(task["erased"]) == {"photos": 3}

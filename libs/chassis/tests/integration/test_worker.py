@@ -8,8 +8,8 @@ import pytest
 
 from chassis.dead_letters import purge_dead_letters
 from chassis.ids import new_id
-from contracts.consent import ConsentErasureReported
 from contracts.envelope import parse_head
+from contracts.participation import ErasureReported
 from support import eventually
 
 QUEUE = "consent.erase-user"
@@ -75,7 +75,7 @@ async def test_worker_loses_nothing_however_it_starts_dies_and_stops(start, brok
 
     await eventually(more_have_acted)
     async with hearer.unit_of_work() as uow:
-        reported = ConsentErasureReported.of(new_id(), completed_at=hearer.clock.now(), erased={})
+        reported = ErasureReported.by("consent").of(new_id(), completed_at=hearer.clock.now(), erased={})
         uow.publish(reported)
     status, lines = await second.end(signal.SIGTERM, 5)
     assert status == 0, lines
@@ -146,7 +146,7 @@ async def test_records_of_dead_letters_are_forgotten_after_ninety_days(hearer, r
 
 async def test_backlog_of_the_outbox_is_told_by_readiness(start, hearer, scratch):
     async with hearer.unit_of_work() as uow:
-        uow.publish(ConsentErasureReported.of(new_id(), completed_at=hearer.clock.now(), erased={}))
+        uow.publish(ErasureReported.by("consent").of(new_id(), completed_at=hearer.clock.now(), erased={}))
     await scratch.execute(
         "UPDATE consent.outbox SET next_attempt_at = now() + interval '1 hour', attempts = 3, "
         "created_at = now() - interval '90 seconds'"

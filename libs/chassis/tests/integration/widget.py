@@ -21,7 +21,6 @@ from chassis.service import Erasing, Service, erasures_of_identity, keys_of_iden
 from chassis.service_auth import ServiceTokens
 from chassis.settings import StatefulSettings, key_bytes
 from chassis.worker import Worker
-from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 from contracts.envelope import Envelope
 from contracts.identity import UserDeleted
 
@@ -129,8 +128,6 @@ WIDGET: Widget = Widget(
     erasing=Erasing(
         event=UserDeleted,
         holdings=[WIDGETS],
-        reported=ConsentErasureReported,
-        joined=ConsentParticipantJoined,
         open_erasures=erasures_of_identity,
     ),
 )

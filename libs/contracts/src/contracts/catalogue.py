@@ -1,18 +1,14 @@
 """Every event that is published today; what is not listed here has no schema and is refused."""
 
 from contracts.consent import (
-    ConsentErasureReported,
     ConsentExpired,
     ConsentGranted,
-    ConsentParticipantJoined,
     ConsentWithdrawn,
 )
-from contracts.envelope import Event
+from contracts.envelope import EVERY_SERVICE, Event
 from contracts.identity import (
     ErasureCompleted,
     ErasureOverdue,
-    IdentityErasureReported,
-    IdentityParticipantJoined,
     MailRequested,
     SessionRevoked,
     UserActive,
@@ -20,7 +16,8 @@ from contracts.identity import (
     UserRegistered,
     UserVerified,
 )
-from contracts.storage import PhotoDeleted, PhotoUploaded, StorageErasureReported, StorageParticipantJoined
+from contracts.participation import ErasureReported, ParticipantJoined
+from contracts.storage import PhotoDeleted, PhotoUploaded
 
 EVENTS: tuple[type[Event], ...] = (
     UserRegistered,
@@ -31,27 +28,29 @@ EVENTS: tuple[type[Event], ...] = (
     UserDeleted,
     ErasureCompleted,
     ErasureOverdue,
-    IdentityErasureReported,
-    IdentityParticipantJoined,
     ConsentGranted,
     ConsentWithdrawn,
     ConsentExpired,
-    ConsentErasureReported,
-    ConsentParticipantJoined,
     PhotoUploaded,
     PhotoDeleted,
-    StorageErasureReported,
-    StorageParticipantJoined,
+    ErasureReported,
+    ParticipantJoined,
 )
-
-_BY_TYPE = {event.type: event for event in EVENTS}
 
 
 def by_type(event_type: str) -> type[Event]:
     """Return the model of a type; raises KeyError for one that nobody publishes."""
-    return _BY_TYPE[event_type]
+    for event in EVENTS:
+        if (found := event.of_type(event_type)) is not None:
+            return found
+    raise KeyError(event_type)
 
 
 def produced_by(service: str) -> tuple[type[Event], ...]:
     """Return the events that a service publishes."""
-    return tuple(event for event in EVENTS if event.producer == service)
+    return tuple(event for event in EVENTS if event.producer in {service, EVERY_SERVICE})
+
+
+def types_of(service: str) -> tuple[str, ...]:
+    """Return the types that a service publishes, under its own name."""
+    return tuple(event.type.replace(EVERY_SERVICE, service) for event in produced_by(service))

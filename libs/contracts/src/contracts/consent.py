@@ -1,10 +1,7 @@
 """The events that consent publishes: what people agreed to, and that they no longer do."""
 
-from typing import Literal
-
 from contracts.envelope import Event
 from contracts.fields import ConsentId, ConsentType, Epoch, Jurisdiction, Timestamp, UserId, Version
-from contracts.participation import ErasureReported, ParticipantJoined
 
 
 class ConsentGranted(Event, type="consent.consent.granted.v1"):
@@ -39,15 +36,3 @@ class ConsentExpired(Event, type="consent.consent.expired.v1"):
     jurisdiction: Jurisdiction
     epoch: Epoch
     expired_at: Timestamp
-
-
-class ConsentErasureReported(ErasureReported, type="consent.erasure.reported.v1"):
-    """Consent has erased the person's entries; the ledger's commitments stay and lead to nobody."""
-
-    service: Literal["consent"]
-
-
-class ConsentParticipantJoined(ParticipantJoined, type="consent.participant.joined.v1"):
-    """Consent has started and answers for the ledger."""
-
-    service: Literal["consent"]

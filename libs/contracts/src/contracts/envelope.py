@@ -3,10 +3,11 @@
 Invariant: what `wrap` makes, `parse` reads back equal, and neither ever puts a received value into an error.
 """
 
+import builtins
 import re
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
@@ -15,6 +16,8 @@ from contracts.fields import EventId, Kind, Timestamp
 
 CONTENT_TYPE = "application/cloudevents+json"
 TYPE_PATTERN = "^[a-z]+[.][a-z]+[.][a-z]+[.]v[1-9][0-9]*$"
+EVERY_SERVICE = "*"
+"""Stands for the service in the type of an event that each service publishes under a type of its own."""
 _DECLARED: set[str] = set()
 _TRACEPARENT_PATTERN = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
@@ -49,7 +52,7 @@ class Event(Payload):
         super().__init_subclass__(**config)
         if type is None:
             return
-        if not re.fullmatch(TYPE_PATTERN, type):
+        if not re.fullmatch(TYPE_PATTERN, type.replace(f"{EVERY_SERVICE}.", "any.", 1)):
             raise TypeError(
                 f"{cls.__name__}: an event type reads <service>.<subject>.<past-tense>.v<N>, not {type!r}"
             )
@@ -64,6 +67,11 @@ class Event(Payload):
             raise TypeError(
                 f"{cls.__name__} has no user_id: override `subject` to say what the event is about"
             )
+
+    @classmethod
+    def of_type(cls, event_type: str) -> builtins.type[Self] | None:
+        """Return the event that travels under that type; None when this one does not."""
+        return cls if event_type == cls.type else None
 
     @property
     def subject(self) -> str:
@@ -123,15 +131,22 @@ class Envelope(Head, Generic[E]):
 @cache
 def envelope_of(event_class: type[E]) -> type[Envelope[E]]:
     """Return the envelope model of that event, which allows only its own type, source and schema."""
-    fixed: dict[str, Any] = {
-        "type": Literal.__getitem__(event_class.type),
-        "source": Literal.__getitem__(f"/{event_class.producer}"),
-        "dataschema": Literal.__getitem__(schema_urn(event_class.type)),
+    fixed = {
+        "type": _exactly(event_class.type),
+        "source": _exactly(f"/{event_class.producer}"),
+        "dataschema": _exactly(schema_urn(event_class.type)),
     }
     base = cast("type[Envelope[E]]", Envelope.__class_getitem__(event_class))
     return create_model(
         f"{event_class.__name__}Envelope", __base__=base, __doc__=event_class.__doc__, **fixed
     )
+
+
+def _exactly(value: str) -> Any:
+    if EVERY_SERVICE not in value:
+        return Literal.__getitem__(value)
+    pattern = re.escape(value).replace(re.escape(EVERY_SERVICE), "[a-z]{1,32}").replace("\\.", "[.]")
+    return Annotated[str, Field(pattern=f"^{pattern}$"), Kind.CODE]
 
 
 def wrap(event: E, *, event_id: UUID, time: datetime, traceparent: str | None = None) -> Envelope[E]:
@@ -151,6 +166,9 @@ def wrap(event: E, *, event_id: UUID, time: datetime, traceparent: str | None = 
 
 def parse(body: bytes, event_class: type[E]) -> Envelope[E]:
     """Read a message body as that event; raises InvalidEvent."""
+    if event_class.producer == EVERY_SERVICE:
+        # Type, source, schema and payload must name one service: that of the type.
+        event_class = event_class.of_type(parse_head(body).type) or event_class
     return _validated(body, envelope_of(event_class), event_class.type)
 
 

@@ -1,6 +1,6 @@
 """The events that identity publishes: accounts, sessions, and the erasures it coordinates."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,7 +18,6 @@ from contracts.fields import (
     Timestamp,
     UserId,
 )
-from contracts.participation import ErasureReported, ParticipantJoined
 
 
 class UserRegistered(Event, type="identity.user.registered.v1"):
@@ -105,15 +104,3 @@ class ErasureOverdue(Event, type="identity.erasure.overdue.v1"):
     def subject(self) -> str:
         """The erasure that is late."""
         return f"erasures/{self.erasure_id}"
-
-
-class IdentityErasureReported(ErasureReported, type="identity.erasure.reported.v1"):
-    """Identity has erased the account, its sessions and its credentials."""
-
-    service: Literal["identity"]
-
-
-class IdentityParticipantJoined(ParticipantJoined, type="identity.participant.joined.v1"):
-    """Identity has started and answers for the accounts."""
-
-    service: Literal["identity"]

@@ -1,17 +1,18 @@
 """What every service says that takes part in erasures, whatever it stores.
 
-Invariant: a service speaks only for itself; each subclass pins `service` to its own name.
+Invariant: a service speaks only for itself; the event of one pins `service` to the name in its type.
 """
 
 import hashlib
 import json
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from contracts.envelope import Event
+from contracts.envelope import EVERY_SERVICE, Event
 from contracts.fields import Digest, ErasedCounts, ErasureId, ServiceName, Timestamp, Version
 
 Handles = tuple[Literal["erasure", "export"], ...]
@@ -24,7 +25,36 @@ def erasure_digest(erasure_id: UUID, service: str, erased: dict[str, int]) -> st
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class ErasureReported(Event):
+class _OfEveryService(Event):
+    """Published by each service under a type of its own; `*` in the type stands for the service."""
+
+    @classmethod
+    def by(cls, service: str) -> type[Self]:
+        """Return the event of one service."""
+        return cast("type[Self]", _event_of(cls, service))
+
+    @classmethod
+    def of_type(cls, event_type: str) -> type[Self] | None:
+        """Return the event of the service that the type names; None when it is no type of this event."""
+        service, _, rest = event_type.partition(".")
+        if cls.type not in {event_type, f"{EVERY_SERVICE}.{rest}"}:
+            return None
+        return cls if cls.type == event_type else cls.by(service)
+
+
+@cache
+def _event_of(event: type[_OfEveryService], service: str) -> type[_OfEveryService]:
+    pinned: dict[str, Any] = {"service": (Literal.__getitem__(service), ...)}
+    return create_model(
+        f"{service.title()}{event.__name__}",
+        __base__=event,
+        __doc__=event.__doc__,
+        __cls_kwargs__={"type": event.type.replace(EVERY_SERVICE, service)},
+        **pinned,
+    )
+
+
+class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     """A participant has erased everything it held of the person, looked again and found nothing."""
 
     erasure_id: ErasureId
@@ -56,7 +86,7 @@ class ErasureReported(Event):
         return self
 
 
-class ParticipantJoined(Event):
+class ParticipantJoined(_OfEveryService, type="*.participant.joined.v1"):
     """A service has started that answers for what it stores: erasures and exports wait for it from now on."""
 
     service: ServiceName

@@ -27,11 +27,16 @@ _USER_DELETED = "identity.user.deleted.v1"
 
 @dataclass(frozen=True)
 class Subscription:
-    """One queue: who reads it and which types it receives."""
+    """One queue: who reads it and which types it receives; a `*` stands for any service, as in a binding."""
 
     queue: str
     service: str
     types: tuple[str, ...]
+
+    def receives(self, event_type: str) -> bool:
+        """Tell whether events of a type arrive in the queue."""
+        of_any = f"*.{event_type.partition('.')[2]}"
+        return event_type in self.types or of_any in self.types
 
 
 @dataclass(frozen=True)
@@ -91,12 +96,12 @@ SUBSCRIPTIONS = (
     Subscription(
         "identity.collect-erasure-reports",
         "identity",
-        ("identity.erasure.reported.v1", "consent.erasure.reported.v1", "storage.erasure.reported.v1"),
+        ("*.erasure.reported.v1",),
     ),
     Subscription(
         "identity.register-participants",
         "identity",
-        ("identity.participant.joined.v1", "consent.participant.joined.v1", "storage.participant.joined.v1"),
+        ("*.participant.joined.v1",),
     ),
     Subscription("identity.erase-user", "identity", (_USER_DELETED,)),
     Subscription("consent.erase-user", "consent", (_USER_DELETED,)),
@@ -134,7 +139,7 @@ def subscriptions_of(service: str) -> tuple[Subscription, ...]:
 
 def consumers_of(event_type: str) -> tuple[str, ...]:
     """List the queues that receive a type."""
-    return tuple(entry.queue for entry in SUBSCRIPTIONS if event_type in entry.types)
+    return tuple(entry.queue for entry in SUBSCRIPTIONS if entry.receives(event_type))
 
 
 def has_queue(event_type: str) -> bool:

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.consent import ConsentErasureReported
+from contracts.catalogue import by_type
 from contracts.envelope import Event, InvalidEvent, parse, parse_head, schema_urn, wrap
 from contracts.fields import AuthProvider, RevocationReason, Timestamp, UserId
 from contracts.identity import ErasureOverdue, SessionRevoked, UserActive, UserRegistered
-from contracts.participation import erasure_digest
-from contracts.storage import StorageErasureReported, StorageParticipantJoined
+from contracts.participation import ErasureReported, ParticipantJoined, erasure_digest
 from event_schemas.frozen import schema_of
 
 ID = UUID("019ab0c4-0e00-7001-8001-0000316edc57")
@@ -22,6 +21,7 @@ ERASURE = UUID("019ab0c4-3000-7001-8001-0000316edc57")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRET = "anna@example.com"
+ReportedByStorage = ErasureReported.by("storage")
 
 
 def registered(**changes):
@@ -96,9 +96,9 @@ def test_what_is_wrapped_is_read_back_equal():
     erasure_id=st.uuids(),
 )
 def test_any_report_survives_the_round_trip(erased, moment, event_id, erasure_id):
-    report = StorageErasureReported.of(erasure_id, completed_at=moment, erased=erased)
+    report = ReportedByStorage.of(erasure_id, completed_at=moment, erased=erased)
     envelope = wrap(report, event_id=event_id, time=moment)
-    again = parse(envelope.to_json(), StorageErasureReported)
+    again = parse(envelope.to_json(), ReportedByStorage)
     assert again == envelope
     assert again.time == moment.astimezone(UTC)
     assert again.time.utcoffset() == timedelta(0)
@@ -148,10 +148,10 @@ def test_a_wrong_message_is_refused_with_the_place_and_the_rule(message, complai
 
 
 def test_a_refusal_never_repeats_what_was_received():
-    report = ConsentErasureReported.of(ERASURE, completed_at=NOON, erased={"consents": 1})
+    report = ErasureReported.by("consent").of(ERASURE, completed_at=NOON, erased={"consents": 1})
     message = body(report, data={"erased": {SECRET: 1, "anna": SECRET}, "digest": SECRET, "service": SECRET})
     with pytest.raises(InvalidEvent) as refusal:
-        parse(message, ConsentErasureReported)
+        parse(message, ErasureReported.by("consent"))
     told = "".join(traceback.format_exception(refusal.value))
     assert "anna" not in told.split("InvalidEvent", 1)[1]
     assert refusal.value.__cause__ is None
@@ -194,9 +194,9 @@ def test_an_event_can_not_be_changed():
 
 
 def test_the_subject_says_what_the_event_is_about():
-    report = StorageErasureReported.of(ERASURE, completed_at=NOON, erased={})
+    report = ReportedByStorage.of(ERASURE, completed_at=NOON, erased={})
     overdue = ErasureOverdue(erasure_id=ERASURE, deadline=NOON, missing_participants=("storage",))
-    joined = StorageParticipantJoined.of(handles=("erasure",), version="0.1.0")
+    joined = ParticipantJoined.by("storage").of(handles=("erasure",), version="0.1.0")
     active = UserActive(user_id=USER, active_on=date(2026, 11, 22))
     assert active.subject == f"users/{USER}"
     assert report.subject == overdue.subject == f"erasures/{ERASURE}"
@@ -204,21 +204,21 @@ def test_the_subject_says_what_the_event_is_about():
 
 
 def test_a_report_carries_the_digest_of_its_counts():
-    report = StorageErasureReported.of(ERASURE, completed_at=NOON, erased={"photos": 2, "data_keys": 1})
+    report = ReportedByStorage.of(ERASURE, completed_at=NOON, erased={"photos": 2, "data_keys": 1})
     assert report.digest == erasure_digest(ERASURE, "storage", {"data_keys": 1, "photos": 2})
     # Computed elsewhere, of {"erased":{"data_keys":1,"photos":2},"erasure_id":"019a…","service":"storage"}.
     assert report.digest == "16d80a972265b84716a79832b1f2d52b43871654893e3b3c6f3a723507605d6a"
 
 
 def test_a_report_whose_digest_is_of_other_counts_is_refused():
-    report = StorageErasureReported.of(ERASURE, completed_at=NOON, erased={"photos": 2})
+    report = ReportedByStorage.of(ERASURE, completed_at=NOON, erased={"photos": 2})
     with pytest.raises(InvalidEvent, match="data: value_error"):
-        parse(body(report, data={"erased": {"photos": 3}}), StorageErasureReported)
+        parse(body(report, data={"erased": {"photos": 3}}), ReportedByStorage)
 
 
 def test_no_service_can_report_for_another():
     with pytest.raises(ValidationError, match="literal_error"):
-        StorageErasureReported(
+        ReportedByStorage(
             erasure_id=ERASURE,
             service="identity",
             completed_at=NOON,
@@ -227,9 +227,34 @@ def test_no_service_can_report_for_another():
         )
 
 
+def test_every_service_reports_under_its_own_type_without_being_known_here():
+    report = ErasureReported.by("journal").of(ERASURE, completed_at=NOON, erased={"entries": 3})
+    assert (report.type, report.service) == ("journal.erasure.reported.v1", "journal")
+    message = wrap(report, event_id=ID, time=NOON).to_json()
+    assert parse(message, ErasureReported).data == report
+    assert ErasureReported.by("journal") is ErasureReported.of_type(report.type) is by_type(report.type)
+    assert ErasureReported.of_type("journal.participant.joined.v1") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"source": "/identity"}, "source: literal_error"),
+        ({"dataschema": schema_urn("identity.erasure.reported.v1")}, "dataschema: literal_error"),
+        ({"data": {"service": "identity"}}, "data.service: literal_error"),
+        ({"type": "identity.erasure.reported.v1"}, "source: literal_error"),
+        ({"type": "storage.user.deleted.v1"}, "type: string_pattern_mismatch"),
+    ],
+)
+def test_a_report_is_of_the_service_that_its_type_names(changes, complaint):
+    report = ReportedByStorage.of(ERASURE, completed_at=NOON, erased={})
+    with pytest.raises(InvalidEvent, match=complaint):
+        parse(body(report, **changes), ErasureReported)
+
+
 def test_a_participant_handles_something():
     with pytest.raises(ValidationError, match="too_short"):
-        StorageParticipantJoined.of(handles=(), version="0.1.0")
+        ParticipantJoined.by("storage").of(handles=(), version="0.1.0")
 
 
 @pytest.mark.parametrize(

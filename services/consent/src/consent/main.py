@@ -7,7 +7,6 @@ from consent.api import internal, public
 from consent.holdings import HOLDINGS
 from consent.settings import ConsentSettings
 from consent.use_cases.expire_consents import expire_consents
-from contracts.consent import ConsentErasureReported, ConsentParticipantJoined
 from contracts.identity import UserDeleted
 
 
@@ -30,8 +29,6 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
-        reported=ConsentErasureReported,
-        joined=ConsentParticipantJoined,
         open_erasures=erasures_of_identity,
     ),
 )

@@ -27,8 +27,8 @@ _PAGE = """<!doctype html>
 
 def render(document: Document) -> str:
     """Return the page of an AsyncAPI document."""
-    messages = document["components"]["messages"]
-    events = "\n".join(_event(document, name, message) for name, message in messages.items())
+    messages = document["components"]["messages"].values()
+    events = "\n".join(_event(document, message["name"], message) for message in messages)
     info = document["info"]
     return _PAGE.format(title=escape(info["title"]), description=escape(info["description"]), events=events)
 

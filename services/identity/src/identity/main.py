@@ -7,7 +7,7 @@ from typing import Any
 from chassis.erasure import OpenErasure
 from chassis.service import Erasing, Service
 from chassis.worker import Periodic, Work
-from contracts.identity import IdentityErasureReported, IdentityParticipantJoined, UserDeleted
+from contracts.identity import UserDeleted
 from identity import wiring
 from identity.api import ROUTERS
 from identity.consumers import consumers
@@ -95,8 +95,6 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
-        reported=IdentityErasureReported,
-        joined=IdentityParticipantJoined,
         open_erasures=own_open_erasures,
     ),
 )

@@ -7,13 +7,16 @@ from sqlalchemy import text
 from chassis.consumer import Inbound, Outcome
 from chassis.erasure import ErasureParticipation
 from chassis.ids import new_id
-from contracts.consent import ConsentErasureReported
 from contracts.envelope import wrap
-from contracts.identity import IdentityErasureReported, UserDeleted
-from contracts.storage import StorageErasureReported, StorageParticipantJoined
+from contracts.identity import UserDeleted
+from contracts.participation import ErasureReported, ParticipantJoined
 from identity.main import IDENTITY
 from identity.use_cases.erasure.remind_participants import remind_participants
 from support.erasures import work_on_erasures
+
+
+def report(service, erasure_id, **said):
+    return ErasureReported.by(service).of(erasure_id, **said)
 
 
 @pytest.fixture
@@ -21,21 +24,18 @@ def participation(service, holdings):
     return ErasureParticipation(
         service.database,
         holdings,
-        reported=IdentityErasureReported,
+        reported=ErasureReported.by("identity"),
     )
 
 
 @pytest.fixture
 def deliver(service):
-    by_type = {
-        event.type: Inbound(service.database, consumer)
-        for consumer in IDENTITY.create_worker(service).work.consumers
-        for event in consumer.handlers
-    }
+    consumers = IDENTITY.create_worker(service).work.consumers
 
     async def _deliver(event):
         body = wrap(event, event_id=new_id(), time=service.clock.now(), traceparent=None).to_json()
-        assert await by_type[event.type].process(body) is Outcome.DONE
+        (hears,) = (it for it in consumers if any(known.of_type(event.type) for known in it.handlers))
+        assert await Inbound(service.database, hears).process(body) is Outcome.DONE
 
     return _deliver
 
@@ -95,8 +95,8 @@ async def test_it_is_complete_only_when_every_participant_has_reported(
     assert status["status"] == "in_progress"
     assert [part["service"] for part in status["participants"]] == ["consent", "identity", "storage"]
     now = service.clock.now()
-    await deliver(StorageErasureReported.of(erasure_id, completed_at=now, erased={"photos": 3, "objects": 6}))
-    await deliver(ConsentErasureReported.of(erasure_id, completed_at=now, erased={"consent_entries": 2}))
+    await deliver(report("storage", erasure_id, completed_at=now, erased={"photos": 3, "objects": 6}))
+    await deliver(report("consent", erasure_id, completed_at=now, erased={"consent_entries": 2}))
     assert (await status_of(client, deletion))["status"] == "in_progress"
     await deliver(
         UserDeleted(
@@ -108,9 +108,7 @@ async def test_it_is_complete_only_when_every_participant_has_reported(
     )
     assert await work_on_erasures(participation, service.database) == 1
     assert "identity.erasure.reported.v1" in await events()
-    await deliver(
-        IdentityErasureReported.of(erasure_id, completed_at=now, erased={"accounts": 1, "sessions": 1})
-    )
+    await deliver(report("identity", erasure_id, completed_at=now, erased={"accounts": 1, "sessions": 1}))
     status = await status_of(client, deletion)
     assert status["status"] == "completed"
     assert {part["service"]: part["erased"] for part in status["participants"]}["storage"] == {
@@ -124,13 +122,13 @@ async def test_nothing_of_the_person_is_left_afterwards(
     platform, ada, service, deletion, deliver, participation
 ):
     erasure_id, now = UUID(deletion["erasure_id"]), service.clock.now()
-    for report in (StorageErasureReported, ConsentErasureReported):
-        await deliver(report.of(erasure_id, completed_at=now, erased={}))
+    for reporter in ("storage", "consent"):
+        await deliver(report(reporter, erasure_id, completed_at=now, erased={}))
     await deliver(
         UserDeleted(user_id=UUID(ada.user_id), erasure_id=erasure_id, requested_at=now, deadline=now)
     )
     await work_on_erasures(participation, service.database)
-    await deliver(IdentityErasureReported.of(erasure_id, completed_at=now, erased={"accounts": 1}))
+    await deliver(report("identity", erasure_id, completed_at=now, erased={"accounts": 1}))
     connection = await platform.connect_as_admin()
     try:
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'identity'")
@@ -191,7 +189,7 @@ async def test_a_reported_erasure_is_no_longer_listed_for_its_reporter(
     client, service, deletion, deliver, service_headers
 ):
     await deliver(
-        StorageErasureReported.of(UUID(deletion["erasure_id"]), completed_at=service.clock.now(), erased={})
+        report("storage", UUID(deletion["erasure_id"]), completed_at=service.clock.now(), erased={})
     )
     storage = await client.get("/internal/erasures", headers=service_headers("storage", "identity"))
     consent = await client.get("/internal/erasures", headers=service_headers("consent", "identity"))
@@ -221,7 +219,7 @@ async def test_pages_of_open_erasures_cover_all(client, ada, service_headers):
 
 async def test_participants_announce_themselves_once(service, deliver):
     for version in ("0.1.0", "0.2.0"):
-        await deliver(StorageParticipantJoined.of(handles=("erasure",), version=version))
+        await deliver(ParticipantJoined.by("storage").of(handles=("erasure",), version=version))
     async with service.unit_of_work() as uow:
         rows = (await uow.session.execute(text("SELECT service, version FROM identity.participants"))).all()
     assert [tuple(row) for row in rows] == [("storage", "0.2.0")]

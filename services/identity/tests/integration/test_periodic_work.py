@@ -7,9 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, text
 
-from contracts.consent import ConsentErasureReported
-from contracts.identity import IdentityErasureReported
-from contracts.storage import StorageErasureReported
+from contracts.participation import ErasureReported
+from contracts.topology import erasure_participants
 from identity.main import PAGE, ask_silent_participants, forget_what_expired, own_open_erasures
 from identity.repositories import Revocations
 from identity.use_cases.erasure.collect_report import collect_report
@@ -102,7 +101,5 @@ async def test_of_the_last_two_reports_at_once_one_completes_the_erasure(client,
             )
 
     for _ in range(2):
-        await asyncio.gather(
-            *map(report, (IdentityErasureReported, ConsentErasureReported, StorageErasureReported))
-        )
+        await asyncio.gather(*map(report, map(ErasureReported.by, erasure_participants())))
     assert (await events()).count("identity.erasure.completed.v1") == 1

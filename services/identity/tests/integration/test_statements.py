@@ -6,7 +6,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 
-from contracts.storage import StorageErasureReported
+from contracts.participation import ErasureReported
 from identity.main import IDENTITY
 from identity.use_cases.erasure.collect_report import collect_report
 from identity.wiring import open_service
@@ -62,7 +62,8 @@ class Paths:
 
     async def collect_a_report(self) -> None:
         assert self.erasure_id is not None
-        report = StorageErasureReported.of(self.erasure_id, completed_at=self.service.clock.now(), erased={})
+        now = self.service.clock.now()
+        report = ErasureReported.by("storage").of(self.erasure_id, completed_at=now, erased={})
         async with self.service.unit_of_work() as uow:
             await collect_report(uow, report, now=self.service.clock.now())
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.worker import Periodic, Work
 from contracts.identity import UserDeleted
-from contracts.storage import StorageErasureReported, StorageParticipantJoined
 from storage import wiring
 from storage.api import ROUTERS, UNLIMITED_PATHS
 from storage.consumers import consumers
@@ -53,8 +52,6 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
-        reported=StorageErasureReported,
-        joined=StorageParticipantJoined,
         open_erasures=erasures_of_identity,
     ),
 )

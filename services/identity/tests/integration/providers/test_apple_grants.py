@@ -12,7 +12,7 @@ from chassis.faults import TransientFault
 from chassis.holdings import Holdings
 from chassis.sealing import SealBroken
 from chassis.settings import all_key_bytes
-from contracts.identity import IdentityErasureReported
+from contracts.participation import ErasureReported
 from identity.holdings import HOLDINGS
 from identity.models import AppleGrant, User
 from identity.providers.seal import TokenSeal
@@ -176,7 +176,7 @@ async def test_an_outage_of_apple_delays_the_report_and_the_report_tells_the_cou
     )
     deletion = answer.json()
     now = service.clock.now()
-    participation = ErasureParticipation(service.database, holdings, reported=IdentityErasureReported)
+    participation = ErasureParticipation(service.database, holdings, reported=ErasureReported.by("identity"))
     async with service.unit_of_work() as uow:
         erasure = OpenErasure(UUID(deletion["erasure_id"]), UUID(granted["id"]), now, now)
         await participation.accept(uow, erasure)
