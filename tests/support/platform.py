@@ -16,7 +16,7 @@ from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST
-from cluster.members import MEMBERS
+from contracts.registry import MEMBERS
 from contracts.topology import queues
 from native.environment import service_environment
 from support.gateway import Proof, gateway_proof

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from cluster.environment import ADMIN, BUCKET, DATABASE, KEYRING_DATABASE, REGION, VHOST
 from cluster.errors import ClusterError
-from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, DOORS, MEMBERS, SCHEMAS, SERVICES, Member
+from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, DOORS, SCHEMAS, SERVICES
 from cluster.variables import variables
+from contracts.registry import MEMBERS, Member
 from service_settings.fields import SHARED, own_settings, settings
 
 # A file of this machine, and where its container has it.

@@ -1,7 +1,8 @@
 """The part of `.env.example` that follows from the registry and from the Settings classes."""
 
-from cluster.members import DATABASE_SERVICES, MEMBERS, SERVICES
+from cluster.members import DATABASE_SERVICES, SERVICES
 from cluster.variables import parsed
+from contracts.registry import MEMBERS
 from service_settings.fields import own_settings
 
 NOTE = "# From here on `make settings` writes this file, from the registry of services and their Settings."

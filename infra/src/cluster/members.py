@@ -1,46 +1,7 @@
-"""The registry: one entry for each service, from which follows what prepares, starts and reaches it."""
+"""What prepares and starts the cluster, as it follows from the registry."""
 
-from dataclasses import dataclass
+from contracts.registry import MEMBERS
 
-
-@dataclass(frozen=True)
-class Member:
-    """A service: what it owns, whom it asks, and which servers it uses.
-
-    With a schema it has a worker and migrations; `further_schemas` lie in the database of the keyring.
-    `secrets` are generated for it alone, by the names of its settings.
-    """
-
-    name: str
-    has_schema: bool = True
-    further_schemas: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
-    counts: bool = False
-    sends_mail: bool = False
-    stores_objects: bool = False
-
-
-MEMBERS = {
-    member.name: member
-    for member in (
-        Member(
-            "identity",
-            secrets=("SIGNING_KEY", "REFRESH_TOKEN_KEY", "PROVIDER_TOKEN_KEY"),
-            counts=True,
-            sends_mail=True,
-        ),
-        Member("consent", asks=("identity",)),
-        Member(
-            "storage",
-            further_schemas=("keyring",),
-            asks=("identity", "consent"),
-            secrets=("KEY_ENCRYPTION_KEYS", "LINK_KEY"),
-            stores_objects=True,
-        ),
-        Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
-    )
-}
 SERVICES = tuple(MEMBERS)
 COUNTING_SERVICES = tuple(name for name, member in MEMBERS.items() if member.counts)
 DATABASE_SERVICES = tuple(name for name, member in MEMBERS.items() if member.has_schema)

@@ -7,12 +7,14 @@ publishes when full, and the delivery limit is the last net only (consumers coun
 
 from dataclasses import dataclass
 
+from contracts.registry import MEMBERS
+
 VHOST = "irisvue"
 EXCHANGE = "irisvue.events"
 DEAD_LETTER_EXCHANGE = "irisvue.dead"
 LATER_EXCHANGE = "irisvue.later"
-SERVICES = ("identity", "consent", "storage")
-"""Who has a user at the broker."""
+SERVICES = tuple(name for name, member in MEMBERS.items() if member.has_schema)
+"""Who has a user at the broker and hears of deleted people."""
 
 _NOTHING = "^$"
 _DELIVERY_LIMIT = 50
@@ -103,9 +105,7 @@ SUBSCRIPTIONS = (
         "identity",
         ("*.participant.joined.v1",),
     ),
-    Subscription("identity.erase-user", "identity", (_USER_DELETED,)),
-    Subscription("consent.erase-user", "consent", (_USER_DELETED,)),
-    Subscription("storage.erase-user", "storage", (_USER_DELETED,)),
+    *(Subscription(f"{service}.erase-user", service, (_USER_DELETED,)) for service in SERVICES),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
     Subscription(
         "storage.follow-consent",
