@@ -17,6 +17,38 @@ from service_settings.fields import SHARED, own_settings, settings
 MOUNTED = {"CONSENT_GEOIP_DB_PATH": "/srv/geoip.mmdb"}
 BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
 END = "# --- End of what `make settings` writes ---"
+BEGIN_CONTAINERS = "  # --- Containers that need nothing special: written by `make settings`, not by hand ---"
+END_CONTAINERS = "  # --- End of the containers that `make settings` writes ---"
+CONTAINERS = """
+  {name}-migrate: &{name}-migrate
+    <<: *job
+    image: irisvue/{name}
+    build:
+      context: .
+      dockerfile: infra/docker/python.Dockerfile
+      args: {{SERVICE: services/{name}, PYTHON_IMAGE: "${{PYTHON_IMAGE:-python:3.13-slim}}"}}
+    command: [{name}, migrate]
+    environment: *{name}-owner
+    networks: [database]
+    depends_on:
+      bootstrap: {{condition: service_completed_successfully}}
+
+  {name}-api: &{name}-api
+    <<: [*service, *{name}-migrate]
+    restart: unless-stopped
+    command: [{name}, api]
+    environment: *{name}
+    healthcheck: *api-health
+    networks: [{networks}]
+    depends_on:
+      {name}-migrate: {{condition: service_completed_successfully}}
+
+  {name}-worker:
+    <<: *{name}-api
+    command: [{name}, worker]
+    healthcheck: *worker-health
+
+"""
 # What counting takes: a script, the commands inside it, and a ping for readiness.
 COUNTING = (
     *("ping", "hello", "client|setinfo", "evalsha", "script|load"),
@@ -26,12 +58,29 @@ OWNERS = "OWNER_DATABASE_URL"
 
 
 def rewritten(text: str) -> str:
-    """Return the text of compose.yaml with its generated part anew."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    """Return the text of compose.yaml with its generated parts anew."""
+    text = _replaced(text, BEGIN, END, _blocks())
+    by_hand = _replaced(text, BEGIN_CONTAINERS, END_CONTAINERS, "")
+    return _replaced(text, BEGIN_CONTAINERS, END_CONTAINERS, _containers(by_hand))
+
+
+def _replaced(text: str, first: str, last: str, part: str) -> str:
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ClusterError(f"compose.yaml needs the lines {BEGIN!r} and {END!r}.")
-    return before + begin + "\n" + _blocks() + end + after
+        raise ClusterError(f"compose.yaml needs the lines {first!r} and {last!r}.")
+    return before + begin + "\n" + part + end + after
+
+
+def _containers(by_hand: str) -> str:
+    """Return the containers of each service that has none written by hand: they need nothing special."""
+    members = (MEMBERS[name] for name in DATABASE_SERVICES if f"\n  {name}-api:\n" not in by_hand)
+    return "".join(CONTAINERS.format(name=it.name, networks=", ".join(_networks(it))) for it in members)
+
+
+def _networks(member: Member) -> list[str]:
+    used = {"counters": member.counts, "mailbox": member.sends_mail, "photos": member.stores_objects}
+    return sorted({"broker", "database", "services"} | {name for name, uses in used.items() if uses})
 
 
 def _blocks() -> str:

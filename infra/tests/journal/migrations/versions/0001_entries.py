@@ -1,0 +1,47 @@
+"""Create the entries, and the tables that carry messages and erasures."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+from chassis.schema_steps import (
+    add_known_keys,
+    add_mandatory_to_outbox,
+    create_idempotency_keys,
+    create_messaging,
+    drop_idempotency_keys,
+    drop_known_keys,
+    drop_messaging,
+)
+
+revision: str = "0001"
+down_revision: str | None = None
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+SCHEMA = "journal"
+
+
+def upgrade() -> None:
+    create_messaging(SCHEMA)
+    add_mandatory_to_outbox(SCHEMA)
+    create_idempotency_keys(SCHEMA)
+    add_known_keys(SCHEMA)
+    op.create_table(
+        "entries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
+        schema=SCHEMA,
+    )
+    op.create_index(op.f("ix_entries_user_id"), "entries", ["user_id"], schema=SCHEMA)
+
+
+def downgrade() -> None:
+    """Take the change back; destroys the entries and the memory of who was erased."""
+    op.drop_table("entries", schema=SCHEMA)
+    drop_known_keys(SCHEMA)
+    drop_idempotency_keys(SCHEMA)
+    drop_messaging(SCHEMA)

@@ -1,0 +1,1 @@
+"""A service with one table, which a test adds to a copy of the project."""
