@@ -1,14 +1,19 @@
-"""What an earlier release has sealed still opens: the bytes below were written by one."""
+"""What an earlier release has sealed still opens, and it opens what is sealed today: both run side by side.
+
+The bytes below were written by one.
+"""
 
 import asyncio
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from chassis.idempotency_records import IdempotencyRecord, StoredResponse
-from chassis.sealing import SealBroken, SealingKeys, derived_key
-from chassis.signing_keys import open_private_key
+from chassis.sealing import SealBroken, SealingKeys, derived_key, joined
+from chassis.signing_keys import new_private_key, open_private_key, seal_private_key
 from chassis.tables import tables_of
 from identity.providers.seal import TokenSeal
 from storage.sealing import LocalKeyEncryption, ObjectLabel, UnwrapFailed, WrappedKey, seal, unseal
@@ -54,10 +59,9 @@ def test_a_token_of_a_provider_opens() -> None:
         TokenSeal([KEY]).open(TOKEN, **owner | {"client_id": "another"})
 
 
-def test_a_wrapped_data_key_opens_and_is_wrapped_anew_in_the_format_of_today() -> None:
+def test_a_wrapped_data_key_opens() -> None:
     keys = LocalKeyEncryption("k2", {"k1": KEY, "k2": NEWER})
     assert asyncio.run(keys.unwrap(WrappedKey("k1", WRAPPED), owner=OWNER)) == DATA_KEY
-    assert asyncio.run(keys.wrap(DATA_KEY, owner=OWNER)).blob[:1] == b"\x02"
     with pytest.raises(UnwrapFailed):
         asyncio.run(keys.unwrap(WrappedKey("k2", WRAPPED), owner=OWNER))
 
@@ -84,3 +88,35 @@ async def test_a_kept_answer_opens() -> None:
     record = IdempotencyRecord(database, key="client-key", scope=["POST", "/x"])
     answer = await record.look(SimpleNamespace(scalar=stored))
     assert answer == StoredResponse("digest", 201, (("content-type", "text/plain"),), b"hello")
+
+
+def opened_by_an_earlier_release(sealed: bytes, header: bytes, key: bytes, associated_data: bytes) -> bytes:
+    assert sealed.startswith(header)
+    behind = sealed[len(header) :]
+    return AESGCM(key).decrypt(behind[:12], behind[12:], associated_data)
+
+
+def test_an_earlier_release_opens_a_photo_of_today_and_its_data_key() -> None:
+    label = ObjectLabel(OWNER, "p/original", 3)
+    header = b"IVS\x01\x01"
+    bound = joined(header, str(OWNER), "p/original", "3", "biometric")
+    sealed = seal(b"a picture", data_key=DATA_KEY, label=label)
+    object_key = derived_key(DATA_KEY, label.key_info())
+    assert opened_by_an_earlier_release(sealed, header, object_key, bound) == b"a picture"
+    wrapped = asyncio.run(LocalKeyEncryption("k1", {"k1": KEY}).wrap(DATA_KEY, owner=OWNER))
+    owner = joined(b"irisvue/data-key/1", str(OWNER), "k1")
+    assert opened_by_an_earlier_release(wrapped.blob, b"\x01", KEY, owner) == DATA_KEY
+
+
+def test_an_earlier_release_opens_a_signing_key_of_today() -> None:
+    private = new_private_key()
+    sealed = seal_private_key(private, kid="a-kid", keys=sealing(KEY))
+    secret = derived_key(KEY, b"irisvue identity signing keys")
+    opened = load_der_private_key(opened_by_an_earlier_release(sealed, b"\x01", secret, b"a-kid"), None)
+    assert opened.private_numbers() == private.private_numbers()
+
+
+def test_an_earlier_release_opens_a_token_of_today() -> None:
+    sealed = TokenSeal([KEY]).seal("a token", user_id=OWNER, provider="apple", client_id="app")
+    bound = b"\x00".join((b"\x01", OWNER.bytes, b"apple", b"app"))
+    assert opened_by_an_earlier_release(sealed, b"\x01", KEY, bound) == b"a token"

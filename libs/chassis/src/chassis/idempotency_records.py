@@ -60,6 +60,7 @@ class IdempotencyRecord:
         self._lock = int.from_bytes(made[:8], "big", signed=True)
         self._sealing = SealingKeys("the Idempotency-Key", [made[32:]])
         self._context = self.name.encode()
+        self._older = OlderFormat(self._context, header=b"")
         self._table: Table = database.tables.idempotency_keys
 
     async def look(self, session: AsyncSession | AsyncConnection) -> StoredResponse | None:
@@ -72,8 +73,7 @@ class IdempotencyRecord:
         )
         if sealed is None:
             return None
-        older = OlderFormat(self._context, header=b"")
-        return StoredResponse.from_bytes(self._sealing.open(sealed, context=self._context, older=older))
+        return StoredResponse.from_bytes(self._sealing.open(sealed, context=self._context, older=self._older))
 
     def claim(self) -> str:
         """Return the script that keeps others out until the transaction ends, and finds what was kept."""
@@ -81,7 +81,7 @@ class IdempotencyRecord:
 
     def keep(self, answer: StoredResponse) -> str:
         """Return the script that keeps the answer; only one that is too old can be in its place."""
-        sealed = self._sealing.seal(answer.to_bytes(), context=self._context)
+        sealed = self._sealing.seal(answer.to_bytes(), context=self._context, older=self._older)
         return scripts.keep_answer(self._table, self.name, sealed)
 
 

@@ -54,17 +54,19 @@ class SealingKeys:
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._active = key_id(keys[0])
 
-    def seal(self, plain: bytes, *, context: bytes) -> bytes:
-        """Encrypt under the first key; the result is SEAL_OVERHEAD bytes longer and opens in this context."""
-        header = FORMAT + self._active
-        sealed = bytearray(len(plain) + SEAL_OVERHEAD)
+    def seal(self, plain: bytes, *, context: bytes, older: OlderFormat | None = None) -> bytes:
+        """Encrypt under the first key; the result is SEAL_OVERHEAD bytes longer and opens in this context.
+
+        Given an older format it is written in that one: processes of an earlier release, which know no other,
+        run beside this one during an upgrade.
+        """
+        header = FORMAT + self._active if older is None else older.header
+        associated_data = joined(header, context) if older is None else older.associated_data
         nonce = os.urandom(_NONCE_BYTES)
-        begin = _HEADER_BYTES + _NONCE_BYTES
-        sealed[:begin] = header + nonce
+        sealed = bytearray(header + nonce) + bytes(len(plain) + _TAG_BYTES)
+        begin = len(header) + _NONCE_BYTES
         # Written in place: a photo is sealed without another copy of it.
-        self._ciphers[self._active].encrypt_into(
-            nonce, plain, joined(header, context), memoryview(sealed)[begin:]
-        )
+        self._ciphers[self._active].encrypt_into(nonce, plain, associated_data, memoryview(sealed)[begin:])
         return bytes(sealed)
 
     def open(self, sealed: bytes, *, context: bytes, older: OlderFormat | None = None) -> bytes:

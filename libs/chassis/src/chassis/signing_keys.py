@@ -81,7 +81,8 @@ def public_jwk(key: EllipticCurvePrivateKey) -> dict[str, Any]:
 def seal_private_key(key: EllipticCurvePrivateKey, *, kid: str, keys: SealingKeys) -> bytes:
     """Return the key as it may be stored, bound to its `kid`."""
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return keys.seal(plain, context=kid.encode())
+    context = kid.encode()
+    return keys.seal(plain, context=context, older=OlderFormat(context))
 
 
 def open_private_key(sealed: bytes, *, kid: str, keys: SealingKeys) -> EllipticCurvePrivateKey:

@@ -94,7 +94,8 @@ class LocalKeyEncryption:
     async def wrap(self, data_key: bytes, *, owner: UUID) -> WrappedKey:
         """Encrypt a data key under the active key."""
         context = _wrap_context(owner, self._active)
-        return WrappedKey(self._active, self._keys[self._active].seal(data_key, context=context))
+        blob = self._keys[self._active].seal(data_key, context=context, older=OlderFormat(context))
+        return WrappedKey(self._active, blob)
 
     async def unwrap(self, wrapped: WrappedKey, *, owner: UUID) -> bytes:
         """Decrypt a data key under the key that it names."""
@@ -130,7 +131,8 @@ def new_data_key() -> bytes:
 
 def seal(plain: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:
     """Encrypt one object; the result is SEAL_OVERHEAD bytes longer than the input, in every format."""
-    return _object_keys(data_key, label).seal(plain, context=label.associated_data())
+    keys = _object_keys(data_key, label)
+    return keys.seal(plain, context=label.associated_data(), older=label.first_format())
 
 
 def unseal(sealed: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:

@@ -14,14 +14,18 @@ class TokenSeal:
 
     def seal(self, token: str, *, user_id: UUID, provider: str, client_id: str) -> bytes:
         """Return the sealed token."""
-        return self._keys.seal(token.encode(), context=_owner(user_id, provider, client_id))
+        owner, older = _owner(user_id, provider, client_id), _older(user_id, provider, client_id)
+        return self._keys.seal(token.encode(), context=owner, older=older)
 
     def open(self, sealed: bytes, *, user_id: UUID, provider: str, client_id: str) -> str:
         """Return the token; raises what `SealingKeys.open` raises."""
-        before = b"\x00".join((b"\x01", user_id.bytes, provider.encode(), client_id.encode()))
-        owner = _owner(user_id, provider, client_id)
-        return self._keys.open(sealed, context=owner, older=OlderFormat(before)).decode()
+        owner, older = _owner(user_id, provider, client_id), _older(user_id, provider, client_id)
+        return self._keys.open(sealed, context=owner, older=older).decode()
 
 
 def _owner(user_id: UUID, provider: str, client_id: str) -> bytes:
     return joined(b"irisvue/provider-token", user_id.bytes, provider, client_id)
+
+
+def _older(user_id: UUID, provider: str, client_id: str) -> OlderFormat:
+    return OlderFormat(b"\x00".join((b"\x01", user_id.bytes, provider.encode(), client_id.encode())))
