@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ import aiohttp
 
 from cluster.members import DATABASE_SERVICES
 from native.environment import service_environment
+from support.free_ports import free_port
 from support.gateway import Proof
 from support.platform import Platform
 
@@ -44,7 +44,7 @@ async def api_process(
         platform.migrate(service)
     servers = platform.servers
     environment = service_environment(servers.values, service)
-    port = _free_port()
+    port = free_port()
     own = {f"{service.upper()}_PORT": str(port), f"{service.upper()}_LOG_LEVEL": "WARNING", **variables}
     process = subprocess.Popen(  # noqa: ASYNC220 - it returns as soon as the process exists
         [sys.executable, "-m", service, "api"],
@@ -58,11 +58,6 @@ async def api_process(
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, STOP_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 async def _until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -32,6 +32,11 @@ def pick_free(names: Iterable[str]) -> dict[str, int]:
     return dict(zip(wanted, free, strict=False))
 
 
+def free_port() -> int:
+    """Pick one free port, for a process that is told where to listen."""
+    return pick_free(["port"])["port"]
+
+
 def _reserve(port: int) -> bool:
     """Whether nobody else has this port for later; the lock ends with this process, however it ends."""
     place = Path(tempfile.gettempdir()) / RESERVATIONS

@@ -119,8 +119,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SchedulingBy
 
 
 def pytest_testnodedown(node: Any) -> None:
-    """Take over which events a worker's tests produced."""
-    node.config.stash[_recorder].produced |= set(node.workeroutput.get(PRODUCED, ()))
+    """Take over which events a worker's tests produced; one that was killed has told nothing."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[_recorder].produced |= set(told.get(PRODUCED, ()))
 
 
 @pytest.hookimpl(trylast=True)

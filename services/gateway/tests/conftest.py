@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -84,6 +85,14 @@ class Mint:
         return {"Authorization": f"Bearer {self.token(user_id, session_id, **claims)}"}
 
 
+def _bound(port: int) -> socket.socket:
+    """Return a socket that has the port, or any if it is 0, and does not listen yet."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", port))
+    return place
+
+
 @dataclass
 class Neighbour:
     """A service behind the gateway: answers what the test tells it to, and remembers what it was asked."""
@@ -96,6 +105,7 @@ class Neighbour:
     expects: Handler | None = None
     """What is answered in place of 100 Continue."""
     _runner: web.AppRunner | None = None
+    _place: socket.socket | None = None
 
     def on(self, method: str, path: str, handler: Handler) -> None:
         self.handlers[method, path] = handler
@@ -120,14 +130,22 @@ class Neighbour:
         app.router.add_route("*", "/{anything:.*}", self.handle, expect_handler=self.expects)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        place, self._place = self._place or _bound(self.port), None
+        await web.SockSite(self._runner, place).start()
+        self.port = place.getsockname()[1]
 
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            # Nobody else is given the port meanwhile; nobody listens at it either.
+            self._place = _bound(self.port)
+
+    async def leave(self) -> None:
+        """Stop for good."""
+        await self.stop()
+        if self._place is not None:
+            self._place.close()
 
     @property
     def url(self) -> str:
@@ -259,7 +277,7 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             process.stop()
             assert await running
             for neighbour in (*neighbours, workers):
-                await neighbour.stop()
+                await neighbour.leave()
 
     return opened
 

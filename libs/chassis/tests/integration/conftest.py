@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from contracts.envelope import Event, wrap
 from contracts.identity import UserDeleted
 from contracts.topology import EXCHANGE, policies, queues
 from support import eventually
+from support.free_ports import free_port
 from support.platform import Platform
 from support.proxy import FaultyProxy
 
@@ -385,9 +385,7 @@ async def start(scratch: Scratch, broker: Broker, key: Any) -> AsyncIterator[Cal
         database_via: FaultyProxy | None = None,
         **more: str,
     ) -> WidgetProcess:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         settings = {
             **dict.fromkeys(OWN_PORT.values(), "0"),
             OWN_PORT[kind]: str(port),

@@ -22,6 +22,7 @@ from cluster.secret_values import own_certificate
 from native import accounts
 from native.install import Tool, install
 from support import eventually
+from support.free_ports import free_port
 
 PGBOUNCER = Tool("PgBouncer", "pgbouncer", "pgbouncer")
 PGBOUNCER_PLACES = ("/usr/sbin/pgbouncer", "/opt/homebrew/bin/pgbouncer", "/usr/local/bin/pgbouncer")
@@ -128,12 +129,6 @@ def started(program, configuration, account):
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

@@ -378,6 +378,7 @@ class Trouble:
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
+        self.due = ["stall", "crash after", "crash before"]
         self.arrived = []
         self.stalled = set()
         self.faults = Counter()
@@ -401,8 +402,11 @@ class Fate(Publisher):
         super().__init__()
         self.trouble = trouble
         kinds = {"well": 70, "crash before": 8, "crash after": 7, "stall": 15}
-        self.kind = trouble.chance.choices(list(kinds), kinds.values())[0]
-        self.at = trouble.chance.randrange(12)
+        # The first rounds, which are full, see every kind of trouble; chance decides about the others.
+        self.kind = (
+            trouble.due.pop() if trouble.due else trouble.chance.choices(list(kinds), kinds.values())[0]
+        )
+        self.at = trouble.chance.randint(1, 12)
         self.round = None
 
     async def publish(self, message):

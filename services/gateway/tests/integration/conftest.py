@@ -1,12 +1,13 @@
 """A cable between the gateway and a server, which a test can pull."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+
+from support.free_ports import free_port
 
 
 class Cable:
@@ -17,7 +18,7 @@ class Cable:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._carries = asyncio.Event()
-        self.port = _free_port()
+        self.port = free_port()
 
     async def plug_in(self) -> None:
         self._carries.set()
@@ -49,13 +50,6 @@ class Cable:
             writer.write(data)
             await writer.drain()
         writer.transport.abort()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 MakeCable = Callable[[str], tuple[Cable, str]]

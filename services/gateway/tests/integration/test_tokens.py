@@ -215,6 +215,12 @@ async def test_identity_restored_from_a_backup_is_heard_from_the_beginning(stage
 
     await eventually(lambda: heard(5))
     await stage.identity.stop()
+
+    async def noticed() -> None:
+        # Putting a backup back takes longer than the next question.
+        assert stage.service.feed._position == 0
+
+    await eventually(noticed)
     stage.identity.revocations.clear()
     user, session = new_id(), new_id()
     await stage.identity.revoke(session)
