@@ -11,7 +11,7 @@ from cluster.layout import Layout
 from corpus.feed import Outcome, Served, Traffic, feed
 from corpus.fetch import fetch
 from corpus.judge import Opinion, judge, prepare
-from corpus.leaks import find_leaks
+from corpus.leaks import find_leaks, install_exiftool
 from corpus.pick import Sample, pick
 from corpus.report import Findings, write
 from demo.client import open_http
@@ -30,6 +30,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
+        install_exiftool()
         archives, missing = fetch(DOWNLOADS)
         print(*missing, sep="\n", end="\n" if missing else "")
         samples = [sample for sample in pick(archives) if arguments.only in sample.name]

@@ -1,13 +1,15 @@
 """Looks for anything but a picture in what is served: with exiftool, and by the ends of the containers."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cluster.errors import ClusterError
+from cluster.progress import Progress
 from corpus.feed import Served
+from native.install import Tool, install
 
 _EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/heic": "heic"}
 _READ_SECONDS: Final = 600
@@ -118,6 +120,12 @@ def find_leaks(served: Mapping[str, Served], directory: Path) -> list[str]:
     return leaks
 
 
+def install_exiftool() -> None:
+    """Install exiftool where it is missing; raises ClusterError where that needs a person."""
+    if shutil.which("exiftool") is None:
+        install([Tool("exiftool", "libimage-exiftool-perl", "exiftool")], Progress())
+
+
 def _described(directory: Path) -> list[dict[str, Any]]:
     """Have exiftool tell all it knows: duplicates, unknown tags, embedded documents, raw values."""
     words = [
@@ -133,12 +141,9 @@ def _described(directory: Path) -> list[dict[str, Any]]:
         "-r",
         str(directory),
     ]
-    try:
-        done = subprocess.run(  # noqa: S603  The words are those of this file.
-            words, capture_output=True, timeout=_READ_SECONDS, check=False
-        )
-    except FileNotFoundError as error:
-        raise ClusterError("exiftool is not installed: apt-get install libimage-exiftool-perl") from error
+    done = subprocess.run(  # noqa: S603  The words are those of this file.
+        words, capture_output=True, timeout=_READ_SECONDS, check=False
+    )
     described: list[dict[str, Any]] = json.loads(done.stdout)
     return described
 
