@@ -3,7 +3,7 @@
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.worker import Periodic, Work
 from consent import wiring
-from consent.api import internal, public
+from consent.api import ROUTERS
 from consent.holdings import HOLDINGS
 from consent.settings import ConsentSettings
 from consent.use_cases.expire_consents import expire_consents
@@ -23,7 +23,7 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
     "consent",
     ConsentSettings,
     open=wiring.open_service,
-    routers=[public, internal],
+    routers=ROUTERS,
     signing_keys=keys_of_identity,
     work=work,
     erasing=Erasing(

@@ -1,4 +1,4 @@
-"""The HTTP routes of the consent service; what they take and give is `schemas`."""
+"""Laws, texts and consents, and what other services ask about them; what they take and give is `schemas`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
-from chassis.networks import normalised
 from chassis.openapi import example, problems
 from chassis.problems import Forbidden, NotFound
-from chassis.service_auth import client_address, require_service
+from chassis.service_auth import require_service
+from consent.api.dependencies import CurrentService, address_of
 from consent.examples import (
     ANSWER,
     BIOMETRIC_STATUS,
@@ -50,7 +50,6 @@ from consent.use_cases.list_changes import list_changes
 from consent.use_cases.list_consents import PageNotFound, list_consents
 from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
 from consent.use_cases.withdraw_consent import ConsentNotFound, withdraw_consent
-from consent.wiring import Service
 
 PAGE = 100
 LARGEST_PAGE = 200
@@ -59,20 +58,6 @@ LARGEST_POSITION = 2**63 - 1
 
 public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 internal = APIRouter(prefix="/internal", tags=["internal"])
-
-
-async def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-CurrentService = Annotated[Service, Depends(_service)]
-
-
-def _address(request: Request) -> str | None:
-    """Return the one spelling of the client's address; None when it spells none."""
-    found = normalised(client_address(request) or "")
-    return None if found is None else str(found)
 
 
 @public.get(
@@ -91,7 +76,7 @@ async def get_jurisdiction(
         service.rulebook,
         country=country_code,
         region=state_code,
-        network=service.geography.locate(_address(request)),
+        network=service.geography.locate(address_of(request)),
         now=service.clock.now(),
     )
     return JurisdictionRead.resolved(resolution, needed)
@@ -135,7 +120,7 @@ async def post_consent(
     body: GrantRequest, request: Request, service: CurrentService, principal: CurrentPrincipal
 ) -> ConsentRead:
     """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
-    address = _address(request)
+    address = address_of(request)
     resolution = resolve_hints(
         service.rulebook,
         country=body.country_code,

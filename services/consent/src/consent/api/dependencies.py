@@ -1,0 +1,23 @@
+"""What the routes of consent share."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from chassis.networks import normalised
+from chassis.service_auth import client_address
+from consent.wiring import Service
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+CurrentService = Annotated[Service, Depends(_service)]
+
+
+def address_of(request: Request) -> str | None:
+    """Return the one spelling of the client's address; None when it spells none."""
+    found = normalised(client_address(request) or "")
+    return None if found is None else str(found)
