@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from copy import copy
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -54,9 +55,9 @@ class UnitOfWork:
             raise TypeError(f"{event.type} is deprecated: nobody publishes it any more")
         self._events.append((event, traceparent.get()))
 
-    def discard_events(self) -> None:
-        """Take back every announcement of this unit of work."""
-        self._events.clear()
+    def now(self) -> datetime:
+        """Return the moment, by the clock that this process goes by."""
+        return self._database.clock.now()
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Call `action` once the transaction is durable; for wake-ups, never for effects that must happen."""
@@ -82,11 +83,7 @@ class UnitOfWork:
         script = scripts.add_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
         await self.statements.run(script, purpose="add a tombstone")
 
-    async def wake(self, table: str) -> None:
-        """Wake whoever works on the rows of the work table `table`, once they are durable."""
-        self.wake_on_commit(table)
-
-    def wake_on_commit(self, table: str) -> None:
+    def wake(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""
         self._woken.add(table)
 
@@ -128,7 +125,7 @@ class UnitOfWork:
         return script
 
     def _rows(self) -> list[dict[str, Any]]:
-        now = self._database.clock.now()
+        now = self.now()
         rows: list[dict[str, Any]] = []
         for event, trace in self._events:
             envelope = wrap(event, event_id=new_id(), time=now, traceparent=trace)

@@ -82,7 +82,7 @@ class ErasureParticipation:
         )
         for completed_at, erased in done:
             uow.publish(self._reported.of(erasure.erasure_id, completed_at=completed_at, erased=dict(erased)))
-        await uow.wake(tasks.name)
+        uow.wake(tasks.name)
 
     async def run(self) -> None:
         """Work on the open erasures until cancelled."""

@@ -192,7 +192,7 @@ async def test_commit_behind_pgbouncer_wakes_who_listens_past_it(pooler, certifi
 
         async def it_is_woken():
             async with writer.unit_of_work() as uow:
-                await uow.wake("chores")
+                uow.wake("chores")
             async with asyncio.timeout(0.5):
                 await woken.wait()
 

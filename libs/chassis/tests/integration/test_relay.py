@@ -73,7 +73,6 @@ def announce(sender, an_event):
             for person in people:
                 uow.publish(an_event(person))
             await uow.flush_events()
-            uow.discard_events()
             outbox = uow.tables.outbox
             written = await uow.session.scalars(select(outbox.c.event_id).order_by(outbox.c.position.desc()))
             return written.all()[: len(people)][::-1]

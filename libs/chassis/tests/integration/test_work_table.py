@@ -34,7 +34,7 @@ def add(hearer, chores_table):
         async with hearer.unit_of_work() as uow:
             rows = [{"kind": kind, "number": number, **values} for number in numbers]
             await uow.session.execute(insert(chores_table), rows)
-            await uow.wake("chores")
+            uow.wake("chores")
 
     return commit
 

@@ -10,7 +10,7 @@ from chassis.worker import Periodic, Work
 from contracts.identity import UserDeleted
 from identity import wiring
 from identity.api import ROUTERS
-from identity.consumers import consumers
+from identity.consumers import CONSUMERS
 from identity.holdings import HOLDINGS
 from identity.repositories import Erasures
 from identity.settings import IdentitySettings
@@ -50,7 +50,7 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
 async def forget_what_expired(opened: wiring.Service) -> None:
     """Delete the rows that no request can need any more."""
     keep_keys = opened.tokens.signing_keys.keep
-    await forget_expired(opened.database, opened.session_rules, now=opened.clock.now(), keep_keys=keep_keys)
+    await forget_expired(opened.database, opened.rules, keep_keys=keep_keys)
 
 
 async def ask_silent_participants(opened: wiring.Service) -> None:
@@ -58,7 +58,7 @@ async def ask_silent_participants(opened: wiring.Service) -> None:
     pause, reminded = timedelta(seconds=opened.settings.reminder_seconds), BATCH
     while reminded == BATCH:
         async with opened.unit_of_work() as uow:
-            reminded = await remind_participants(uow, now=opened.clock.now(), base_pause=pause)
+            reminded = await remind_participants(uow, base_pause=pause)
 
 
 def work(opened: wiring.Service) -> Work:
@@ -68,7 +68,7 @@ def work(opened: wiring.Service) -> Work:
     mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
 
     return Work(
-        consumers=consumers(opened),
+        consumers=CONSUMERS,
         loops={"mails": mails.run},
         periodic=[
             Periodic(

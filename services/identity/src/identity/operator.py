@@ -71,7 +71,6 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
                 password_hash=password_hash,
                 verified=True,
                 admin=True,
-                now=service.clock.now(),
             )
     except WeakPassword as problem:
         return _fail(problem.detail)
@@ -84,7 +83,7 @@ async def _show_sessions(service: Service, arguments: argparse.Namespace) -> int
     async with service.unit_of_work() as uow:
         sessions, total = await Sessions(uow.session).listed(
             arguments.user_id,
-            service.session_rules.live_since(service.clock.now()),
+            service.rules.live_since(service.clock.now()),
             page=1,
             page_size=LISTED,
         )
@@ -101,19 +100,14 @@ async def _end_sessions(service: Service, arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
         if await Users(uow.session).lock(arguments.user_id) is None:
             return _fail("no account has this id")
-        await log_out_everywhere(
-            uow,
-            user_id=arguments.user_id,
-            reason=RevocationReason.SECURITY,
-            now=service.clock.now(),
-            token_lifetime=service.settings.access_token_lifetime,
-        )
+        reason = RevocationReason.SECURITY
+        await log_out_everywhere(uow, user_id=arguments.user_id, reason=reason, rules=service.rules)
     return _say("every session has ended; access tokens are refused within a second")
 
 
 async def _rotate_keys(service: Service, _arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
-        row = await rotate_keys(uow, sealing=service.sealing_keys, now=service.clock.now())
+        row = await rotate_keys(uow, sealing=service.sealing_keys)
     return _say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
 
 

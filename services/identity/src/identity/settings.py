@@ -81,18 +81,3 @@ class IdentitySettings(MailSettings, ErasureSettings, PasskeySettings, ProviderS
     def access_token_lifetime(self) -> timedelta:
         """How long an access token is good for."""
         return timedelta(minutes=self.access_token_minutes)
-
-    @property
-    def refresh_idle(self) -> timedelta:
-        """How long an unused session lives."""
-        return timedelta(days=self.refresh_idle_days)
-
-    @property
-    def refresh_absolute(self) -> timedelta:
-        """How long any session lives."""
-        return timedelta(days=self.refresh_absolute_days)
-
-    @property
-    def refresh_repeat(self) -> timedelta:
-        """How long the previous refresh token yields its successor again."""
-        return timedelta(hours=self.refresh_repeat_hours)

@@ -19,6 +19,7 @@ from chassis.sealing import SealBroken, SealingKeys, derived_key
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from chassis.signing_keys import SigningKey, open_private_key
+from identity.account_rules import AccountRules
 from identity.limits import AccountLimits
 from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
@@ -26,7 +27,6 @@ from identity.passwords import Argon2Pool, PasswordHasher
 from identity.policy import InvalidRefreshToken
 from identity.providers.wiring import Providers, open_providers
 from identity.repositories import Sessions, StoredSigningKeys
-from identity.session_rules import SessionRules
 from identity.settings import IdentitySettings
 from identity.tokens import TokenIssuer, UnreadableRefreshToken
 from identity.use_cases.mail.send_mail import Sender
@@ -41,6 +41,7 @@ class Service:
     """Identity's collaborators, built once per process."""
 
     settings: IdentitySettings
+    rules: AccountRules
     database: Database
     clock: Clock
     hasher: PasswordHasher
@@ -50,11 +51,6 @@ class Service:
     limits: AccountLimits
     refreshes: KeyedLock
     providers: Providers
-
-    @property
-    def session_rules(self) -> SessionRules:
-        """How long sessions live, and how many an account may have."""
-        return SessionRules.of(self.settings)
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
@@ -69,7 +65,7 @@ class Service:
             session_id = self.tokens.read_refresh_token(token).session_id
         except UnreadableRefreshToken:
             raise InvalidRefreshToken from None
-        live = self.session_rules.live_since(self.clock.now())
+        live = self.rules.live_since(self.clock.now())
         async with self.database.read_only() as session:
             if not await Sessions(session).is_live(session_id, live):
                 raise InvalidRefreshToken
@@ -124,6 +120,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         async with open_providers(settings, clock) as providers:
             yield Service(
                 settings=settings,
+                rules=AccountRules.of(settings),
                 database=database,
                 clock=clock,
                 hasher=hasher,

@@ -155,7 +155,7 @@ async def test_silent_participants_are_asked_again_and_reported_overdue(
 ):
     async def remind():
         async with service.unit_of_work() as uow:
-            return await remind_participants(uow, now=clock.now(), base_pause=timedelta(minutes=1))
+            return await remind_participants(uow, base_pause=timedelta(minutes=1))
 
     assert await remind() == 0
     clock.advance(timedelta(minutes=2))

@@ -73,7 +73,7 @@ async def test_no_other_token_of_ours_is_an_access_token(client, ada, service_he
 @pytest.mark.parametrize("row", ["S3-A-13-retired-key"])
 async def test_a_retired_key_signs_nobody_in(settings, service, ada, forge, clock, row):
     async with service.unit_of_work() as uow:
-        await rotate_keys(uow, sealing=service.sealing_keys, now=clock.now())
+        await rotate_keys(uow, sealing=service.sealing_keys)
     await service.load_keys()
     clock.advance(timedelta(minutes=10 + 30 + 2))
     app = IDENTITY.create_api(settings)

@@ -8,7 +8,7 @@ from identity.use_cases.operations.rotate_keys import rotate_keys
 
 async def rotate(service, clock):
     async with service.unit_of_work() as uow:
-        row = await rotate_keys(uow, sealing=service.sealing_keys, now=clock.now())
+        row = await rotate_keys(uow, sealing=service.sealing_keys)
     await service.load_keys()
     return row.kid
 

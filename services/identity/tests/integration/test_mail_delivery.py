@@ -138,7 +138,7 @@ def ask(service):
             await uow.session.execute(INSERT_USER, {"id": user_id, "email": address, "now": now})
             values = {"id": mail_id, "user_id": user_id, "kind": kind, "now": now}
             await uow.session.execute(INSERT_MAIL, values)
-            uow.wake_on_commit("mails")
+            uow.wake("mails")
         return mail_id
 
     return _ask

@@ -199,7 +199,7 @@ async def test_a_session_that_was_left_alone_is_forgotten_three_days_after_it_ex
 async def test_an_expired_session_makes_no_network_a_home(ada, clock, service):
     async def at_home() -> bool:
         async with service.unit_of_work() as uow:
-            live_since = service.session_rules.live_since(clock.now())
+            live_since = service.rules.live_since(clock.now())
             return await Sessions(uow.session).is_open_in("192.0.2.0/24", live_since, email_key=ada.email)
 
     async with service.unit_of_work() as uow:

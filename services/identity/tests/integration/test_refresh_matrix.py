@@ -182,11 +182,7 @@ async def test_11_deletion_race(ada, client, row):
 @pytest.mark.parametrize("row", ["A-10-case-12"])
 async def test_12_key_rotation_mid_session(ada, client, service, clock, row):
     async with service.unit_of_work() as uow:
-        await rotate_keys(
-            uow,
-            sealing=service.sealing_keys,
-            now=clock.now() - timedelta(minutes=11),
-        )
+        await rotate_keys(uow, sealing=service.sealing_keys, publish_for=timedelta(minutes=-1))
     await service.load_keys()
     assert await me(client, ada.tokens) == 200
     assert await me(client, await refreshed(ada, ada.tokens)) == 200

@@ -1,7 +1,6 @@
 """Who waits for ended sessions learns of each at once, and costs next to nothing while there are none."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import jwt
@@ -25,7 +24,7 @@ async def elsewhere(service, settings):
 
         async def heard() -> None:
             async with opened.unit_of_work() as uow:
-                uow.wake_on_commit("probe")
+                uow.wake("probe")
             assert news.is_set()
 
         await eventually(heard)
@@ -54,8 +53,7 @@ async def test_an_end_in_another_process_wakes_every_gateway_that_waits(
             user_id=UUID(ada.user_id),
             session_id=UUID(session_id),
             reason=RevocationReason.LOGOUT,
-            now=elsewhere.clock.now(),
-            token_lifetime=timedelta(minutes=30),
+            rules=elsewhere.rules,
         )
     async with asyncio.timeout(5):
         pages = [(await gateway).json() for gateway in gateways]

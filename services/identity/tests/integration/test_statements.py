@@ -65,7 +65,7 @@ class Paths:
         now = self.service.clock.now()
         report = ErasureReported.by("storage").of(self.erasure_id, completed_at=now, erased={})
         async with self.service.unit_of_work() as uow:
-            await collect_report(uow, report, now=self.service.clock.now())
+            await collect_report(uow, report)
 
 
 @pytest.fixture

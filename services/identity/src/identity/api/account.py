@@ -50,13 +50,8 @@ async def change_me(
     require_mailable(service, body.email)
     await service.limits.before_mail(str(user.id))
     async with service.unit_of_work() as uow:
-        changed = await request_email_change(
-            uow,
-            user_id=user.id,
-            email=body.email,
-            now=service.clock.now(),
-            conceal=service.settings.registration_disclosure == "conceal",
-        )
+        conceal = service.settings.registration_disclosure == "conceal"
+        changed = await request_email_change(uow, user_id=user.id, email=body.email, conceal=conceal)
     return user_read(changed)
 
 
@@ -77,13 +72,7 @@ async def delete_me(
     if minutes := service.settings.erasure_fresh_minutes:
         require_fresh_sign_in(service, principal, within=timedelta(minutes=minutes))
     async with service.unit_of_work() as uow:
-        deletion = await delete_account(
-            uow,
-            user_id=user.id,
-            now=service.clock.now(),
-            deadline_days=service.settings.erasure_deadline_days,
-            token_lifetime=service.settings.access_token_lifetime,
-        )
+        deletion = await delete_account(uow, user_id=user.id, rules=service.rules)
     return DeletionResponse(
         message="Your account is closed and everything in it is being erased. Keep the token: "
         "it shows you when the erasure is complete.",

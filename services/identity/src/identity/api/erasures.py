@@ -23,6 +23,4 @@ async def erasure_status(
 ) -> ErasureRead:
     """Show how far an erasure is; the status token of the deletion is the key."""
     async with service.unit_of_work() as uow:
-        return await show_erasure(
-            uow, erasure_id=erasure_id, token=header_token or token, now=service.clock.now()
-        )
+        return await show_erasure(uow, erasure_id=erasure_id, token=header_token or token)

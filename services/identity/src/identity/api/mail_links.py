@@ -42,7 +42,7 @@ router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=Idempot
 async def confirm_email(body: VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Confirm an address with the token of a mail."""
     async with service.unit_of_work() as uow:
-        await verify_email(uow, token=body.token.get_secret_value(), now=service.clock.now())
+        await verify_email(uow, token=body.token.get_secret_value())
     return ADDRESS_CONFIRMED
 
 
@@ -54,13 +54,7 @@ async def confirm_email(body: VerifyEmailRequest, service: CurrentService) -> sc
 async def decline(body: VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
     """Say that somebody else gave this address: an account that was made with it is erased."""
     async with service.unit_of_work() as uow:
-        await decline_address(
-            uow,
-            token=body.token.get_secret_value(),
-            now=service.clock.now(),
-            deadline_days=service.settings.erasure_deadline_days,
-            token_lifetime=service.settings.access_token_lifetime,
-        )
+        await decline_address(uow, token=body.token.get_secret_value(), rules=service.rules)
     return ADDRESS_DECLINED
 
 
@@ -75,7 +69,7 @@ async def resend_verification(user: SignedIn, service: CurrentService) -> schema
     if not user.is_verified:
         await service.limits.before_mail(str(user.id))
         async with service.unit_of_work() as uow:
-            request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=service.clock.now())
+            request_mail(uow, MailKind.VERIFY_ADDRESS, user_id=user.id)
     return MAIL_IF_UNCONFIRMED
 
 
@@ -90,7 +84,7 @@ async def ask_for_reset(body: PasswordResetRequest, service: CurrentService) -> 
         # Past the limit the same is done and answered, and nobody gets a mail.
         wanted = body.email if await service.limits.before_reset(body.email) else ""
         async with service.unit_of_work() as uow:
-            await request_password_reset(uow, email=wanted, now=service.clock.now())
+            await request_password_reset(uow, email=wanted)
     return MAIL_IF_KNOWN
 
 
@@ -106,17 +100,10 @@ async def choose_password(
     token = body.token.get_secret_value()
     # Looked up first: the password must not be made of the address, and a made-up token costs no hash.
     async with service.unit_of_work() as uow:
-        email = await address_to_reset(uow, token=token, now=service.clock.now())
+        email = await address_to_reset(uow, token=token)
     password_hash = await new_password_hash(service, body.new_password, email=email)
     async with service.unit_of_work() as uow:
-        await reset_password(
-            uow,
-            token=token,
-            password_hash=password_hash,
-            now=service.clock.now(),
-            deadline_days=service.settings.erasure_deadline_days,
-            token_lifetime=service.settings.access_token_lifetime,
-        )
+        await reset_password(uow, token=token, password_hash=password_hash, rules=service.rules)
     await service.database.when_durable(lambda: service.limits.after_reset(email, device.ip_prefix))
     return PASSWORD_SET
 

@@ -52,12 +52,8 @@ async def passkey_registration_options(user: FreshlySignedIn, service: CurrentSe
     Needs a sign-in of the last five minutes.
     """
     async with service.unit_of_work() as uow:
-        return await begin_passkey_registration(
-            uow,
-            relying_party=RelyingParty.of(service.settings),
-            user_id=user.id,
-            now=service.clock.now(),
-        )
+        relying_party = RelyingParty.of(service.settings)
+        return await begin_passkey_registration(uow, relying_party=relying_party, user_id=user.id)
 
 
 @router.post(
@@ -74,7 +70,6 @@ async def verify_passkey_registration(
         relying_party=RelyingParty.of(service.settings),
         user_id=user.id,
         answer=body,
-        now=service.clock.now(),
     )
     return _listed(passkeys)
 
@@ -85,9 +80,7 @@ async def verify_passkey_registration(
 async def passkey_sign_in_options(service: CurrentService) -> dict[str, Any]:
     """Begin to sign in: options for `PublicKeyCredential.parseRequestOptionsFromJSON`."""
     async with service.unit_of_work() as uow:
-        return await begin_passkey_sign_in(
-            uow, relying_party=RelyingParty.of(service.settings), now=service.clock.now()
-        )
+        return await begin_passkey_sign_in(uow, relying_party=RelyingParty.of(service.settings))
 
 
 @router.post(
@@ -108,8 +101,7 @@ async def verify_passkey_sign_in(
         relying_party=RelyingParty.of(service.settings),
         answer=body,
         device=device,
-        rules=service.session_rules,
-        now=service.clock.now(),
+        rules=service.rules,
     )
     return token_response(service, authorized)
 

@@ -82,9 +82,7 @@ async def link_apple(
 ) -> schemas.MessageResponse:
     """Let Sign in with Apple open the caller's account too; needs a sign-in of the last five minutes."""
     identity, grant = await _apple(service, body)
-    await link_provider(
-        service.database, user_id=user.id, identity=identity, grant=grant, now=service.clock.now()
-    )
+    await link_provider(service.database, user_id=user.id, identity=identity, grant=grant)
     return APPLE_LINKED
 
 
@@ -96,9 +94,7 @@ async def link_google(
 ) -> schemas.MessageResponse:
     """Let Sign in with Google open the caller's account too; needs a sign-in of the last five minutes."""
     identity = await _google(service, body)
-    await link_provider(
-        service.database, user_id=user.id, identity=identity, grant=None, now=service.clock.now()
-    )
+    await link_provider(service.database, user_id=user.id, identity=identity, grant=None)
     return GOOGLE_LINKED
 
 
@@ -145,16 +141,10 @@ async def receive_apple_notification(
     body: AppleNotification, service: CurrentService
 ) -> schemas.MessageResponse:
     """Take a notice of Apple's server about a person; one that was taken before changes nothing."""
-    now = service.clock.now()
-    notice = await service.providers.apple_notices.read(body.payload.get_secret_value(), now=now)
+    payload, now = body.payload.get_secret_value(), service.clock.now()
+    notice = await service.providers.apple_notices.read(payload, now=now)
     async with service.unit_of_work() as uow:
-        await follow_apple_notice(
-            uow,
-            notice,
-            now=now,
-            deadline_days=service.settings.erasure_deadline_days,
-            token_lifetime=service.settings.access_token_lifetime,
-        )
+        await follow_apple_notice(uow, notice, rules=service.rules)
     return NOTICE_TAKEN
 
 
@@ -179,9 +169,7 @@ async def _sign_in(
         identity=identity,
         grant=grant,
         device=device,
-        rules=service.session_rules,
-        now=service.clock.now(),
-        deadline_days=service.settings.erasure_deadline_days,
+        rules=service.rules,
     )
     return token_response(service, authorized)
 
@@ -193,8 +181,7 @@ async def _unlink(service: Service, principal: Principal, user: Account, provide
             user_id=user.id,
             session_id=principal.session_id,
             provider=provider,
-            now=service.clock.now(),
-            token_lifetime=service.settings.access_token_lifetime,
+            rules=service.rules,
         )
 
 

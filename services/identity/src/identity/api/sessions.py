@@ -35,7 +35,7 @@ async def list_sessions(
     page_size: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = LARGEST_PAGE,
 ) -> schemas.SessionList:
     """List the devices on which the person is signed in, the latest used first."""
-    live = service.session_rules.live_since(service.clock.now())
+    live = service.rules.live_since(service.clock.now())
     async with service.unit_of_work() as uow:
         found, total = await Sessions(uow.session).listed(user.id, live, page=page, page_size=page_size)
     return schemas.SessionList(
@@ -70,8 +70,7 @@ async def remove_session(session_id: UUID, user: SignedIn, service: CurrentServi
             user_id=user.id,
             session_id=session_id,
             reason=RevocationReason.ENDED_BY_USER,
-            now=service.clock.now(),
-            token_lifetime=service.settings.access_token_lifetime,
+            rules=service.rules,
         )
         if not ended:
             raise NotFound
@@ -102,7 +101,6 @@ async def replace_password(
             session_id=principal.session_id,
             verified_hash=user.password_hash,
             new_hash=new_hash,
-            now=service.clock.now(),
-            token_lifetime=service.settings.access_token_lifetime,
+            rules=service.rules,
         )
     return PASSWORD_CHANGED

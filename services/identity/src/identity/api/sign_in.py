@@ -55,17 +55,16 @@ async def register(body: schemas.Registration, service: CurrentService) -> schem
     """Create an account."""
     require_mailable(service, body.email)
     password_hash = await new_password_hash(service, body.password, email=body.email)
-    now = service.clock.now()
     if service.settings.registration_disclosure == "tell":
         async with service.unit_of_work() as uow:
-            user = await register_user(uow, email=body.email, password_hash=password_hash, now=now)
+            user = await register_user(uow, email=body.email, password_hash=password_hash)
     else:
         async with timing_floor(CONCEALED_SECONDS):
             # Counted whether or not there is an owner to tell, so that the answer takes as long.
             tell_owner = await service.limits.before_notice(body.email)
             async with service.unit_of_work() as uow:
                 user = await register_or_conceal(
-                    uow, email=body.email, password_hash=password_hash, now=now, tell_owner=tell_owner
+                    uow, email=body.email, password_hash=password_hash, tell_owner=tell_owner
                 )
     return user_read(user)
 
@@ -99,7 +98,7 @@ async def login_with_json(
 
 async def _login(service: Service, device: Device, email: str, password: SecretStr) -> schemas.TokenResponse:
     async def from_known_network() -> bool:
-        here, live = device.ip_prefix, service.session_rules.live_since(service.clock.now())
+        here, live = device.ip_prefix, service.rules.live_since(service.clock.now())
         if here is None:
             return False
         async with service.database.read_only() as session:
@@ -109,11 +108,10 @@ async def _login(service: Service, device: Device, email: str, password: SecretS
     authorized = await log_in(
         service.database,
         hasher=service.hasher,
-        clock=service.clock,
         email=email,
         password=password.get_secret_value(),
         device=device,
-        rules=service.session_rules,
+        rules=service.rules,
     )
     await service.database.when_durable(lambda: service.limits.after_login(email, device.ip_prefix))
     return token_response(service, authorized)
@@ -129,9 +127,7 @@ async def refresh(body: schemas.RefreshRequest, service: CurrentService) -> sche
     except UnreadableRefreshToken:
         raise InvalidRefreshToken from None
     async with service.refreshes.hold(claim.session_id), service.unit_of_work() as uow:
-        authorized = await refresh_session(
-            uow, claim=claim, rules=service.session_rules, now=service.clock.now()
-        )
+        authorized = await refresh_session(uow, claim=claim, rules=service.rules)
     if authorized is None:
         raise InvalidRefreshToken
     return token_response(service, authorized)
@@ -147,14 +143,8 @@ async def logout(
     """End the session of the access token, and that of the refresh token when it is another one."""
     async with service.unit_of_work() as uow:
         for session_id in _sessions_to_end(service, principal, body):
-            await end_session(
-                uow,
-                user_id=user.id,
-                session_id=session_id,
-                reason=RevocationReason.LOGOUT,
-                now=service.clock.now(),
-                token_lifetime=service.settings.access_token_lifetime,
-            )
+            reason = RevocationReason.LOGOUT
+            await end_session(uow, user_id=user.id, session_id=session_id, reason=reason, rules=service.rules)
     return SIGNED_OUT
 
 
@@ -201,11 +191,4 @@ async def _end_sessions(
 ) -> None:
     async with service.unit_of_work() as uow:
         await Users(uow.session).hold(user_id)
-        await log_out_everywhere(
-            uow,
-            user_id=user_id,
-            reason=reason,
-            now=service.clock.now(),
-            token_lifetime=service.settings.access_token_lifetime,
-            keep=keep,
-        )
+        await log_out_everywhere(uow, user_id=user_id, reason=reason, rules=service.rules, keep=keep)

@@ -63,7 +63,7 @@ class PasskeyChallenges:
         """Insert the challenge."""
         self._session.add(challenge)
 
-    async def take(self, challenge_hash: str, *, purpose: str, user_id: UUID | None, now: datetime) -> bool:
+    async def take(self, challenge_hash: str, purpose: str, *, user_id: UUID | None, now: datetime) -> bool:
         """Use the challenge up; False when it is unknown, used, expired, or was made for something else."""
         statement = (
             delete(PasskeyChallenge)

@@ -59,9 +59,7 @@ async def test_an_account_that_its_owner_reclaims_loses_the_passkeys_of_the_stra
             user,
             email=ada.email,
             provider=AuthProvider.EMAIL,
-            now=service.clock.now(),
-            deadline_days=30,
-            token_lifetime=timedelta(minutes=30),
+            rules=service.rules,
         )
     assert (await sign_in(client, phone)).status_code == 401
     late = await client.post(f"{BASE}/registration/verify", json=started, headers=ada.bearer)

@@ -26,7 +26,7 @@ def keys_of(secret):
 
 async def rotate(service, clock, *, sealing=None):
     async with service.unit_of_work() as uow:
-        row = await rotate_keys(uow, sealing=sealing or service.sealing_keys, now=clock.now())
+        row = await rotate_keys(uow, sealing=sealing or service.sealing_keys)
     await service.load_keys()
     return row.kid
 

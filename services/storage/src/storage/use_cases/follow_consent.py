@@ -23,4 +23,4 @@ async def follow_consent(uow: UnitOfWork, *, user_id: UUID, state: ConsentState,
     if state.ended_epoch and await Photos(uow.session).release_resting_on(
         user_id, epoch=state.ended_epoch, now=now
     ):
-        await uow.wake(DESTRUCTIONS.name)
+        uow.wake(DESTRUCTIONS.name)

@@ -22,7 +22,7 @@ async def release_photo(
         # Bytes are on their way and may be written after the destruction; a second look finds them.
         await destructions.sweep_later(photo.folder, after=[photo.upload_lease_until - now + MARGIN])
     await Photos(uow.session).remove(photo)
-    await uow.wake(DESTRUCTIONS.name)
+    uow.wake(DESTRUCTIONS.name)
     if photo.received_at is None:
         return destructions.add(photo.folder)
     return destructions.add_photo(photo, reason=reason)

@@ -16,7 +16,6 @@ async def create_account(
     *,
     email: str,
     provider: AuthProvider,
-    now: datetime,
     password_hash: str | None = None,
     verified: bool = False,
     admin: bool = False,
@@ -25,21 +24,27 @@ async def create_account(
 
     The unique index decides between two at once; a look before would only be a guess.
     """
-    user = User(
-        id=new_id(),
-        email=email,
-        email_key=email_key(email),
-        password_hash=password_hash,
-        auth_provider=provider.value,
-        is_active=True,
-        is_verified=verified,
-        is_admin=admin,
-        created_at=now,
-        updated_at=now,
-    )
+    now = uow.now()
+    user = new_account(email, provider, now=now)
+    user.password_hash, user.is_verified, user.is_admin = password_hash, verified, admin
     if not await Users(uow.session).add(user):
         return None
     uow.publish(UserRegistered(user_id=user.id, auth_provider=provider, registered_at=now))
     if verified:
         uow.publish(UserVerified(user_id=user.id, verified_at=now))
     return user
+
+
+def new_account(email: str, provider: AuthProvider, *, now: datetime) -> User:
+    """Return an account as it begins, which is stored nowhere yet."""
+    return User(
+        id=new_id(),
+        email=email,
+        email_key=email_key(email),
+        auth_provider=provider.value,
+        is_active=True,
+        is_verified=False,
+        is_admin=False,
+        created_at=now,
+        updated_at=now,
+    )

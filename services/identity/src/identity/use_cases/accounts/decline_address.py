@@ -1,8 +1,7 @@
 """Say with the token of a mail that somebody else gave this address."""
 
-from datetime import datetime, timedelta
-
 from chassis.db import UnitOfWork
+from identity.account_rules import AccountRules
 from identity.mail.policy import CONFIRMATIONS, InvalidMailToken
 from identity.repositories import Mails
 from identity.tokens import capability_hash
@@ -10,27 +9,18 @@ from identity.use_cases.erasure.delete_account import delete_account
 from identity.use_cases.mail.lock_token_owner import lock_token_owner
 
 
-async def decline_address(
-    uow: UnitOfWork, *, token: str, now: datetime, deadline_days: int, token_lifetime: timedelta
-) -> None:
+async def decline_address(uow: UnitOfWork, *, token: str, rules: AccountRules) -> None:
     """Use the token up: an account whose address nobody has proved is erased, a change of address forgotten.
 
     Raises `InvalidMailToken`, also when the address is confirmed by now: then it is its owner's account.
     """
-    mails, token_hash = Mails(uow.session), capability_hash(token)
-    user = await lock_token_owner(uow, token_hash, purposes=CONFIRMATIONS, now=now)
-    found = await mails.take_token(token_hash, purposes=CONFIRMATIONS, now=now)
+    token_hash = capability_hash(token)
+    user = await lock_token_owner(uow, token_hash, purposes=CONFIRMATIONS)
+    found = await Mails(uow.session).take_token(token_hash, purposes=CONFIRMATIONS, now=uow.now())
     if found is None:
         raise InvalidMailToken
     if found.new_address is not None:
         return
     if user.is_verified:
         raise InvalidMailToken
-    await delete_account(
-        uow,
-        user_id=user.id,
-        now=now,
-        deadline_days=deadline_days,
-        token_lifetime=token_lifetime,
-        farewell=False,
-    )
+    await delete_account(uow, user_id=user.id, rules=rules, farewell=False)

@@ -1,9 +1,8 @@
 """Erase an account whose address nobody had proved, and begin a new one for the person who has proved it."""
 
-from datetime import datetime, timedelta
-
 from chassis.db import UnitOfWork
 from contracts.fields import AuthProvider
+from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
 from identity.models import User
 from identity.use_cases.accounts.create_account import create_account
@@ -17,9 +16,7 @@ async def reclaim_account(
     *,
     email: str,
     provider: AuthProvider,
-    now: datetime,
-    deadline_days: int,
-    token_lifetime: timedelta,
+    rules: AccountRules,
     password_hash: str | None = None,
 ) -> User | None:
     """Return the new, empty account; the caller has locked the unproved one. None: somebody was faster.
@@ -28,17 +25,10 @@ async def reclaim_account(
     "Pre-hijacked accounts", 2022), is another person than its owner: neither may get what the other stores.
     Nobody has the status token of this erasure, because there is no way to the first person any more.
     """
-    await delete_account(
-        uow,
-        user_id=unproved.id,
-        now=now,
-        deadline_days=deadline_days,
-        token_lifetime=token_lifetime,
-        farewell=False,
-    )
+    await delete_account(uow, user_id=unproved.id, rules=rules, farewell=False)
     user = await create_account(
-        uow, email=email, provider=provider, password_hash=password_hash, verified=True, now=now
+        uow, email=email, provider=provider, password_hash=password_hash, verified=True
     )
     if user is not None:
-        request_mail(uow, user_id=user.id, kind=MailKind.ACCOUNT_REPLACED, now=now)
+        request_mail(uow, MailKind.ACCOUNT_REPLACED, user_id=user.id)
     return user

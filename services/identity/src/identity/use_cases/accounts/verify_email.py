@@ -1,7 +1,5 @@
 """Confirm an address with the token of a mail."""
 
-from datetime import datetime
-
 from chassis.db import UnitOfWork
 from contracts.identity import UserVerified
 from identity.addresses import email_key
@@ -13,13 +11,14 @@ from identity.tokens import capability_hash
 from identity.use_cases.mail.lock_token_owner import lock_token_owner
 
 
-async def verify_email(uow: UnitOfWork, *, token: str, now: datetime) -> User:
+async def verify_email(uow: UnitOfWork, *, token: str) -> User:
     """Confirm the address that the token's mail went to; a repeat changes nothing while that still holds.
 
     Raises `InvalidMailToken`, and `EmailTaken` when a new address was registered by somebody else meanwhile.
     """
     mails, users, token_hash = Mails(uow.session), Users(uow.session), capability_hash(token)
-    user = await lock_token_owner(uow, token_hash, purposes=CONFIRMATIONS, now=now)
+    now = uow.now()
+    user = await lock_token_owner(uow, token_hash, purposes=CONFIRMATIONS)
     found = await mails.lock_token(token_hash, purposes=CONFIRMATIONS, now=now)
     if found is None:
         raise InvalidMailToken

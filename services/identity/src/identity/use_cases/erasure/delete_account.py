@@ -1,7 +1,7 @@
 """Close an account and open its erasure, in one transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
@@ -10,8 +10,9 @@ from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
 from contracts.identity import UserDeleted
 from contracts.topology import erasure_participants
+from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
-from identity.repositories import Erasures, OpenErasure, SessionEnd, Users
+from identity.repositories import Erasures, OpenErasure, Users
 from identity.tokens import capability_hash, new_capability
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.sessions.end_session import announce_revocation
@@ -30,9 +31,7 @@ async def delete_account(
     uow: UnitOfWork,
     *,
     user_id: UUID,
-    now: datetime,
-    deadline_days: int,
-    token_lifetime: timedelta,
+    rules: AccountRules,
     farewell: bool = True,
 ) -> Deletion:
     """Disable the account, end its sessions, open the erasure and tell every participant.
@@ -42,19 +41,19 @@ async def delete_account(
     """
     if not await Users(uow.session).hold(user_id):
         raise Unauthorized
+    now, reason = uow.now(), RevocationReason.DELETION
     deletion = Deletion(erasure_id=new_id(), requested_at=now, status_token=new_capability())
-    erasure = OpenErasure(deletion.erasure_id, user_id, now, now + timedelta(days=deadline_days))
-    reason = RevocationReason.DELETION
+    erasure = OpenErasure(deletion.erasure_id, user_id, now, now + rules.erasure)
     was_open, signed_out = await Erasures(uow.session).close_account(
         erasure,
         token_hash=capability_hash(deletion.status_token),
         services=erasure_participants(),
-        end=SessionEnd(reason.value, now, token_lifetime),
+        end=rules.session_end(reason, now),
     )
     if not was_open:
         raise Unauthorized
     if farewell:
-        request_mail(uow, user_id=user_id, kind=MailKind.ACCOUNT_DELETED, now=now)
+        request_mail(uow, MailKind.ACCOUNT_DELETED, user_id=user_id)
     uow.publish(
         UserDeleted(user_id=user_id, erasure_id=erasure.id, requested_at=now, deadline=erasure.deadline)
     )

@@ -1,6 +1,6 @@
 """Ask silent participants again, and say so when a deadline has passed."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from chassis.db import UnitOfWork
 from contracts.identity import ErasureOverdue, UserDeleted
@@ -9,9 +9,9 @@ from identity.repositories import Erasures
 BATCH = 100
 
 
-async def remind_participants(uow: UnitOfWork, *, now: datetime, base_pause: timedelta) -> int:
+async def remind_participants(uow: UnitOfWork, *, base_pause: timedelta) -> int:
     """Publish the deletion again for erasures that wait too long, at most `BATCH`; return for how many."""
-    erasures = Erasures(uow.session)
+    erasures, now = Erasures(uow.session), uow.now()
     for erasure_id, deadline, missing in await erasures.mark_overdue(now=now, limit=BATCH):
         uow.publish(
             ErasureOverdue(erasure_id=erasure_id, deadline=deadline, missing_participants=tuple(missing))

@@ -1,7 +1,6 @@
 """Show how far an erasure is, to whoever holds its token."""
 
 import hmac
-from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
@@ -11,7 +10,7 @@ from identity.repositories import Erasures
 from identity.tokens import capability_hash
 
 
-async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str, now: datetime) -> ErasureRead:
+async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> ErasureRead:
     """Return the status; a wrong token and an unknown erasure are the same `NotFound`."""
     erasures = Erasures(uow.session)
     erasure = await erasures.find(erasure_id)
@@ -21,7 +20,7 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str, now: da
     if erasure.completed_at is not None:
         status = "completed"
     else:
-        status = "overdue" if erasure.deadline <= now else "in_progress"
+        status = "overdue" if erasure.deadline <= uow.now() else "in_progress"
     return ErasureRead(
         status=status,
         requested_at=erasure.requested_at,

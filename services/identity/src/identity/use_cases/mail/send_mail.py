@@ -189,7 +189,7 @@ class MailDelivery:
 async def _begin_erasure(uow: UnitOfWork, user_id: UUID) -> None:
     """Let identity's part in the erasure go on now: it waited for this mail."""
     await Mails(uow.session).let_erasure_begin(uow.tables.erasure_tasks, user_id)
-    await uow.wake(uow.tables.erasure_tasks.name)
+    uow.wake(uow.tables.erasure_tasks.name)
 
 
 def _written(sender: Sender, row: Any, user: User, capability: str) -> OutgoingMail:

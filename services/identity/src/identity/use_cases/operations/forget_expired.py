@@ -1,8 +1,9 @@
 """Forgetting: what no request can need any more."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from chassis.db import Database
+from identity.account_rules import AccountRules
 from identity.repositories import (
     Mails,
     PasskeyChallenges,
@@ -11,15 +12,13 @@ from identity.repositories import (
     SpentTokens,
     StoredSigningKeys,
 )
-from identity.session_rules import SessionRules
 
 KEEP_ENDED_SESSIONS = timedelta(hours=72)
 
 
-async def forget_expired(
-    database: Database, rules: SessionRules, *, now: datetime, keep_keys: timedelta
-) -> None:
+async def forget_expired(database: Database, rules: AccountRules, *, keep_keys: timedelta) -> None:
     """Delete such rows; a signing key ends `keep_keys` after its replacement, with its last token."""
+    now = database.clock.now()
     async with database.unit_of_work() as uow:
         await Revocations(uow.session).forget()
         await Mails(uow.session).forget_old(now=now)

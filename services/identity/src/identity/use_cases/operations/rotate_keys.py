@@ -1,6 +1,6 @@
 """Make the next signing key."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from chassis.db import UnitOfWork
 from chassis.sealing import SealingKeys
@@ -10,10 +10,10 @@ from identity.repositories import StoredSigningKeys
 
 
 async def rotate_keys(
-    uow: UnitOfWork, *, sealing: SealingKeys, now: datetime, publish_for: timedelta = PUBLISH_BEFORE_USE
+    uow: UnitOfWork, *, sealing: SealingKeys, publish_for: timedelta = PUBLISH_BEFORE_USE
 ) -> StoredSigningKey:
     """Store a key that is published from now on and signs when every verifier has had time to see it."""
-    key = new_private_key()
+    key, now = new_private_key(), uow.now()
     jwk = public_jwk(key)
     row = StoredSigningKey(
         kid=jwk["kid"],

@@ -1,12 +1,10 @@
 """Add the passkey that a person's device has made."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
-from chassis.problems import Unauthorized
 from identity.mail.policy import MailKind
 from identity.models import Passkey
 from identity.passkeys.policy import (
@@ -25,17 +23,13 @@ from identity.passkeys.relying_party import (
     challenge_of,
 )
 from identity.passkeys.schemas import RegistrationAnswer
-from identity.repositories import PasskeyChallenges, Passkeys, Users
+from identity.repositories import PasskeyChallenges, Passkeys
+from identity.use_cases.accounts.lock_account import lock_account
 from identity.use_cases.mail.request_mail import request_mail
 
 
 async def finish_passkey_registration(
-    database: Database,
-    *,
-    relying_party: RelyingParty,
-    user_id: UUID,
-    answer: RegistrationAnswer,
-    now: datetime,
+    database: Database, *, relying_party: RelyingParty, user_id: UUID, answer: RegistrationAnswer
 ) -> Sequence[Passkey]:
     """Store the passkey, tell the person by mail, and return all that they have now.
 
@@ -46,7 +40,7 @@ async def finish_passkey_registration(
         challenge = challenge_of(answer.response.client_data_json)
         async with database.unit_of_work() as uow:
             taken = await PasskeyChallenges(uow.session).take(
-                challenge_hash(challenge), purpose=CeremonyPurpose.REGISTRATION, user_id=user_id, now=now
+                challenge_hash(challenge), CeremonyPurpose.REGISTRATION, user_id=user_id, now=uow.now()
             )
         if not taken:
             raise PasskeyNotVerified
@@ -54,16 +48,12 @@ async def finish_passkey_registration(
     except UnverifiedAnswer:
         raise PasskeyNotVerified from None
     async with database.unit_of_work() as uow:
-        await _store(uow, user_id, made, answer, now)
+        await _store(uow, user_id, made, answer)
         return await Passkeys(uow.session).of(user_id)
 
 
-async def _store(
-    uow: UnitOfWork, user_id: UUID, made: NewCredential, answer: RegistrationAnswer, now: datetime
-) -> None:
-    user = await Users(uow.session).lock(user_id)
-    if user is None or not user.is_active:
-        raise Unauthorized
+async def _store(uow: UnitOfWork, user_id: UUID, made: NewCredential, answer: RegistrationAnswer) -> None:
+    await lock_account(uow, user_id)
     passkeys = Passkeys(uow.session)
     if await passkeys.count(user_id) >= MOST_PASSKEYS:
         raise TooManyPasskeys
@@ -77,9 +67,9 @@ async def _store(
         aaguid=made.aaguid,
         name=passkey_name(answer.name, made.aaguid),
         backed_up=made.backed_up,
-        created_at=now,
+        created_at=uow.now(),
     )
     # The unique index decides: a credential belongs to whoever registered it first (WebAuthn §7.1).
     if not await passkeys.add(passkey):
         raise PasskeyKnown
-    request_mail(uow, user_id=user_id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
+    request_mail(uow, MailKind.NEW_SIGN_IN_METHOD, user_id=user_id)

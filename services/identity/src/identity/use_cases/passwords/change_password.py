@@ -1,13 +1,14 @@
 """Change the password of a signed-in person; every other session ends."""
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
+from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
-from identity.repositories import Mails, Users
+from identity.repositories import Mails
+from identity.use_cases.accounts.lock_account import lock_account
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.sessions.log_out_everywhere import log_out_everywhere
 
@@ -19,21 +20,14 @@ async def change_password(
     session_id: UUID,
     verified_hash: str | None,
     new_hash: str,
-    now: datetime,
-    token_lifetime: timedelta,
+    rules: AccountRules,
 ) -> None:
     """Store the new hash, if the password that was checked is still the stored one; raises `Unauthorized`."""
-    user = await Users(uow.session).lock(user_id)
-    if user is None or not user.is_active or user.password_hash != verified_hash:
+    user = await lock_account(uow, user_id)
+    if user.password_hash != verified_hash:
         raise Unauthorized
-    user.password_hash, user.updated_at = new_hash, now
+    user.password_hash, user.updated_at = new_hash, uow.now()
     await Mails(uow.session).drop_tokens(user_id)
-    await log_out_everywhere(
-        uow,
-        user_id=user_id,
-        reason=RevocationReason.PASSWORD_CHANGE,
-        now=now,
-        token_lifetime=token_lifetime,
-        keep=session_id,
-    )
-    request_mail(uow, user_id=user_id, kind=MailKind.PASSWORD_CHANGED, now=now)
+    reason = RevocationReason.PASSWORD_CHANGE
+    await log_out_everywhere(uow, user_id=user_id, reason=reason, rules=rules, keep=session_id)
+    request_mail(uow, MailKind.PASSWORD_CHANGED, user_id=user_id)

@@ -1,7 +1,5 @@
 """Have a reset link sent, without saying whether there is an account."""
 
-from datetime import datetime
-
 from chassis.db import UnitOfWork
 from identity.addresses import email_key
 from identity.mail.policy import MailKind
@@ -9,13 +7,9 @@ from identity.repositories import Users
 from identity.use_cases.mail.request_mail import request_mail
 
 
-async def request_password_reset(uow: UnitOfWork, *, email: str, now: datetime) -> None:
+async def request_password_reset(uow: UnitOfWork, *, email: str) -> None:
     """Ask for the mail; for an unknown address the same rows are written and nobody gets one."""
     user = await Users(uow.session).with_email(email_key(email))
     proved = user is None or user.is_verified
-    request_mail(
-        uow,
-        user_id=user.id if user else None,
-        kind=MailKind.RESET_PASSWORD if proved else MailKind.BEGIN_ANEW,
-        now=now,
-    )
+    kind = MailKind.RESET_PASSWORD if proved else MailKind.BEGIN_ANEW
+    request_mail(uow, kind, user_id=user.id if user else None)

@@ -1,19 +1,19 @@
 """Let a person at Apple or Google open an account."""
 
-from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
-from chassis.problems import ServiceUnavailable, Unauthorized
+from chassis.problems import ServiceUnavailable
 from identity.mail.policy import MailKind
 from identity.models import ProviderIdentity, User
 from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.policy import IdentityTokenRefused, ProviderAccountTaken
 from identity.providers.tokens import LEEWAY, ProvenIdentity
-from identity.repositories import AppleGrants, ProviderIdentities, SpentTokens, Users
+from identity.repositories import AppleGrants, ProviderIdentities, SpentTokens
+from identity.use_cases.accounts.lock_account import lock_account
 from identity.use_cases.mail.request_mail import request_mail
 
 ATTEMPTS = 3
@@ -26,7 +26,7 @@ class LostRace(Exception):
 
 
 async def link_provider(
-    database: Database, *, user_id: UUID, identity: ProvenIdentity, grant: ObtainedGrant | None, now: datetime
+    database: Database, *, user_id: UUID, identity: ProvenIdentity, grant: ObtainedGrant | None
 ) -> None:
     """Add the provider to the account of a signed-in person; harmless when it is there.
 
@@ -36,7 +36,7 @@ async def link_provider(
         try:
             async with database.unit_of_work() as uow:
                 await spend_nonce(uow, identity)
-                await _link(uow, user_id, identity, grant, now)
+                await _link(uow, user_id, identity, grant)
                 return
         except LostRace:
             log.info("provider_link_repeated", provider=identity.provider.value)
@@ -44,7 +44,7 @@ async def link_provider(
 
 
 async def _link(
-    uow: UnitOfWork, user_id: UUID, identity: ProvenIdentity, grant: ObtainedGrant | None, now: datetime
+    uow: UnitOfWork, user_id: UUID, identity: ProvenIdentity, grant: ObtainedGrant | None
 ) -> None:
     identities = ProviderIdentities(uow.session)
     found = await identities.lock(identity.issuer, identity.subject)
@@ -53,16 +53,14 @@ async def _link(
             raise ProviderAccountTaken
         await identities.unlink(found[1])
         found = None
-    user = await Users(uow.session).lock(user_id)
-    if user is None or not user.is_active:
-        raise Unauthorized
-    await keep_grant(uow, user, grant, now=now)
+    user = await lock_account(uow, user_id)
+    await keep_grant(uow, user, grant)
     if found is None:
-        await add_link(uow, user, identity, now=now)
-        request_mail(uow, user_id=user.id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
+        await add_link(uow, user, identity)
+        request_mail(uow, MailKind.NEW_SIGN_IN_METHOD, user_id=user.id)
 
 
-async def add_link(uow: UnitOfWork, user: User, identity: ProvenIdentity, *, now: datetime) -> None:
+async def add_link(uow: UnitOfWork, user: User, identity: ProvenIdentity) -> None:
     """Insert the link, in the caller's transaction; raises `LostRace` when another transaction was faster."""
     link = ProviderIdentity(
         id=new_id(),
@@ -72,7 +70,7 @@ async def add_link(uow: UnitOfWork, user: User, identity: ProvenIdentity, *, now
         subject=identity.subject,
         private_relay=identity.private_relay,
         asserted_at=identity.issued_at,
-        linked_at=now,
+        linked_at=uow.now(),
     )
     if not await ProviderIdentities(uow.session).add(link):
         raise LostRace
@@ -92,12 +90,12 @@ async def spend_nonce(uow: UnitOfWork, identity: ProvenIdentity) -> None:
         raise IdentityTokenRefused
 
 
-async def keep_grant(uow: UnitOfWork, user: User, grant: ObtainedGrant | None, *, now: datetime) -> None:
+async def keep_grant(uow: UnitOfWork, user: User, grant: ObtainedGrant | None) -> None:
     """Store what Apple granted, sealed for this person."""
     if grant is not None:
         await AppleGrants(uow.session).keep(
             user_id=user.id,
             client_id=grant.client_id,
             sealed_token=grant.sealed_for(user.id),
-            now=now,
+            now=uow.now(),
         )

@@ -1,11 +1,10 @@
 """Sign in, or register, with what Apple or Google says about a person."""
 
-from datetime import datetime, timedelta
-
 import structlog
 
 from chassis.db import Database, UnitOfWork
 from chassis.problems import ServiceUnavailable
+from identity.account_rules import AccountRules
 from identity.addresses import email_key
 from identity.mail.policy import MailKind
 from identity.models import User
@@ -13,7 +12,6 @@ from identity.providers.apple_grants import ObtainedGrant
 from identity.providers.policy import AddressUnproved, EmailNeeded, IdentityTokenRefused, SignInFirst
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
-from identity.session_rules import SessionRules
 from identity.tokens import AuthorizedSession
 from identity.use_cases.accounts.create_account import create_account
 from identity.use_cases.accounts.reclaim_account import reclaim_account
@@ -30,9 +28,7 @@ async def sign_in_with_provider(
     identity: ProvenIdentity,
     grant: ObtainedGrant | None,
     device: Device,
-    rules: SessionRules,
-    now: datetime,
-    deadline_days: int,
+    rules: AccountRules,
 ) -> AuthorizedSession:
     """Open a session of the account that `identity` opens, and create the account when there is none.
 
@@ -43,12 +39,10 @@ async def sign_in_with_provider(
         try:
             async with database.unit_of_work() as uow:
                 await spend_nonce(uow, identity)
-                user = await _account(
-                    uow, identity, now=now, deadline_days=deadline_days, token_lifetime=rules.access_token
-                )
-                await keep_grant(uow, user, grant, now=now)
+                user = await _account(uow, identity, rules)
+                await keep_grant(uow, user, grant)
                 if user.is_verified or not rules.proved_only:
-                    return await open_session(uow, user.id, device=device, rules=rules, now=now)
+                    return await open_session(uow, user.id, device=device, rules=rules)
             # Raised when the account is stored, so that its owner can confirm the address.
             raise AddressUnproved
         except LostRace:
@@ -58,29 +52,20 @@ async def sign_in_with_provider(
     raise ServiceUnavailable
 
 
-async def _account(
-    uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime, deadline_days: int, token_lifetime: timedelta
-) -> User:
+async def _account(uow: UnitOfWork, identity: ProvenIdentity, rules: AccountRules) -> User:
     known = await _known_account(uow, identity)
     if known is not None:
         return known
     user = await _account_with_address(uow, identity)
     if user is None:
-        user = await _new_account(uow, identity, now=now)
+        user = await _new_account(uow, identity)
     elif user.is_verified:
-        request_mail(uow, user_id=user.id, kind=MailKind.NEW_SIGN_IN_METHOD, now=now)
+        request_mail(uow, MailKind.NEW_SIGN_IN_METHOD, user_id=user.id)
     else:
-        anew = await reclaim_account(
-            uow,
-            user,
-            email=identity.email or user.email,
-            provider=identity.provider,
-            now=now,
-            deadline_days=deadline_days,
-            token_lifetime=token_lifetime,
-        )
+        email = identity.email or user.email
+        anew = await reclaim_account(uow, user, email=email, provider=identity.provider, rules=rules)
         user = await _locked(uow, anew)
-    await add_link(uow, user, identity, now=now)
+    await add_link(uow, user, identity)
     return user
 
 
@@ -115,15 +100,15 @@ async def _account_with_address(uow: UnitOfWork, identity: ProvenIdentity) -> Us
     return user
 
 
-async def _new_account(uow: UnitOfWork, identity: ProvenIdentity, *, now: datetime) -> User:
+async def _new_account(uow: UnitOfWork, identity: ProvenIdentity) -> User:
     if identity.email is None:
         raise EmailNeeded
     fresh = await create_account(
-        uow, email=identity.email, provider=identity.provider, verified=identity.email_proved, now=now
+        uow, email=identity.email, provider=identity.provider, verified=identity.email_proved
     )
     user = await _locked(uow, fresh)
     if not user.is_verified:
-        request_mail(uow, user_id=user.id, kind=MailKind.VERIFY_ADDRESS, now=now)
+        request_mail(uow, MailKind.VERIFY_ADDRESS, user_id=user.id)
     return user
 
 

@@ -1,20 +1,18 @@
 """Sign in with address and password."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from contracts.fields import RevocationReason
 from contracts.identity import UserActive
+from identity.account_rules import AccountRules
 from identity.addresses import email_key
 from identity.models import Session
 from identity.passwords import PasswordHasher
 from identity.policy import InvalidCredentials
-from identity.repositories import SessionEnd, Sessions, Users
-from identity.session_rules import SessionRules
+from identity.repositories import Sessions, Users
 from identity.timing_floor import timing_floor
 from identity.tokens import AuthorizedSession
 from identity.use_cases.sessions.end_session import announce_revocation
@@ -38,11 +36,10 @@ async def log_in(
     database: Database,
     *,
     hasher: PasswordHasher,
-    clock: Clock,
     email: str,
     password: str,
     device: Device,
-    rules: SessionRules,
+    rules: AccountRules,
 ) -> AuthorizedSession:
     """Open a session; raises `InvalidCredentials` for an unknown address and a wrong password alike.
 
@@ -65,13 +62,14 @@ async def log_in(
             raise refusal
         if better_hash is not None:
             await users.set_password_hash(user.id, better_hash)
-        return await open_session(uow, user.id, device=device, rules=rules, now=clock.now())
+        return await open_session(uow, user.id, device=device, rules=rules)
 
 
 async def open_session(
-    uow: UnitOfWork, user_id: UUID, *, device: Device, rules: SessionRules, now: datetime
+    uow: UnitOfWork, user_id: UUID, *, device: Device, rules: AccountRules
 ) -> AuthorizedSession:
     """Start a session of the account, which the caller has locked; the oldest ends if there are too many."""
+    now, reason = uow.now(), RevocationReason.SECURITY
     session = Session(
         id=new_id(),
         user_id=user_id,
@@ -83,8 +81,7 @@ async def open_session(
         user_agent=device.user_agent,
         ip_prefix=device.ip_prefix,
     )
-    reason = RevocationReason.SECURITY
-    end = SessionEnd(reason.value, now, rules.access_token)
+    end = rules.session_end(reason, now)
     ended, first_today, verified = await Sessions(uow.session).begin(session, most=rules.most, superseded=end)
     for gone in ended:
         announce_revocation(uow, user_id=user_id, session_id=gone, reason=reason)

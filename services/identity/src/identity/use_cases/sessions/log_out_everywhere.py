@@ -1,11 +1,11 @@
 """End every session of a person."""
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from contracts.fields import RevocationReason
-from identity.repositories import SessionEnd, Sessions
+from identity.account_rules import AccountRules
+from identity.repositories import Sessions
 from identity.use_cases.sessions.end_session import announce_revocation
 
 
@@ -14,12 +14,11 @@ async def log_out_everywhere(
     *,
     user_id: UUID,
     reason: RevocationReason,
-    now: datetime,
-    token_lifetime: timedelta,
+    rules: AccountRules,
     keep: UUID | None = None,
 ) -> None:
     """End all sessions, or all but the one to `keep`; the caller has locked the account."""
-    end = SessionEnd(reason.value, now, token_lifetime)
+    end = rules.session_end(reason, uow.now())
     sessions = Sessions(uow.session)
     if keep is None:
         if await sessions.end_all(user_id, end):
