@@ -22,10 +22,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis import scripts
 from chassis.driver import Statements
+from chassis.repository import Repository
 from chassis.tables import Moment
 from identity.erasure.policy import REMINDER_MULTIPLES, reminder_pause
 from identity.mail.policy import WITH_LINK
@@ -195,11 +195,8 @@ _MARK_OVERDUE = _marking_overdue()
 _WAITING = _waiting()
 
 
-class Erasures:
+class Erasures(Repository):
     """Requests to be erased and what the participants said."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def close_account(
         self,

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from identity.models import StoredSigningKey
 
 
-class StoredSigningKeys:
+class StoredSigningKeys(Repository):
     """The keys made by rotation."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     def add(self, key: StoredSigningKey) -> None:
         """Insert a key."""

@@ -6,10 +6,10 @@ from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis import scripts
 from chassis.ids import new_id
+from chassis.repository import Repository
 from identity.mail.policy import WITH_LINK, MailKind
 from identity.models import Mail, MailToken, User
 
@@ -38,11 +38,8 @@ def new_mail(*, user_id: UUID | None, kind: MailKind, new_address: str | None, n
     return scripts.insert_row(MAILS, row)
 
 
-class Mails:
+class Mails(Repository):
     """Mails and their tokens."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def unsettled(self, *, before: datetime, limit: int) -> Sequence[Mail]:
         """Return mails asked for before that moment and neither sent nor refused, oldest first."""

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from identity.models import Participant
 
 
-class Participants:
+class Participants(Repository):
     """The services that answer for what they store."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def register(self, *, service: str, handles: Sequence[str], version: str, now: datetime) -> None:
         """Remember the service, or what is new about it."""

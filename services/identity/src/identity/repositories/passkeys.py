@@ -6,16 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from identity.models import Passkey, PasskeyChallenge
 
 
-class Passkeys:
+class Passkeys(Repository):
     """The credentials that sign people in."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def add(self, passkey: Passkey) -> bool:
         """Insert the passkey; False when its credential is registered, by whomever."""
@@ -53,11 +50,8 @@ class Passkeys:
         return int(await self._session.scalar(statement) or 0)
 
 
-class PasskeyChallenges:
+class PasskeyChallenges(Repository):
     """Challenges that wait for their answers."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     def add(self, challenge: PasskeyChallenge) -> None:
         """Insert the challenge."""

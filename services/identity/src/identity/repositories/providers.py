@@ -7,16 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from identity.models import AppleGrant, ProviderIdentity, SpentToken, User
 
 
-class ProviderIdentities:
+class ProviderIdentities(Repository):
     """Who at Apple or Google may open which account."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def lock(self, issuer: str, subject: str) -> tuple[User, ProviderIdentity] | None:
         """Return the account that the person opens, and the link; both locked until the transaction ends."""
@@ -66,11 +63,8 @@ class ProviderIdentities:
         return int(await self._session.scalar(statement.where(ProviderIdentity.user_id == user_id)) or 0)
 
 
-class AppleGrants:
+class AppleGrants(Repository):
     """Apple's refresh tokens, sealed."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def keep(self, *, user_id: UUID, client_id: str, sealed_token: bytes, now: datetime) -> None:
         """Keep the newest grant of a person at a client; it stands for all before it."""
@@ -100,11 +94,8 @@ class AppleGrants:
         await self._session.execute(delete(AppleGrant).where(AppleGrant.user_id == user_id))
 
 
-class SpentTokens:
+class SpentTokens(Repository):
     """What may act only once."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def spend(self, kind: str, value: str, *, expires_at: datetime) -> bool:
         """Use the value up; False when it was used before. Of two uses at once the second waits and loses."""

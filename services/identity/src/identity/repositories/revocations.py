@@ -12,8 +12,8 @@ from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Table, bindparam, delete, exists, extract, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from identity.models import SessionRevocation
 from identity.models.accounts import REVOCATION_POSITIONS
 
@@ -40,11 +40,8 @@ class Revocation:
     expires_in: float
 
 
-class Revocations:
+class Revocations(Repository):
     """The feed of ended sessions."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def has_news(self, position: int) -> bool:
         """Tell whether a page after `position` would hold anything."""

@@ -25,8 +25,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from chassis.tables import Moment
 from identity.models import Session, SessionRevocation, User
 
@@ -163,11 +163,8 @@ _REFRESHED = (
 )
 
 
-class Sessions:
+class Sessions(Repository):
     """Sign-ins."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def begin(
         self, begun: Session, *, most: int, superseded: SessionEnd

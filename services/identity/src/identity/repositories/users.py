@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import Table, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis import scripts
 from chassis.driver import Statements
+from chassis.repository import Repository
 from identity.models import Session, User
 
 
@@ -44,11 +44,8 @@ _SIGNED_IN = (
 _LOCKED = select(User).where(User.id == bindparam("user_id")).with_for_update()
 
 
-class Users:
+class Users(Repository):
     """Accounts."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def add(self, user: User) -> bool:
         """Insert the account; False when the address belongs to another one."""

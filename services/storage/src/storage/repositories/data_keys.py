@@ -2,17 +2,14 @@
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from storage.models import DataKey
 from storage.sealing import WrappedKey
 
 
-class DataKeys:
+class DataKeys(Repository):
     """Wrapped data keys, by the keyed hash of their owner."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def add(self, owner: str, wrapped: WrappedKey) -> None:
         """Keep a key unless the owner has one."""

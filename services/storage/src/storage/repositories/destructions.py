@@ -7,20 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, delete, func
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.ids import new_id
+from chassis.repository import Repository
 from contracts.fields import PhotoDeletionReason
 from storage.models import Destruction, Photo
 
 DESTRUCTIONS = cast("Table", Destruction.__table__)
 
 
-class Destructions:
+class Destructions(Repository):
     """Folders of the bucket that must be emptied: the rows of a work table."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     def add(self, prefix: str) -> Destruction:
         """Ask for a folder to be emptied."""

@@ -20,8 +20,8 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from chassis.tables import tables_of
 from storage.models import SCHEMA, ConsentGate, FeedPosition
 from storage.policy import ConsentState
@@ -72,11 +72,8 @@ class Heard:
     epochs: tuple[int, int] | None
 
 
-class Gates:
+class Gates(Repository):
     """What was heard of each person's biometric consent."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def look_at(self, user_id: UUID, *, person_hash: str) -> Heard:
         """Return what was heard of a person, in one round trip."""
@@ -126,11 +123,8 @@ class Gates:
         await self._session.execute(delete(ConsentGate).where(ConsentGate.user_id == user_id))
 
 
-class FeedPositions:
+class FeedPositions(Repository):
     """How far the feed of changed consents was followed."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def current(self) -> int:
         """Return the position behind which nothing was taken over yet; 0 at the beginning."""

@@ -22,8 +22,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from chassis.tables import Moment
 from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate, Photo
@@ -109,11 +109,8 @@ def _begin() -> Any:
 _RELEASE, _BEGIN = _release(), _begin()
 
 
-class Photos:
+class Photos(Repository):
     """Photos, and the uploads that they begin as."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def begin(self, photo: Photo) -> bool:
         """Insert a photo if the consent that it rests on is the one that the person's gate knows as live."""
