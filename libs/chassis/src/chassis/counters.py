@@ -32,12 +32,8 @@ _KEY_PURPOSE = b"irisvue rate limit identifiers"
 log = structlog.get_logger(__name__)
 
 
-class QuotaExceeded(Problem):
+class QuotaExceeded(Problem, status=429, title="Too many requests"):
     """The caller used up what it may do in this time."""
-
-    status = 429
-    slug = "quota-exceeded"
-    title = "Too many requests"
 
     def __init__(self, policy: str, retry_after: int, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(

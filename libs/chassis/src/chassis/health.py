@@ -26,12 +26,9 @@ HealthCheck = Callable[[], Awaitable[str | None]]
 log = structlog.get_logger(__name__)
 
 
-class NotHealthy(Problem):
+class NotHealthy(Problem, status=503, title="Not ready"):
     """One or more parts do not answer."""
 
-    status = 503
-    slug = "not-healthy"
-    title = "Not ready"
     detail = "A part of the service is not answering."
     headers: Mapping[str, str] = {"Retry-After": "5"}
 

@@ -47,31 +47,22 @@ _ANYBODY = "anybody"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class InvalidIdempotencyKey(Problem):
+class InvalidIdempotencyKey(Problem, status=400, title="The Idempotency-Key can't be used"):
     """The key is not one that can be told from others."""
 
-    status = 400
-    slug = "invalid-idempotency-key"
-    title = "The Idempotency-Key can't be used"
     detail = "Send one Idempotency-Key of 1 to 255 visible ASCII characters, best a random UUID."
 
 
-class IdempotencyKeyInUse(Problem):
+class IdempotencyKeyInUse(Problem, status=409, title="The same request is still being answered"):
     """The first request with this key is still being answered."""
 
-    status = 409
-    slug = "idempotency-key-in-use"
-    title = "The same request is still being answered"
     detail = "Another request with this Idempotency-Key has no answer yet. Send the same again shortly."
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
-class IdempotencyKeyReused(Problem):
+class IdempotencyKeyReused(Problem, status=422, title="The Idempotency-Key was used for another request"):
     """The key belongs to another request."""
 
-    status = 422
-    slug = "idempotency-key-reused"
-    title = "The Idempotency-Key was used for another request"
     detail = "A repeat must be the same request to the letter. Use a new Idempotency-Key for a new request."
 
 

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents that never echo what was sent."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,11 +20,17 @@ PROBLEM_TYPE_PREFIX = "urn:irisvue:problem:"
 METHOD_NOT_ALLOWED = 405
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
 log = structlog.get_logger(__name__)
 
 
 class Problem(Exception):
-    """An answer that says what is wrong; subclasses fix status, slug and title, the app shows `detail`."""
+    """An answer that says what is wrong; the app shows `detail`.
+
+    A class names its `status` and `title`; its `slug`, by which clients know it, is its own name in small
+    letters unless it says another one. A class without a title is a special case of the one that it extends.
+    """
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -32,6 +39,15 @@ class Problem(Exception):
         "The request was not carried out. Try again; if it keeps failing, tell support the request id."
     )
     headers: Mapping[str, str] = {}
+
+    def __init_subclass__(
+        cls, *, status: int | None = None, slug: str | None = None, title: str | None = None
+    ) -> None:
+        super().__init_subclass__()
+        if status is not None:
+            cls.status = status
+        if title is not None:
+            cls.title, cls.slug = title, slug or _CAPITAL.sub("-", cls.__name__).lower()
 
     def __init__(
         self,
@@ -59,12 +75,9 @@ class Problem(Exception):
         }
 
 
-class Unauthorized(Problem):
+class Unauthorized(Problem, status=401, title="Not signed in"):
     """The caller did not prove who they are."""
 
-    status = 401
-    slug = "unauthorized"
-    title = "Not signed in"
     detail = "Sign in again: the access token is missing, expired or no longer valid."
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
@@ -75,59 +88,40 @@ class InvalidToken(Unauthorized):
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-class PersonErased(Problem):
+class PersonErased(Problem, status=401, slug="account-deleted", title="This account was deleted"):
     """The person asked to be erased; nothing may be written about them any more."""
 
-    status = 401
-    slug = "account-deleted"
-    title = "This account was deleted"
     detail = "The account was deleted at its owner's request. Register again to start anew."
     headers = InvalidToken.headers
 
 
-class Forbidden(Problem):
+class Forbidden(Problem, status=403, title="Not allowed"):
     """The caller is known and may not do this."""
 
-    status = 403
-    slug = "forbidden"
-    title = "Not allowed"
     detail = "This caller may not use this operation."
 
 
-class NotFound(Problem):
+class NotFound(Problem, status=404, title="Not found"):
     """Nothing of the caller's is there."""
 
-    status = 404
-    slug = "not-found"
-    title = "Not found"
     detail = "There is nothing at this address, or it is not yours."
 
 
-class ServiceUnavailable(Problem):
+class ServiceUnavailable(Problem, status=503, title="Temporarily unavailable"):
     """A part that the answer needs can't answer now; nothing was changed."""
 
-    status = 503
-    slug = "service-unavailable"
-    title = "Temporarily unavailable"
     detail = "A part of the service is not answering. Nothing was changed; try again shortly."
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
-class InvalidRequest(Problem):
+class InvalidRequest(Problem, status=422, title="The request is not valid"):
     """The input does not have the form that the API describes."""
 
-    status = 422
-    slug = "invalid-request"
-    title = "The request is not valid"
     detail = "The request is not valid."
 
 
-class ContentTooLarge(Problem):
+class ContentTooLarge(Problem, status=413, title="The body is too large"):
     """The body has more bytes than the operation takes."""
-
-    status = 413
-    slug = "content-too-large"
-    title = "The body is too large"
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body may have at most {limit} bytes here.", extra={"limit": limit})

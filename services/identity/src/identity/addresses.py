@@ -16,12 +16,9 @@ _NOT_PLAIN = (
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
-class AddressNotMailable(Problem):
+class AddressNotMailable(Problem, status=422, title="This address can't be mailed to"):
     """Our mail server can't carry mail to this address (RFC 6531 §3.1)."""
 
-    status = 422
-    slug = "address-not-mailable"
-    title = "This address can't be mailed to"
     detail = "Our mail can't reach addresses with letters like these before the @. Use another address."
 
 

@@ -13,57 +13,42 @@ PARALLEL = timedelta(seconds=10)
 """How long refreshes that a phone sent at the same moment may be apart when they arrive."""
 
 
-class EmailTaken(Problem):
+class EmailTaken(Problem, status=409, title="This address has an account"):
     """The address belongs to an account."""
 
-    status = 409
-    slug = "email-taken"
-    title = "This address has an account"
     detail = "There is an account with this e-mail address. Sign in, or reset the password."
 
 
-class InvalidCredentials(Unauthorized):
+class InvalidCredentials(Unauthorized, title="Sign-in failed"):
     """Address or password is wrong; which of them is not said."""
 
-    slug = "invalid-credentials"
-    title = "Sign-in failed"
     detail = "The e-mail address or the password is not right."
 
 
-class LastWayIn(Problem):
+class LastWayIn(Problem, status=409, title="Nothing else opens this account"):
     """Without this nobody could sign in to the account any more."""
 
-    status = 409
-    slug = "last-way-in"
-    title = "Nothing else opens this account"
     detail = "Set a password, connect a provider or add another passkey first; then this can be removed."
 
 
-class WeakPassword(Problem):
+class WeakPassword(Problem, status=422, title="Choose another password"):
     """The password would be guessed."""
 
-    status = 422
-    slug = "weak-password"
-    title = "Choose another password"
     detail = (
         "This password is too short, very common, or made from your address. "
         "Choose a longer one; a few unrelated words are good."
     )
 
 
-class InvalidRefreshToken(Unauthorized):
+class InvalidRefreshToken(Unauthorized, title="The session has ended"):
     """The refresh token is not good any more."""
 
-    slug = "invalid-refresh-token"
-    title = "The session has ended"
     detail = "Sign in again: this session has ended."
 
 
-class FreshSignInNeeded(Unauthorized):
+class FreshSignInNeeded(Unauthorized, title="Sign in again to go on"):
     """The sign-in was too long ago for what the caller wants to do (RFC 9470 §3)."""
 
-    slug = "fresh-sign-in-needed"
-    title = "Sign in again to go on"
     detail = "For your safety: sign in again, and then do this at once."
 
     def __init__(self, *, within: timedelta) -> None:

@@ -12,109 +12,75 @@ from chassis.problems import Problem, ServiceUnavailable
 _SINGLE_RANGE = re.compile(r"^(?i:bytes)=(\d{0,15})-(\d{0,15})$")
 
 
-class ConsentRequired(Problem):
+class ConsentRequired(Problem, status=403, title="Biometric consent is needed"):
     """There is no live biometric consent that this photo rests on."""
 
-    status = 403
-    slug = "consent-required"
-    title = "Biometric consent is needed"
     detail = "Agree to the capture of biometric data first."
 
 
-class ProveAddressFirst(Problem):
+class ProveAddressFirst(Problem, status=403, title="The address is not confirmed yet"):
     """This installation takes biometric data only from people who have proved their address."""
 
-    status = 403
-    slug = "prove-address-first"
-    title = "The address is not confirmed yet"
     detail = "Confirm your address with the link in the mail that we sent you, then try again."
 
 
-class LinkRefused(Problem):
+class LinkRefused(Problem, status=403, title="This link is not valid"):
     """The link was never issued in this form."""
 
-    status = 403
-    slug = "link-refused"
-    title = "This link is not valid"
     detail = "The link was changed or is not meant for this. Ask for a new one."
 
 
-class LinkGone(Problem):
+class LinkGone(Problem, status=410, title="This link is over"):
     """What the link led to is gone, or its time is over."""
 
-    status = 410
-    slug = "link-gone"
-    title = "This link is over"
     detail = "The link has expired or the photo is gone. The photo itself gives a new link."
 
 
-class PhotoUnavailable(ServiceUnavailable):
+class PhotoUnavailable(ServiceUnavailable, title="The photo can't be shown now"):
     """The photo's key or the store can't be used now; an operator has been told."""
 
-    slug = "photo-unavailable"
-    title = "The photo can't be shown now"
     detail = "The photo is safe but can't be opened at the moment. Try again later."
 
 
-class PhotoLost(Problem):
+class PhotoLost(Problem, status=410, slug="photo-unavailable", title="The photo can't be shown any more"):
     """The photo's row is there and its bytes are not, or are not what was written."""
 
-    status = 410
-    slug = "photo-unavailable"
-    title = "The photo can't be shown any more"
     detail = "What was stored of this photo is lost. Delete it and upload it again."
 
 
-class UploadGone(Problem):
+class UploadGone(Problem, status=410, title="This upload link is over"):
     """An upload link takes one picture and is good for a short time."""
 
-    status = 410
-    slug = "upload-gone"
-    title = "This upload link is over"
     detail = "The upload link has expired. Ask for a new one."
 
 
-class UploadOvertaken(UploadGone):
+class UploadOvertaken(UploadGone, title="A newer upload took over"):
     """A newer attempt over the same link has begun, or has stored its bytes."""
 
-    slug = "upload-overtaken"
-    title = "A newer upload took over"
     detail = "A newer upload over the same link has taken over from this one."
 
 
-class UploadDiffers(Problem):
+class UploadDiffers(Problem, status=409, title="Another picture was uploaded"):
     """The link has taken other bytes than these."""
 
-    status = 409
-    slug = "upload-differs"
-    title = "Another picture was uploaded"
     detail = "This link has taken another picture already. Ask for a new link for this one."
 
 
-class UploadInterrupted(Problem):
+class UploadInterrupted(Problem, status=400, title="The upload did not arrive whole"):
     """The bytes stopped before the end, or came too slowly."""
 
-    status = 400
-    slug = "upload-interrupted"
-    title = "The upload did not arrive whole"
     detail = "The upload was cut off or was too slow. Send it again over the same link while that is valid."
 
 
-class PartialUpload(Problem):
+class PartialUpload(Problem, status=400, title="Only a whole photo can be uploaded"):
     """A part of a picture can't be put over a link (RFC 9110 §14.5)."""
 
-    status = 400
-    slug = "partial-upload"
-    title = "Only a whole photo can be uploaded"
     detail = "Send the whole photo at once, without a Content-Range."
 
 
-class PhotoTooLarge(Problem):
+class PhotoTooLarge(Problem, status=413, title="The photo is too large"):
     """The upload has more bytes or more pixels than are accepted."""
 
-    status = 413
-    slug = "photo-too-large"
-    title = "The photo is too large"
     detail = "The photo is larger than is accepted."
 
     @classmethod
@@ -123,47 +89,33 @@ class PhotoTooLarge(Problem):
         return cls(f"A photo may have at most {limit} bytes.", extra={"limit": limit})
 
 
-class WrongImageType(Problem):
+class WrongImageType(Problem, status=415, title="Not the declared image type"):
     """The bytes are not a picture of the declared type."""
 
-    status = 415
-    slug = "wrong-image-type"
-    title = "Not the declared image type"
     detail = "Send the bytes of a picture with the Content-Type that the upload link was made for."
 
 
-class NotUploadedYet(Problem):
+class NotUploadedYet(Problem, status=409, slug="photo-not-uploaded", title="No bytes have arrived"):
     """A photo can be confirmed only after its bytes have arrived."""
 
-    status = 409
-    slug = "photo-not-uploaded"
-    title = "No bytes have arrived"
     detail = "Upload the photo first, then confirm it."
 
 
-class SizeMismatch(Problem):
+class SizeMismatch(Problem, status=409, title="Another number of bytes arrived"):
     """The client thinks that it sent something else than what arrived."""
 
-    status = 409
-    slug = "size-mismatch"
-    title = "Another number of bytes arrived"
     detail = "What arrived has another size than what was sent. Delete the photo and upload it again."
 
 
-class RangeNotSatisfiable(Problem):
+class RangeNotSatisfiable(Problem, status=416, title="No such range"):
     """The asked range lies outside the photo."""
 
-    status = 416
-    slug = "range-not-satisfiable"
-    title = "No such range"
     detail = "The range lies outside the photo."
 
 
-class TooBusy(ServiceUnavailable):
+class TooBusy(ServiceUnavailable, title="Too busy"):
     """As many photos are in memory as may be at once."""
 
-    slug = "too-busy"
-    title = "Too busy"
     detail = "Too many photos are on their way at once. Nothing was changed; try again shortly."
 
 

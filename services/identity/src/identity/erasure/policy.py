@@ -7,12 +7,9 @@ from chassis.problems import Problem
 REMINDER_MULTIPLES = (1, 5, 30, 120)
 
 
-class ConfirmationMissing(Problem):
+class ConfirmationMissing(Problem, status=400, title="Deletion needs a confirmation"):
     """The deletion was not confirmed."""
 
-    status = 400
-    slug = "confirmation-missing"
-    title = "Deletion needs a confirmation"
     detail = 'Send {"confirm": true} to delete the account and everything in it. This can\'t be undone.'
 
 

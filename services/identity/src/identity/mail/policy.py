@@ -30,9 +30,7 @@ RESETS = (MailKind.RESET_PASSWORD, MailKind.BEGIN_ANEW)
 WITH_LINK = (*CONFIRMATIONS, *RESETS)
 
 
-class InvalidMailToken(Unauthorized):
+class InvalidMailToken(Unauthorized, title="This link has expired"):
     """The link of a mail is not good any more."""
 
-    slug = "invalid-mail-token"
-    title = "This link has expired"
     detail = "The link was used already or is too old. Ask for a new one."

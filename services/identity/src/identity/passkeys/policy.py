@@ -38,30 +38,21 @@ class PasskeyRefused(InvalidCredentials):
     detail = "This passkey was not accepted. Start the sign-in again, or sign in another way."
 
 
-class PasskeyNotVerified(Problem):
+class PasskeyNotVerified(Problem, status=400, title="The passkey was not added"):
     """What the authenticator made does not belong to a registration of this person."""
 
-    status = 400
-    slug = "passkey-not-verified"
-    title = "The passkey was not added"
     detail = "The passkey could not be verified, or adding it took too long. Start again from the beginning."
 
 
-class PasskeyKnown(Problem):
+class PasskeyKnown(Problem, status=409, title="This passkey is in use"):
     """The passkey was registered before."""
 
-    status = 409
-    slug = "passkey-known"
-    title = "This passkey is in use"
     detail = "This passkey was added before. It can be used to sign in."
 
 
-class TooManyPasskeys(Problem):
+class TooManyPasskeys(Problem, status=409, title="No room for another passkey"):
     """The account has as many passkeys as it may have."""
 
-    status = 409
-    slug = "too-many-passkeys"
-    title = "No room for another passkey"
     detail = (
         f"An account can have {MOST_PASSKEYS} passkeys. Remove one that you do not use, then add this one."
     )
