@@ -3,11 +3,8 @@
 import errno
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 
 from cluster.errors import ClusterError
-
-LISTENING = "0A"
 
 
 def refuse_taken(ports: Mapping[str, int], *, host_of: Mapping[str, str] | None = None) -> None:
@@ -47,42 +44,12 @@ def _why_not(host: str, port: int) -> str | None:
 
 def holder_of(port: int) -> str | None:
     """Name and pid of the process that listens on `port`, where the system shows it."""
-    inodes = _listening_inodes(port)
-    if not inodes:
+    import psutil  # noqa: PLC0415 - rarely needed, and the image of the bootstrap job lacks it
+
+    try:
+        listening = (it for it in psutil.net_connections("tcp") if it.status == psutil.CONN_LISTEN)
+        pid = next((it.pid for it in listening if it.laddr.port == port and it.pid), None)
+        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else None
+    except psutil.Error:
+        # macOS shows sockets to root only; the process may also have gone since.
         return None
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        if _open_sockets(process) & inodes:
-            return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-    return None
-
-
-def _listening_inodes(port: int) -> set[str]:
-    inodes = set()
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if not table.exists():
-            continue
-        for line in table.read_text().splitlines()[1:]:
-            columns = line.split()
-            if columns[3] == LISTENING and int(columns[1].rsplit(":", 1)[1], 16) == port:
-                inodes.add(columns[9])
-    return inodes
-
-
-def _open_sockets(process: Path) -> set[str]:
-    try:
-        entries = list((process / "fd").iterdir())
-    except (PermissionError, FileNotFoundError, ProcessLookupError):
-        # The process belongs to somebody else or is gone.
-        return set()
-    links = {_target(entry) for entry in entries}
-    return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
-
-
-def _target(entry: Path) -> str:
-    try:
-        return str(entry.readlink())
-    except OSError:
-        # Closed since it was listed, as the descriptor that listed it is.
-        return ""

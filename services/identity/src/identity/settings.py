@@ -26,12 +26,7 @@ def hashing_threads() -> int:
 class IdentitySettings(MailSettings, ErasureSettings, PasskeySettings, ProviderSettings):
     """What identity needs beside what every service needs."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="IDENTITY_",
-        extra="ignore",
-        hide_input_in_errors=True,
-        frozen=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="IDENTITY_")
 
     port: int = Field(default=18101, description="Port of the API.")
     worker_port: int = Field(default=18111, description="Port on which the worker tells its health.")

@@ -30,9 +30,7 @@ def _check_keyring(value: SecretStr, info: ValidationInfo) -> SecretStr:
 class StorageSettings(StatefulSettings):
     """What storage needs beside what every service needs."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="STORAGE_", extra="ignore", hide_input_in_errors=True, frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="STORAGE_")
 
     port: int = Field(default=18103, description="Port of the API.")
     worker_port: int = Field(default=18113, description="Port on which the worker tells its health.")
