@@ -11,13 +11,15 @@ from cluster.errors import ClusterError
 from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, DOORS, SCHEMAS, SERVICES
 from cluster.variables import variables
 from contracts.registry import MEMBERS, Member
-from service_settings.fields import SHARED, own_settings, settings
+from service_settings.fields import SHARED, defaults, own_settings, settings
 
 # A file of this machine, and where its container has it.
 MOUNTED = {"CONSENT_GEOIP_DB_PATH": "/srv/geoip.mmdb"}
 BEGIN = "# --- Environment of the services: written by `make settings`, not by hand ---"
 END = "# --- End of what `make settings` writes ---"
-BEGIN_CONTAINERS = "  # --- Containers that need nothing special: written by `make settings`, not by hand ---"
+BEGIN_CONTAINERS = (
+    "  # --- Containers of the services with a schema: written by `make settings`, not by hand ---"
+)
 END_CONTAINERS = "  # --- End of the containers that `make settings` writes ---"
 CONTAINERS = """
   {name}-migrate: &{name}-migrate
@@ -35,19 +37,24 @@ CONTAINERS = """
 
   {name}-api: &{name}-api
     <<: [*service, *{name}-migrate]
-    restart: unless-stopped
     command: [{name}, api]
     environment: *{name}
     healthcheck: *api-health
     networks: [{networks}]
-    depends_on:
+    depends_on: &{name}-needs
       {name}-migrate: {{condition: service_completed_successfully}}
-
+{own}
   {name}-worker:
-    <<: *{name}-api
+    <<: [*service, *{name}-api]
     command: [{name}, worker]
     healthcheck: *worker-health
-
+{mail}
+"""
+SENDS_MAIL = """\
+    networks: [{networks}]
+    depends_on:
+      <<: *{name}-needs
+      mail: {{condition: service_healthy}}
 """
 # What counting takes: a script, the commands inside it, and a ping for readiness.
 COUNTING = (
@@ -60,8 +67,8 @@ OWNERS = "OWNER_DATABASE_URL"
 def rewritten(text: str) -> str:
     """Return the text of compose.yaml with its generated parts anew."""
     text = _replaced(text, BEGIN, END, _blocks())
-    by_hand = _replaced(text, BEGIN_CONTAINERS, END_CONTAINERS, "")
-    return _replaced(text, BEGIN_CONTAINERS, END_CONTAINERS, _containers(by_hand))
+    containers = "".join(_containers(MEMBERS[name]) for name in DATABASE_SERVICES)
+    return _replaced(text, BEGIN_CONTAINERS, END_CONTAINERS, containers)
 
 
 def _replaced(text: str, first: str, last: str, part: str) -> str:
@@ -72,14 +79,22 @@ def _replaced(text: str, first: str, last: str, part: str) -> str:
     return before + begin + "\n" + part + end + after
 
 
-def _containers(by_hand: str) -> str:
-    """Return the containers of each service that has none written by hand: they need nothing special."""
-    members = (MEMBERS[name] for name in DATABASE_SERVICES if f"\n  {name}-api:\n" not in by_hand)
-    return "".join(CONTAINERS.format(name=it.name, networks=", ".join(_networks(it))) for it in members)
+def _containers(member: Member) -> str:
+    """Return the containers of a service; what is its own follows from its entry and its settings."""
+    networks, own = _networks(member), ""
+    for variable in own_settings(member.name).keys() & MOUNTED.keys():
+        own += f'    volumes: ["${{{variable}:-/dev/null}}:{MOUNTED[variable]}:ro"]\n'
+    if (memory := defaults(member.name).get("MEMORY_BYTES")) is not None:
+        # The API and what it starts; the service refuses to start where the sum does not fit.
+        own += f'    mem_limit: "${{{member.name.upper()}_MEMORY_BYTES:-{memory}}}"\n'
+    with_mailbox = ", ".join(sorted({*networks, "mailbox"}))
+    mail = SENDS_MAIL.format(name=member.name, networks=with_mailbox) if member.sends_mail else ""
+    text = CONTAINERS.format(name=member.name, networks=", ".join(networks), own=own, mail=mail)
+    return "\n" + text.strip("\n").replace("\n\n\n", "\n\n") + "\n"
 
 
 def _networks(member: Member) -> list[str]:
-    used = {"counters": member.counts, "mailbox": member.sends_mail, "photos": member.stores_objects}
+    used = {"counters": member.counts, "egress": member.reaches_out, "photos": member.stores_objects}
     return sorted({"broker", "database", "services"} | {name for name, uses in used.items() if uses})
 
 

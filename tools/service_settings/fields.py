@@ -22,9 +22,12 @@ LISTEN = frozenset({"HOST", "PORT", "WORKER_PORT"})
 @cache
 def settings(service: str) -> dict[str, str]:
     """Return what each setting of a service means, by its name without the service's prefix."""
-    module = importlib.import_module(f"{service}.settings")
-    fields = getattr(module, f"{service.title()}Settings").model_fields
-    return {name.upper(): _meaning(name, field) for name, field in fields.items()}
+    return {name.upper(): _meaning(name, field) for name, field in _fields(service).items()}
+
+
+def defaults(service: str) -> dict[str, object]:
+    """Return what each setting of a service is when nothing is said, by its name without the prefix."""
+    return {name.upper(): field.default for name, field in _fields(service).items()}
 
 
 def own_settings(service: str) -> dict[str, str]:
@@ -34,6 +37,12 @@ def own_settings(service: str) -> dict[str, str]:
         for name, meaning in settings(service).items()
         if name not in SHARED and name not in LISTEN
     }
+
+
+def _fields(service: str) -> dict[str, FieldInfo]:
+    module = importlib.import_module(f"{service}.settings")
+    found: dict[str, FieldInfo] = getattr(module, f"{service.title()}Settings").model_fields
+    return found
 
 
 def _meaning(name: str, field: FieldInfo) -> str:

@@ -9,7 +9,7 @@ class Member:
 
     With a schema it has a worker and migrations, a user at the broker and a part in every erasure;
     `further_schemas` lie in the database of the keyring. `secrets` are generated for it alone, by the names
-    of its settings.
+    of its settings. One that `reaches_out` asks servers outside of the cluster.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Member:
     counts: bool = False
     sends_mail: bool = False
     stores_objects: bool = False
+    reaches_out: bool = False
 
 
 MEMBERS = {
@@ -30,6 +31,7 @@ MEMBERS = {
             secrets=("SIGNING_KEY", "REFRESH_TOKEN_KEY", "PROVIDER_TOKEN_KEY"),
             counts=True,
             sends_mail=True,
+            reaches_out=True,
         ),
         Member("consent", asks=("identity",)),
         Member(
@@ -38,6 +40,7 @@ MEMBERS = {
             asks=("identity", "consent"),
             secrets=("KEY_ENCRYPTION_KEYS", "LINK_KEY"),
             stores_objects=True,
+            reaches_out=True,
         ),
         Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
     )
