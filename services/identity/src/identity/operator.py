@@ -13,7 +13,7 @@ from identity.addresses import checked_email
 from identity.policy import EmailTaken, WeakPassword
 from identity.repositories import Mails, Sessions, Users
 from identity.settings import IdentitySettings
-from identity.use_cases.accounts.create_account import create_account
+from identity.use_cases.accounts.register_user import create_account
 from identity.use_cases.operations.rotate_keys import rotate_keys
 from identity.use_cases.sessions.log_out_everywhere import log_out_everywhere
 from identity.wiring import Service, open_service

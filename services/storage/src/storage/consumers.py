@@ -9,7 +9,6 @@ from contracts.fields import ConsentType
 from contracts.identity import UserRegistered
 from storage.policy import ConsentState
 from storage.use_cases.follow_consent import follow_consent
-from storage.use_cases.open_key import open_key
 from storage.wiring import Service
 
 Heard = ConsentGranted | ConsentWithdrawn | ConsentExpired
@@ -19,7 +18,7 @@ def consumers(service: Service) -> list[Consumer]:
     """Return storage's queues and their handlers."""
 
     async def before_user_registered(envelope: Envelope[UserRegistered]) -> None:
-        await open_key(service.vault, user_id=envelope.data.user_id)
+        await service.vault.open_key(envelope.data.user_id)
 
     async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]) -> None:
         await uow.lock_subject(envelope.data.user_id)

@@ -5,7 +5,7 @@ The key goes first: from then on no copy can be read. The rows go last: they kno
 
 from chassis.holdings import DataClass, Holding, OnErase, Purpose
 from storage.models import ConsentGate, Destruction, Photo
-from storage.use_cases.erase_person import count_objects, end_deletions
+from storage.use_cases.erase_person import end_deletions
 from storage.wiring import Service
 
 HOLDINGS: tuple[Holding[Service], ...] = (
@@ -26,7 +26,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         retention="until the photo is deleted, the consent ends or the account is erased",
         on_erase=OnErase.DELETE,
         in_export=True,
-        count=lambda opened, user_id: count_objects(opened.vault, user_id),
+        count=lambda opened, user_id: opened.vault.count_objects(user_id),
         erase=lambda opened, user_id: opened.vault.empty(opened.vault.folder_of_person(user_id)),
     ),
     Holding(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.db import Database
-from chassis.object_store import Admit, Inventory, ObjectStore
+from chassis.object_store import Admit, ObjectStore
 from chassis.problems import PersonErased
 from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
@@ -153,9 +153,9 @@ class Vault:
         """Destroy everything under a folder: versions, delete markers and unfinished uploads too."""
         await self._objects.delete_everything(folder)
 
-    async def inventory(self, user_id: UUID) -> Inventory:
-        """Count what the store lists under a person's folder."""
-        return await self._objects.inventory(self.folder_of_person(user_id))
+    async def count_objects(self, user_id: UUID) -> int:
+        """Return how many objects of every kind the store lists under a person's folder."""
+        return (await self._objects.inventory(self.folder_of_person(user_id))).total
 
     async def check(self) -> None:
         """Prove that the bucket answers."""

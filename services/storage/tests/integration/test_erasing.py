@@ -34,7 +34,7 @@ def registration_of(person, clock: FrozenClock) -> UserRegistered:
 
 
 async def left(service, person) -> int:
-    return (await service.vault.inventory(person.id)).total
+    return await service.vault.count_objects(person.id)
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from storage import schemas
 from storage.api.dependencies import CurrentService, photo_read
 from storage.paging import PLACE, Place
 from storage.policy import ConsentRequired, NotUploadedYet, SizeMismatch
+from storage.repositories import Photos
 from storage.use_cases.ask_consent import bring_gate_up_to_date
 from storage.use_cases.confirm_photo import confirm_photo
 from storage.use_cases.delete_photo import delete_photo
 from storage.use_cases.list_photos import list_photos
-from storage.use_cases.show_photo import show_photo
 
 DESTROY_SECONDS = 2.0
 LARGEST_PAGE = 100
@@ -99,8 +99,10 @@ async def get_photo(
     photo_id: UUID, service: CurrentService, principal: CurrentPrincipal
 ) -> schemas.PhotoRead:
     """Return the particulars with fresh links."""
-    async with service.unit_of_work() as uow:
-        photo = await show_photo(uow, user_id=principal.user_id, photo_id=photo_id)
+    async with service.database.read_only() as session:
+        photo = await Photos(session).of_person(principal.user_id, photo_id)
+    if photo is None:
+        raise NotFound
     return photo_read(photo, service, principal)
 
 

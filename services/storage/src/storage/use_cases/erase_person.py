@@ -1,4 +1,4 @@
-"""What storage holds of a person in the bucket, counted and ended."""
+"""How what storage still has to delete of a person ends."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,11 +7,6 @@ from uuid import UUID
 from chassis.db import Database
 from storage.repositories import Destructions
 from storage.vault import Vault
-
-
-async def count_objects(vault: Vault, user_id: UUID) -> int:
-    """Return how many objects the store lists of the person, of every kind."""
-    return (await vault.inventory(user_id)).total
 
 
 async def end_deletions(

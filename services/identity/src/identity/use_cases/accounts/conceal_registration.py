@@ -7,8 +7,7 @@ from identity.mail.policy import MailKind
 from identity.models import User
 from identity.policy import EmailTaken
 from identity.repositories import Users
-from identity.use_cases.accounts.create_account import new_account
-from identity.use_cases.accounts.register_user import register_user
+from identity.use_cases.accounts.register_user import new_account, register_user
 from identity.use_cases.mail.request_mail import request_mail
 
 

@@ -5,7 +5,7 @@ from contracts.fields import AuthProvider
 from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
 from identity.models import User
-from identity.use_cases.accounts.create_account import create_account
+from identity.use_cases.accounts.register_user import create_account
 from identity.use_cases.erasure.delete_account import delete_account
 from identity.use_cases.mail.request_mail import request_mail
 

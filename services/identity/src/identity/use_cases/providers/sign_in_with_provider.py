@@ -13,8 +13,8 @@ from identity.providers.policy import AddressUnproved, EmailNeeded, IdentityToke
 from identity.providers.tokens import ProvenIdentity
 from identity.repositories import ProviderIdentities, Users
 from identity.tokens import AuthorizedSession
-from identity.use_cases.accounts.create_account import create_account
 from identity.use_cases.accounts.reclaim_account import reclaim_account
+from identity.use_cases.accounts.register_user import create_account
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.providers.link_provider import ATTEMPTS, LostRace, add_link, keep_grant, spend_nonce
 from identity.use_cases.sessions.log_in import Device, open_session
