@@ -41,7 +41,6 @@ class Service:
     """Identity's collaborators, built once per process."""
 
     settings: IdentitySettings
-    rules: AccountRules
     database: Database
     clock: Clock
     hasher: PasswordHasher
@@ -51,6 +50,11 @@ class Service:
     limits: AccountLimits
     refreshes: KeyedLock
     providers: Providers
+
+    @property
+    def rules(self) -> AccountRules:
+        """How long sessions and erasures may take, and how many sessions an account may have."""
+        return AccountRules.of(self.settings)
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
@@ -120,7 +124,6 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         async with open_providers(settings, clock) as providers:
             yield Service(
                 settings=settings,
-                rules=AccountRules.of(settings),
                 database=database,
                 clock=clock,
                 hasher=hasher,
