@@ -3,11 +3,10 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from benchmarks.comparison import Gauge, Result, Row, compare
+from benchmarks.comparison import Gauge, Result, Row, Sample, compare
 from benchmarks.erasure_rows import erasure_rows
 from benchmarks.footprint import footprint_rows
 from benchmarks.growth import growth_rows
@@ -43,37 +42,50 @@ def main() -> int:
 async def _measure(arguments: argparse.Namespace) -> tuple[list[Result], str]:
     gauge, results = Gauge(), []
     async with whole_cluster() as subject:
+        servers = f"PostgreSQL {await subject.value('SHOW server_version')}, durable"
         await subject.read_text_version()
         for group in arguments.only:
-            results += [
-                await compare(row, gauge, pairs=arguments.rounds)
-                async for row in _rows(subject, group, arguments)
-            ]
-        servers = f"PostgreSQL {await subject.value('SHOW server_version')}, durable"
+            async with AsyncExitStack() as stack:
+                rows = await _prepared(subject, stack, group, arguments)
+                results += [await compare(row, gauge, pairs=arguments.rounds) for row in rows]
     return results, servers
 
 
-async def _rows(subject: Subject, group: str, arguments: argparse.Namespace) -> AsyncIterator[Row]:
-    place = Layout.of().var / "benchmarks"
-    async with AsyncExitStack() as stack:
-        match group:
-            case "accounts":
-                rows = await account_rows(subject, stack, place)
-            case "consents":
-                rows = await consent_rows(subject, await subject.sign_in(CONSENTING))
-            case "photos":
-                rows = await photo_rows(subject, stack)
-            case "erasures":
-                rows = await erasure_rows(subject, stack, storm=arguments.storm)
-            case "sign-ins":
-                rows = await sign_in_rows(subject)
-            case "footprint":
-                rows = footprint_rows(subject)
-            case _:
-                (person,) = await subject.sign_in(1)
-                rows = await growth_rows(subject, person, arguments.accounts)
-        for row in rows:
-            yield row
+async def _prepared(
+    subject: Subject, stack: AsyncExitStack, group: str, arguments: argparse.Namespace
+) -> list[Row]:
+    """Return the rows of a group, or one that fails because they could not be prepared."""
+    try:
+        return await _rows(subject, stack, group, arguments)
+    except Exception as error:  # noqa: BLE001 - the row raises it, and the other groups are measured
+        failure = error
+
+    async def fail() -> Sample:
+        raise failure
+
+    return [Row(f"{group}: preparing them", "", fail, None, 0)]
+
+
+async def _rows(
+    subject: Subject, stack: AsyncExitStack, group: str, arguments: argparse.Namespace
+) -> list[Row]:
+    match group:
+        case "accounts":
+            rows = await account_rows(subject, stack, Layout.of().var / "benchmarks")
+        case "consents":
+            rows = await consent_rows(subject, await subject.sign_in(CONSENTING))
+        case "photos":
+            rows = await photo_rows(subject, stack)
+        case "erasures":
+            rows = await erasure_rows(subject, stack, storm=arguments.storm)
+        case "sign-ins":
+            rows = await sign_in_rows(subject)
+        case "footprint":
+            rows = footprint_rows(subject)
+        case _:
+            (person,) = await subject.sign_in(1)
+            rows = await growth_rows(subject, person, arguments.accounts)
+    return rows
 
 
 if __name__ == "__main__":

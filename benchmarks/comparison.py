@@ -41,9 +41,10 @@ class Row:
 
 @dataclass
 class Result:
-    """The pairs of one row."""
+    """The pairs of one row; `failure` says what ended it before it had enough of them."""
 
     row: Row
+    failure: str = ""
     ours: list[Sample] = field(default_factory=list)
     references: list[Sample] = field(default_factory=list)
     discarded: int = 0
@@ -58,6 +59,8 @@ class Result:
     @property
     def verdict(self) -> str:
         """Whether the median of the ratios is what is wanted."""
+        if self.failure:
+            return f"failed: {self.failure}"
         if len(self.ours) < FEWEST_PAIRS:
             return "too noisy"
         figure = median(self.ratios)
@@ -79,8 +82,18 @@ class Gauge:
 
 
 async def compare(row: Row, gauge: Gauge, *, pairs: int) -> Result:
-    """Measure A B A B until enough pairs were undisturbed, or too many were not."""
+    """Measure A B A B until enough pairs were undisturbed, too many were not, or one has failed."""
     result = Result(row)
+    try:
+        await _measure(result, gauge, pairs)
+    except Exception as error:  # noqa: BLE001 - the report says so, and the other rows are measured
+        result.failure = type(error).__name__
+        print(f"{row.name}: {error!r}", flush=True)
+    return result
+
+
+async def _measure(result: Result, gauge: Gauge, pairs: int) -> None:
+    row = result.row
     while len(result.ours) < pairs and result.discarded < pairs * (TRIES_PER_PAIR - 1):
         shares = [gauge.share()]
         ours = await row.ours()
@@ -97,4 +110,3 @@ async def compare(row: Row, gauge: Gauge, *, pairs: int) -> Result:
         result.ours.append(ours)
         if reference is not None:
             result.references.append(reference)
-    return result

@@ -45,7 +45,7 @@ are of pairs that were measured one after the other in one run.
 
 def _line(result: Result) -> str:
     row = result.row
-    if not result.ours:
+    if not result.ours or result.failure:
         return f"| {row.name} | - | - | {_wanted(result)} | - | - | - | {result.verdict} |"
     ratios, ours = result.ratios, median(one.value for one in result.ours)
     cpu = f"{median(one.cpu for one in result.ours):.1f}"

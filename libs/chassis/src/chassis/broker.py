@@ -15,7 +15,7 @@ from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
 from chassis.broker_url import HostsInTurn, split_hosts
-from chassis.faults import TransientFault, asked_to_stop
+from chassis.faults import TransientFault, asked_to_stop, passes
 from contracts.topology import EXCHANGE, LATER_EXCHANGE
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
@@ -26,6 +26,8 @@ PREFETCH = 64
 CLOUDEVENTS_JSON = "application/cloudevents+json"
 
 log = structlog.get_logger(__name__)
+
+passes(AMQPError)
 
 # Services may not declare anything: the topology belongs to the bootstrap job.
 _EXCHANGE = RabbitExchange(EXCHANGE, declare=False)

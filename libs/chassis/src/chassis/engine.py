@@ -18,9 +18,10 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from chassis import context
+from chassis.database_faults import READ_ONLY_TRANSACTION
 from chassis.database_url import read_database_url
 from chassis.driver import DriverConnection
-from chassis.faults import READ_ONLY_TRANSACTION, TransientFault
+from chassis.faults import TransientFault
 
 REQUEST_SECONDS = 4.5
 """A request that has taken so long has no time left to wait for a connection: the gateway gives up soon."""

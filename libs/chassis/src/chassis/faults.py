@@ -1,51 +1,35 @@
 """Which failures pass by themselves, and which will come back however often one tries."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import aiohttp
-from aio_pika.exceptions import AMQPError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# Connection failures, shutdowns, resource shortage, deadlocks, serialization failures and lock time-outs of
-# PostgreSQL (appendix A of its manual).
-_TRANSIENT_SQLSTATE_CLASSES = ("08", "53", "57", "40", "58")
-_LOCK_NOT_AVAILABLE = "55P03"
-READ_ONLY_TRANSACTION = "25006"
-"""The server takes no writes, for example as a standby; connecting anew leads to one that does."""
+E = TypeVar("E", bound=BaseException)
+
+_PASSING: dict[type[BaseException], Callable[[Any], bool]] = {}
 
 
 class TransientFault(Exception):
     """A dependency can't answer now; the same call may succeed later."""
 
 
+def passes(kind: type[E], *, when: Callable[[E], bool] = lambda _: True) -> None:
+    """Declare that errors of that kind pass by themselves, or those of them for which `when` says so.
+
+    Whoever uses a library says so for its errors, so that no process loads a library only to know them.
+    """
+    _PASSING[kind] = when
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether trying the same again later can succeed without anyone changing anything."""
-    if isinstance(error, DBAPIError):
-        return _is_transient_database_error(error)
-    return isinstance(
-        error,
-        TransientFault
-        | PoolTimeoutError
-        | AMQPError
-        | aiohttp.ClientConnectionError
-        | asyncio.TimeoutError
-        | ConnectionError
-        | OSError,
-    )
+    return any(_PASSING[kind](error) for kind in type(error).__mro__ if kind in _PASSING)
 
 
-def _is_transient_database_error(error: DBAPIError) -> bool:
-    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
-    if sqlstate:
-        passing = (_LOCK_NOT_AVAILABLE, READ_ONLY_TRANSACTION)
-        return sqlstate.startswith(_TRANSIENT_SQLSTATE_CLASSES) or sqlstate in passing
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-
-
-def is_lock_timeout(error: DBAPIError) -> bool:
-    """Tell whether a statement gave up because somebody else held a lock for too long."""
-    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+for _kind in (TransientFault, aiohttp.ClientConnectionError, asyncio.TimeoutError, ConnectionError, OSError):
+    passes(_kind)
 
 
 def asked_to_stop() -> bool:

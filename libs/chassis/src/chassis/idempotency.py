@@ -25,9 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import scripts
 from chassis.auth import current_principal, principal_of
+from chassis.database_faults import is_lock_timeout
 from chassis.db import Database
 from chassis.driver import Statements
-from chassis.faults import is_lock_timeout
 from chassis.idempotency_records import IdempotencyRecord, StoredResponse
 from chassis.keyed_lock import KeyedLock
 from chassis.openapi import Responses, problems

@@ -5,30 +5,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from fastapi import APIRouter, FastAPI
-
-from chassis.api import create_app
-from chassis.auth import AccessTokens, FetchKeys, KeySet
-from chassis.consumer import Consumer
 from chassis.db import Database, UnitOfWork
 from chassis.entry import AddCommands, migrations_of, owner_url, run_service
 from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure
-from chassis.health import HealthCheck
 from chassis.holdings import Holding, Holdings
 from chassis.http import ServiceClient
-from chassis.idempotency import Idempotency
 from chassis.known_keys import keys_are_right, watch_keys
-from chassis.migrations import upgrade
 from chassis.process import Part, Process, run_process
 from chassis.reconcile import OpenErasures
 from chassis.server import new_event_loop, serve
 from chassis.service_auth import ServiceTokens
 from chassis.settings import StatefulSettings
-from chassis.worker import Periodic, Work, Worker
+from chassis.work import Periodic, Work
 from contracts.envelope import Envelope, Event
 from contracts.participation import ErasureReported, ParticipantJoined
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from chassis.auth import FetchKeys
+    from chassis.health import HealthCheck
+    from chassis.worker import Worker
 
 S = TypeVar("S", bound=StatefulSettings)
 
@@ -60,7 +59,7 @@ class AsksIdentity(Protocol):
 C = TypeVar("C", bound=Opened)
 
 
-def keys_of_identity(opened: AsksIdentity) -> FetchKeys:
+def keys_of_identity(opened: AsksIdentity) -> "FetchKeys":
     """Return what fetches the public keys of access tokens from their issuer."""
     return lambda: opened.identity.get("/.well-known/jwks.json")
 
@@ -88,17 +87,18 @@ class Erasing(Generic[C]):
 class Service(Generic[S, C]):
     """A service with a schema, an API and a worker; nothing runs before `run`.
 
-    `open` makes the collaborators of a process and closes them. `signing_keys` fetches the keys of access
-    tokens, `checks` are what the API needs, `api_loops` what it does beside answering, until the last request
-    is answered. `before_replay` may refuse a kept answer, and paths that match `unlimited_paths` limit their
-    bodies themselves.
+    `open` makes the collaborators of a process and closes them. `routers` and `work` import what only an API
+    and only a worker needs: the other starts without it, and without its memory. `signing_keys` fetches the
+    keys of access tokens, `checks` are what the API needs, `api_loops` what it does beside answering, until
+    the last request is answered. `before_replay` may refuse a kept answer, and paths that match
+    `unlimited_paths` limit their bodies themselves.
     """
 
     name: str
     settings: type[S]
     open: Callable[[S], AbstractAsyncContextManager[C]]
-    routers: Sequence[APIRouter]
-    signing_keys: Callable[[C], FetchKeys]
+    routers: Callable[[], Sequence["APIRouter"]]
+    signing_keys: Callable[[C], "FetchKeys"]
     erasing: Erasing[C]
     work: Callable[[C], Work] = lambda _: Work()
     checks: Mapping[str, Callable[[C], Awaitable[str | None]]] = field(
@@ -122,24 +122,29 @@ class Service(Generic[S, C]):
         processes = {"api": self._run_api, "worker": self._run_worker, "migrate": migrate or self._migrate}
         run_service(self.name, self.settings, processes, add_commands=add_commands, run_command=run_command)
 
-    def create_api(self, settings: S, is_stopping: Callable[[], bool] = lambda: False) -> FastAPI:
+    def create_api(self, settings: S, is_stopping: Callable[[], bool] = lambda: False) -> "FastAPI":
         """Return the HTTP side, which needs `install` before it can answer."""
+        from chassis.api import create_app  # noqa: PLC0415 - a migration serves nobody
 
-        def check(name: str) -> HealthCheck:
+        def check(name: str) -> "HealthCheck":
             return lambda: self.checks[name](app.state.service)
 
         app = create_app(
             settings,
             title=f"IrisVue {self.name}",
-            routers=self.routers,
+            routers=self.routers(),
             checks={name: check(name) for name in self.checks},
             unlimited_paths=self.unlimited_paths,
             is_stopping=is_stopping,
         )
         return app
 
-    def install(self, app: FastAPI, opened: C) -> None:
+    def install(self, app: "FastAPI", opened: C) -> None:
         """Give the application its collaborators."""
+        # A worker verifies no access token and keeps no answer.
+        from chassis.auth import AccessTokens, KeySet  # noqa: PLC0415
+        from chassis.idempotency import Idempotency  # noqa: PLC0415
+
         before_replay = None if self.before_replay is None else partial(self.before_replay, opened)
         app.state.service = opened
         app.state.service_tokens = opened.service_tokens
@@ -155,8 +160,12 @@ class Service(Generic[S, C]):
         holdings = Holdings(opened, self.erasing.holdings)
         return ErasureParticipation(opened.database, holdings, reported=ErasureReported.by(self.name))
 
-    def create_worker(self, opened: C) -> Worker:
+    def create_worker(self, opened: C) -> "Worker":
         """Return the worker: what the service declares, and its part in erasures."""
+        # An API speaks with no broker.
+        from chassis.consumer import Consumer  # noqa: PLC0415
+        from chassis.worker import Worker  # noqa: PLC0415
+
         settings, participation, own = opened.settings, self.participation(opened), self.work(opened)
         open_erasures = self.erasing.open_erasures(opened)
         reconcile = Periodic(
@@ -215,6 +224,8 @@ class Service(Generic[S, C]):
                 yield [*parts, _key_check(opened)]
 
     def _migrate(self, settings: S) -> None:
+        from chassis.migrations import upgrade  # noqa: PLC0415 - nothing else needs its library
+
         upgrade(migrations_of(self.name), owner_url(settings))
 
 

@@ -1,9 +1,9 @@
 """The worker of a service: relay, consumers, scheduled work and a health port, as parts of one process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,10 +17,11 @@ from chassis.health import HealthCheck
 from chassis.idempotency_records import purge_idempotency_records
 from chassis.inbox import purge_old_records
 from chassis.problems import describe
-from chassis.process import Part, Process, Run
+from chassis.process import Part, Process
 from chassis.relay import Relay
 from chassis.server import serve
 from chassis.settings import StatefulSettings
+from chassis.work import Periodic, Work
 from contracts.envelope import Event
 
 CONSUMER_CHECK_SECONDS = 10.0
@@ -37,36 +38,6 @@ class ConsumersLost(TransientFault):
 
 class RelayStalled(TransientFault):
     """The relay has not looked at the outbox for long."""
-
-
-@dataclass(frozen=True)
-class Periodic:
-    """Work that is done again and again; a passing fault waits for the next turn."""
-
-    name: str
-    seconds: float
-    work: Callable[[], Awaitable[object]]
-
-    async def run(self) -> None:
-        """Do the work until cancelled."""
-        while True:
-            try:
-                await self.work()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("periodic_work_postponed", work=self.name, error=describe(error))
-            await asyncio.sleep(self.seconds)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the worker of a service does beside what every worker does."""
-
-    consumers: Sequence[Consumer] = ()
-    loops: Mapping[str, Run] = field(default_factory=dict)
-    periodic: Sequence[Periodic] = ()
-    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
 
 
 @dataclass

@@ -122,7 +122,7 @@ WIDGET: Widget = Widget(
     "consent",
     WidgetSettings,
     open=open_widget,
-    routers=[router],
+    routers=lambda: [router],
     signing_keys=keys_of_identity,
     api_loops={"doomed-part": doomed},
     erasing=Erasing(

@@ -8,6 +8,7 @@ from pamqp.commands import Basic
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from chassis import broker, engine  # noqa: F401 - who uses a library knows its errors
 from chassis.faults import TransientFault, asked_to_stop, is_transient
 
 

@@ -11,7 +11,8 @@ from chassis.broker import BrokerUnavailable
 from chassis.consumer import Consumer
 from chassis.faults import TransientFault
 from chassis.process import Part, Process
-from chassis.worker import ConsumersLost, Periodic, Work, Worker, missing_consumers
+from chassis.work import Periodic, Work
+from chassis.worker import ConsumersLost, Worker, missing_consumers
 from support import eventually
 
 

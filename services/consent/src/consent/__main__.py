@@ -1,6 +1,9 @@
 """`python -m consent api|worker|migrate`."""
 
-from consent.main import CONSENT
+from chassis.startup import quick_imports
+
+with quick_imports():
+    from consent.main import CONSENT
 
 if __name__ == "__main__":
     CONSENT.run()

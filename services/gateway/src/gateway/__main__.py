@@ -1,8 +1,11 @@
 """`python -m gateway api` runs the gateway."""
 
-from chassis.entry import run_service
-from gateway.main import run_api
-from gateway.settings import GatewaySettings
+from chassis.startup import quick_imports
+
+with quick_imports():
+    from chassis.entry import run_service
+    from gateway.main import run_api
+    from gateway.settings import GatewaySettings
 
 
 def main() -> None:

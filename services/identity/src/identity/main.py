@@ -1,16 +1,14 @@
 """Identity, declared: its API, its worker and its part in the erasures that it coordinates."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.erasure import OpenErasure
 from chassis.service import Erasing, Service
-from chassis.worker import Periodic, Work
+from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from identity import wiring
-from identity.api import ROUTERS
-from identity.consumers import CONSUMERS
 from identity.holdings import HOLDINGS
 from identity.repositories import Erasures
 from identity.settings import IdentitySettings
@@ -18,8 +16,18 @@ from identity.use_cases.erasure.remind_participants import BATCH, remind_partici
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
 PAGE = 500
 FORGET_SECONDS = 300.0
+
+
+def routers() -> Sequence["APIRouter"]:
+    """Return what identity's API answers."""
+    from identity.api import ROUTERS  # noqa: PLC0415 - a worker does not need it
+
+    return ROUTERS
 
 
 def own_keys(opened: wiring.Service) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -63,6 +71,8 @@ async def ask_silent_participants(opened: wiring.Service) -> None:
 
 def work(opened: wiring.Service) -> Work:
     """Return what identity's worker does: mails, reminders of erasures, and house-keeping."""
+    from identity.consumers import CONSUMERS  # noqa: PLC0415 - an API does not need it
+
     settings = opened.settings
     outage = timedelta(minutes=settings.mail_outage_minutes)
     mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
@@ -84,7 +94,7 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     "identity",
     IdentitySettings,
     open=wiring.open_service,
-    routers=ROUTERS,
+    routers=routers,
     signing_keys=own_keys,
     api_loops={
         "follow-key-rotation": wiring.Service.follow_key_rotation,

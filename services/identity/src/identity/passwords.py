@@ -12,7 +12,6 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from chassis import context
 from chassis.problems import ServiceUnavailable
-from identity.password_strength import is_weak_password
 from identity.policy import WeakPassword, normalised_password
 
 T = TypeVar("T")
@@ -61,9 +60,7 @@ class Argon2Pool:
     async def hash_chosen(self, password: str, *, email: str, min_length: int) -> str:
         """Judge the password and hash it; raises `WeakPassword`, and `ServiceUnavailable` like `hash`."""
         normalised = normalised_password(password)
-        if await self._run(
-            self._judge, lambda: is_weak_password(normalised, email=email, min_length=min_length)
-        ):
+        if await self._run(self._judge, lambda: _is_weak(normalised, email=email, min_length=min_length)):
             raise WeakPassword
         return await self.hash(normalised)
 
@@ -91,3 +88,10 @@ class Argon2Pool:
                 return await asyncio.get_running_loop().run_in_executor(threads, work)
         except TimeoutError:
             raise ServiceUnavailable("Too many sign-ins are waiting. Try again shortly.") from None
+
+
+def _is_weak(password: str, *, email: str, min_length: int) -> bool:
+    # Its dictionaries take 12 MiB, and a worker judges no password.
+    from identity.password_strength import is_weak_password  # noqa: PLC0415
+
+    return is_weak_password(password, email=email, min_length=min_length)

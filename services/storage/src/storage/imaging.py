@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from chassis.faults import TransientFault
 from storage.confinement import system_call_filter
-from storage.imaging_worker import write_frame
+from storage.frames import write_frame
 
 ACCEPTED_TYPES: Final = ("image/jpeg", "image/png", "image/heic", "image/webp")
 _LENGTH_BYTES: Final = 4

@@ -3,22 +3,19 @@
 It runs as a program of its own (`python -I -m storage.imaging_worker`), speaks frames over stdin and stdout,
 and holds no keys, no network connections and no environment. A child that crashes, spins or eats memory takes
 only its own picture with it; the next picture gets a fresh child.
-
-A frame is a 4-byte length, a JSON head, and then the binary parts whose sizes the head names.
 """
 
-import json
 import os
 import re
 import signal
-import struct
 import sys
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from PIL import Image
 
 from storage.confinement import Limits, confine_child, confine_worker, system_call_filter
 from storage.examination import Refused, examine, prepare
+from storage.frames import read_frame, write_frame
 from storage.stripping import MalformedImage
 
 _LARGEST_HEAD: Final = 4_096
@@ -41,21 +38,6 @@ def main() -> None:
         answer = _in_child(str(head["declared"]), body, limits, calls)
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
-
-
-def write_frame(head: dict[str, Any], *parts: bytes) -> bytes:
-    """Return one frame; the head names the size of each part."""
-    text = json.dumps(head | {"sizes": [len(part) for part in parts]}).encode()
-    return b"".join([struct.pack(">I", len(text)), text, *parts])
-
-
-def read_frame(source: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
-    """Read one frame from the parent process, None at the end of the stream."""
-    length = source.read(4)
-    if len(length) < 4:  # noqa: PLR2004  The length field of the frame.
-        return None
-    head: dict[str, Any] = json.loads(source.read(int.from_bytes(length)))
-    return head, source.read(sum(head["sizes"]))
 
 
 def _in_child(declared: str, body: bytes, limits: Limits, calls: Any) -> bytes:

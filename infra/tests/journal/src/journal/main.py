@@ -39,7 +39,7 @@ JOURNAL: Service[JournalSettings, Opened] = Service(
     "journal",
     JournalSettings,
     open=open_service,
-    routers=[],
+    routers=list,
     signing_keys=keys_of_identity,
     erasing=Erasing(
         event=UserDeleted,

@@ -3,7 +3,5 @@
 from storage.api import photos, reading, uploads
 
 ROUTERS = (uploads.router, uploads.links, photos.router, reading.router)
-# The route that takes photos counts their bytes itself.
-UNLIMITED_PATHS = (r"^/api/v1/photos/[^/]+/content$",)
 
-__all__ = ["ROUTERS", "UNLIMITED_PATHS"]
+__all__ = ["ROUTERS"]
