@@ -54,7 +54,7 @@ unit: .venv/.installed ## Run the tests of pure code and of the source tree's ru
 contract: .venv/.installed ## Run the tests of what services promise each other
 	$(PYTEST) -m contract
 integration: .venv/.installed ## Run the tests on real servers
-	$(PYTEST) -m integration
+	$(PYTEST) -m "integration and not chaos"
 e2e: .venv/.installed ## Run the end-to-end tests (E2E_MODE=compose: in containers)
 	$(PYTEST) -m e2e tests
 chaos: .venv/.installed ## Run the tests with floods, guesses and thousands of requests; they say what they measured
