@@ -23,14 +23,19 @@ from chassis.service_auth import ServiceTokens
 from chassis.settings import JsonObject
 from consent.holdings import HOLDINGS
 from consent.main import CONSENT
+from consent.obligations import ObligationKind
+from consent.rule_files import load_rulebook
 from consent.settings import ConsentSettings
 from consent.wiring import Service, open_service
+from contracts.fields import ConsentType
 from contracts.participation import ErasureReported
 from support import FrozenClock
 from support.gateway import through_gateway
 from support.platform import Platform
 
 VERSION = "2026-01"
+TODAY = FrozenClock().now().date()
+RULES = load_rulebook()
 
 
 class Issuer:
@@ -69,15 +74,21 @@ class Person:
         self,
         consent_type: str = "biometric_capture",
         jurisdiction: str = "gdpr",
-        version: str = VERSION,
+        version: str | None = None,
         **more: Any,
     ) -> Any:
+        """Agree to the current text, signed where a written release is asked for."""
         body = {
             "consent_type": consent_type,
             "jurisdiction": jurisdiction,
-            "consent_text_version": version,
+            "consent_text_version": version or VERSION,
             **more,
         }
+        regime = RULES.regimes.get(jurisdiction.lower())
+        if regime is not None and isinstance(consent_type, str) and consent_type in set(ConsentType):
+            body["consent_text_version"] = version or regime.current_text(consent_type, TODAY).version
+            if regime.ruleset(TODAY).duties(TODAY).has(ObligationKind.WRITTEN_RELEASE, consent_type):
+                body["metadata"] = {"signature": "Ann Example"} | (more.get("metadata") or {})
         return await self.call("POST", "/consent", json=body)
 
     async def withdraw(self, consent_id: str) -> Any:
@@ -141,13 +152,19 @@ def ask(client: AsyncClient, platform: Platform, settings: ConsentSettings) -> C
     """Ask as another service does: `await ask(user_id, consent_type)`."""
 
     async def answer(
-        user_id: UUID, consent_type: str = "biometric_capture", *, caller: str = "storage"
+        user_id: UUID,
+        consent_type: str = "biometric_capture",
+        *,
+        caller: str = "storage",
+        place: dict[str, str] | None = None,
     ) -> Any:
         key = platform.servers.values[f"{caller.upper()}_SERVICE_KEY"].replace("\\n", "\n")
         keys: JsonObject = settings.service_public_keys
         token = ServiceTokens(caller, private_key=key, public_keys=keys).issue("consent")
         return await client.get(
-            f"/internal/consents/{user_id}/{consent_type}", headers={"Authorization": f"Bearer {token}"}
+            f"/internal/consents/{user_id}/{consent_type}",
+            params=place,
+            headers={"Authorization": f"Bearer {token}"},
         )
 
     return answer

@@ -56,11 +56,52 @@ JURISDICTION = {
     "detected_region": None,
     "source": "device",
     "consent_requirements": _REQUIREMENTS,
+    "consent_text_languages": ["de", "en"],
+    "signature_required": False,
+    "separate_consents": [],
+    "parental_authorisation_below": 16,
+    "not_allowed": [],
+    "blocked": [],
+    "regimes": [
+        {
+            "jurisdiction": "gdpr",
+            "jurisdiction_name": "European Union and EEA (GDPR)",
+            "consent_text_version": "2026-01",
+            "ruleset_version": "2026-11",
+            "ruleset_digest": _DIGEST,
+            "retention_days": 365,
+            "consent_valid_days": 730,
+            "obligations": [
+                {
+                    "kind": "explicit_consent",
+                    "clause": "Article 9(2)(a) GDPR",
+                    "since": "2018-05-25",
+                    "until": None,
+                    "consent_types": [],
+                    "acts": [],
+                    "age": None,
+                    "ages": {},
+                    "days_before_service": None,
+                }
+            ],
+            "deadlines": [
+                {
+                    "item": "answer",
+                    "within": 1,
+                    "unit": "months",
+                    "starts": "receipt",
+                    "basis": "Article 12(3) GDPR",
+                    "extendable_by": 2,
+                }
+            ],
+        }
+    ],
 }
 CONSENT_TEXTS = {
     "jurisdiction": "gdpr",
     "consent_type": "biometric_capture",
     "current_version": "2026-01",
+    "languages": ["de", "en"],
     "texts": [
         {
             "version": "2026-01",
@@ -78,9 +119,9 @@ RETENTION_SCHEDULE = {
         {
             "jurisdiction": "gdpr",
             "jurisdiction_name": "European Union and EEA (GDPR)",
-            "ruleset_version": "2026-01",
+            "ruleset_version": "2026-11",
             "ruleset_digest": _DIGEST,
-            "effective_from": "2026-01-01",
+            "effective_from": "2026-11-01",
             "retention_days": 365,
             "consent_valid_days": 730,
             "consent_expiry_enforced": True,
@@ -89,7 +130,7 @@ RETENTION_SCHEDULE = {
                     "category": "biometric",
                     "what": "Pictures of the iris, thumbnails and everything derived from them",
                     "days": 365,
-                    "starts": "last_use",
+                    "starts": "last_interaction",
                     "ends_earlier_on": ["deletion", "withdrawal", "account_deletion"],
                     "destruction": "Permanent deletion of every copy, thumbnail and derivative.",
                     "basis": "Articles 5(1)(e) and 17(1)(b) GDPR: no longer than the purpose needs",
@@ -100,16 +141,17 @@ RETENTION_SCHEDULE = {
         }
     ]
 }
-ANSWER = {
+_STANDING = {
     "granted": True,
     "consent_id": CONSENT["id"],
     "epoch": 1,
     "withdrawn_epoch": 0,
     "jurisdiction": "gdpr",
 }
+ANSWER = {**_STANDING, "may_collect": True, "stricter_jurisdiction": None}
 CHANGES = {
     "position": 7,
     "last_position": 7,
     "complete": True,
-    "changes": [{**ANSWER, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
+    "changes": [{**_STANDING, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
 }

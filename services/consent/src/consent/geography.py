@@ -7,7 +7,7 @@ from typing import Any
 import maxminddb
 import structlog
 
-from consent.policy import Place, read_place
+from consent.jurisdictions import Place, read_place
 from consent.rulebook import Rulebook
 
 log = structlog.get_logger(__name__)

@@ -37,24 +37,26 @@ GATE_POSITIONS = Sequence("gate_positions", metadata=Base.metadata)
 
 
 class LedgerEntry(Base):
-    """One grant, withdrawal or expiry, written once.
+    """One grant, renewal, refusal, withdrawal or expiry, written once.
 
     The service's role may insert and read, and can give neither position nor time: both are the database's.
     The fields that lead to a person can be blanked, by the function `consent.erase_person` alone; the
-    commitment to them stays, and without the salt it leads to nobody. What the place of a grant was resolved
-    to (`source`, `resolved_jurisdictions`, `territories_digest`) stands in grants alone, since it is
-    recorded.
+    commitment to them stays, and without the salt it leads to nobody. What the place was resolved to
+    (`source`, `resolved_jurisdictions` with the digest of each one's rules, `territories_digest`) stands in
+    what a person said themselves, since it is recorded. A renewal is a grant that follows a live one.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
-        CheckConstraint("kind IN ('grant', 'withdrawal', 'expiry')", name="kind_is_known"),
+        CheckConstraint(
+            "kind IN ('grant', 'renewal', 'refusal', 'withdrawal', 'expiry')", name="kind_is_known"
+        ),
         CheckConstraint("epoch > 0", name="epoch_is_positive"),
-        CheckConstraint("(kind = 'grant') = (expires_at IS NOT NULL)", name="grants_expire"),
+        CheckConstraint("(kind IN ('grant', 'renewal')) = (expires_at IS NOT NULL)", name="grants_expire"),
         CheckConstraint(
             "num_nulls(user_id, consent_id, salt) = 0"
             " OR (num_nulls(user_id, consent_id, salt) = 3"
-            " AND num_nonnulls(metadata, country, region, ip_address) = 0)",
+            " AND num_nonnulls(metadata, country, region, residence, ip_address) = 0)",
             name="whole_or_blank",
         ),
         Index("uq_entries_user_id_consent_type_epoch", "user_id", "consent_type", "epoch", unique=True),
@@ -62,7 +64,7 @@ class LedgerEntry(Base):
             "uq_entries_granted_consent_id",
             "consent_id",
             unique=True,
-            postgresql_where=text("kind = 'grant'"),
+            postgresql_where=text("kind IN ('grant', 'renewal')"),
         ),
         Index(
             "ix_entries_withdrawals",
@@ -71,7 +73,12 @@ class LedgerEntry(Base):
             "epoch",
             postgresql_where=text("kind = 'withdrawal'"),
         ),
-        Index("ix_entries_grants", "user_id", "position", postgresql_where=text("kind = 'grant'")),
+        Index(
+            "ix_entries_grants",
+            "user_id",
+            "position",
+            postgresql_where=text("kind IN ('grant', 'renewal')"),
+        ),
         {
             "info": on_erase(
                 "retain: what names nobody; the personal columns are blanked",
@@ -95,6 +102,7 @@ class LedgerEntry(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     source: Mapped[str | None] = mapped_column(String(16))
     resolved_jurisdictions: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
+    resolved_digests: Mapped[list[str] | None] = mapped_column(ARRAY(String(64)))
     territories_digest: Mapped[str | None] = mapped_column(String(64))
     commitment: Mapped[str] = mapped_column(String(64))
 
@@ -104,6 +112,7 @@ class LedgerEntry(Base):
     details: Mapped[str | None] = mapped_column("metadata", Text, info=on_erase("null"))
     country: Mapped[str | None] = mapped_column(String(2), info=on_erase("null"))
     region: Mapped[str | None] = mapped_column(String(3), info=on_erase("null"))
+    residence: Mapped[str | None] = mapped_column(String(6), info=on_erase("null"))
     ip_address: Mapped[str | None] = mapped_column(String(45), info=on_erase("null"))
     salt: Mapped[bytes | None] = mapped_column(LargeBinary, info=on_erase("null"))
 
@@ -117,6 +126,7 @@ class LedgerEntry(Base):
             details=self.details,
             country=self.country,
             region=self.region,
+            residence=self.residence,
             ip_address=self.ip_address,
         )
         return self.commitment == personal.commitment(self.salt)
@@ -131,6 +141,7 @@ class Personal:
     details: str | None = None
     country: str | None = None
     region: str | None = None
+    residence: str | None = None
     ip_address: str | None = None
 
     def commitment(self, salt: bytes) -> str:
@@ -141,7 +152,12 @@ class Personal:
             "user_id": str(self.user_id),
         }
         # What came later is left out where it is empty, so that older commitments still hold.
-        later = {"country": self.country, "region": self.region, "ip_address": self.ip_address}
+        later = {
+            "country": self.country,
+            "region": self.region,
+            "residence": self.residence,
+            "ip_address": self.ip_address,
+        }
         fields |= {name: value for name, value in later.items() if value is not None}
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(salt + canonical.encode()).hexdigest()

@@ -1,145 +1,14 @@
-"""The rules of consent, without any machinery: where a person is, what holds there, when a consent counts."""
+"""The rules of consent, without any machinery: when a consent counts, and for how long."""
 
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from consent.rulebook import ConsentText, Duties, Regime, RetentionItem, Rulebook, Ruleset
-
-_REGION = re.compile(r"[A-Z0-9]{1,3}")
-
-
-class Source(StrEnum):
-    """What a resolved jurisdiction rests on."""
-
-    DEVICE = "device"
-    IP = "ip"
-    DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class Place:
-    """ISO 3166-1 alpha-2 country and ISO 3166-2 region without its prefix, upper case; None is unknown."""
-
-    country: str | None
-    region: str | None
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """The regimes that a person falls under, the strictest first, and how we came to them."""
-
-    jurisdictions: tuple[str, ...]
-    place: Place
-    source: Source
-    territories_digest: str
-
-    @property
-    def primary(self) -> str:
-        """The regime whose text is shown: the strictest."""
-        return self.jurisdictions[0]
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """What has to be shown and kept to: union of duties, strictest consent, shortest retention."""
-
-    jurisdiction: str
-    name: str
-    text: ConsentText
-    duties: Duties
-    retention_days: int
-
-
-def read_place(rulebook: Rulebook, country: str | None, region: str | None) -> Place:
-    """Read what a device says of itself, tolerantly: `de`, `DEU`, `EL`, `US-IL`, `GB-ENG`, `PR`.
-
-    Codes are those of ISO 3166-1 and 3166-2; a territory that has a code of its own is part of the country
-    whose laws it has. What can't be read is unknown.
-    """
-    code, _, suffix = _letters(country).partition("-")
-    country_code, _, territory = rulebook.country(code).partition("-")
-    if country_code not in rulebook.known_countries:
-        return Place(None, None)
-    head, _, tail = _letters(region).partition("-")
-    named = tail if tail and rulebook.country(head) == country_code else _letters(region)
-    readable = (part for part in (territory, named, suffix) if _REGION.fullmatch(part))
-    return Place(country_code, next(readable, None))
-
-
-def _letters(code: str | None) -> str:
-    return (code or "").strip().upper().replace("_", "-")
-
-
-def resolve(rulebook: Rulebook, *, device: Place | None, network: Place | None, day: date) -> Resolution:
-    """Find the regimes of a person; total.
-
-    What the device says leads. Where the network says something else the person gets the laws of both
-    places: a network address may add protection, never take any away. A device that names a place that can't
-    be read may be anywhere: it gets the union of the strictest, and rests on nothing but that default.
-    """
-    table = rulebook.territories(day)
-    places = [place for place in (device, network) if place is not None and place.country is not None]
-    codes = {code for place in places for code in table.regimes(place.country, place.region)}
-    unreadable = device is not None and device.country is None
-    if unreadable:
-        codes.update(table.unreadable)
-    if unreadable or not places:
-        source, leading = Source.DEFAULT, Place(None, None)
-    else:
-        source, leading = Source.IP if device is None else Source.DEVICE, places[0]
-    return Resolution(strictest_first(rulebook, codes or table.default, day), leading, source, table.digest)
-
-
-def resolve_hints(
-    rulebook: Rulebook, *, country: str | None, region: str | None, network: Place | None, day: date
-) -> Resolution:
-    """Resolve from what the device says, else from its network, else to the strict default."""
-    device = read_place(rulebook, country, region) if country and country.strip() else None
-    return resolve(rulebook, device=device, network=network, day=day)
-
-
-def meets(rulebook: Rulebook, jurisdiction: str, resolution: Resolution, day: date) -> bool:
-    """Tell whether agreeing under `jurisdiction` is enough where `resolution` holds.
-
-    The strictest resolved regime always is: its text is the one that is shown. Another one has to be at least
-    as strict by the rulebook's order. Where the place is known it has, besides, to oblige us to all that the
-    resolved regimes do and to keep nothing for longer: the strict law of elsewhere does not stand in for what
-    the law here asks. Where nothing is known of the place the default is a floor, and the order decides.
-    """
-    if jurisdiction == resolution.primary:
-        return True
-    chosen = rulebook.regimes[jurisdiction].ruleset(day)
-    asked = [rulebook.regimes[code].ruleset(day) for code in resolution.jurisdictions]
-    if chosen.strictness < asked[0].strictness:
-        return False
-    return resolution.source is Source.DEFAULT or all(chosen.does_all_of(ruleset) for ruleset in asked)
-
-
-def strictest_first(rulebook: Rulebook, codes: Iterable[str], day: date) -> tuple[str, ...]:
-    """Order regimes by how much they ask of us, the most demanding first."""
-    return tuple(sorted(set(codes), key=lambda code: (-rulebook.regimes[code].ruleset(day).strictness, code)))
-
-
-def requirements(
-    rulebook: Rulebook, jurisdictions: Sequence[str], consent_type: str, day: date
-) -> Requirements:
-    """Combine what several regimes ask for; `jurisdictions` stands strictest first."""
-    rulesets = [rulebook.regimes[code].ruleset(day) for code in jurisdictions]
-    duties = rulesets[0].duties
-    for ruleset in rulesets[1:]:
-        duties = duties.union(ruleset.duties)
-    return Requirements(
-        jurisdiction=jurisdictions[0],
-        name=rulesets[0].name,
-        text=rulebook.regimes[jurisdictions[0]].current_text(consent_type, day),
-        duties=duties,
-        retention_days=min(ruleset.retention_days for ruleset in rulesets),
-    )
+from consent.jurisdictions import NOWHERE, Hints, Place, meets, resolve
+from consent.retention import RetentionItem
+from consent.rulebook import Regime, Rulebook, Ruleset
 
 
 def enforcement_of(item: RetentionItem) -> tuple[bool, str]:
@@ -165,6 +34,8 @@ class EntryKind(StrEnum):
     """What a ledger entry tells of."""
 
     GRANT = "grant"
+    RENEWAL = "renewal"
+    REFUSAL = "refusal"
     WITHDRAWAL = "withdrawal"
     EXPIRY = "expiry"
 
@@ -181,12 +52,16 @@ class Grant(Protocol):
     expires_at: datetime | None
     user_id: UUID | None
     consent_id: UUID | None
+    country: str | None
+    region: str | None
+    residence: str | None
 
 
 class ConsentStatus(StrEnum):
     """Where a consent stands; only a live one allows anything."""
 
     LIVE = "live"
+    REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
@@ -208,12 +83,17 @@ class Consent:
     expires_at: datetime
     withdrawn_at: datetime | None = None
     followed_by: str | None = None
+    place: Place = NOWHERE
+    residence: Place | None = None
+    refused: bool = False
 
     def status(self, rulebook: Rulebook, now: datetime) -> ConsentStatus:
         """Tell whether this consent counts at `now`, and if not, why."""
+        if self.refused:
+            return ConsentStatus.REFUSED
         if self.withdrawn_at is not None:
             return ConsentStatus.WITHDRAWN
-        if self.followed_by == EntryKind.GRANT:
+        if self.followed_by in {EntryKind.GRANT, EntryKind.RENEWAL}:
             return ConsentStatus.SUPERSEDED
         if self.followed_by == EntryKind.EXPIRY or self.has_lapsed(now):
             return ConsentStatus.EXPIRED
@@ -226,9 +106,29 @@ class Consent:
         """Tell whether its time is over at `now`."""
         return now >= self.expires_at
 
+    def is_renewable(self, ruleset: Ruleset, now: datetime) -> bool:
+        """Tell whether it lapses so soon that giving it again makes it last longer."""
+        return now >= self.expires_at - timedelta(days=ruleset.renewal_days)
+
     def is_live(self, rulebook: Rulebook, now: datetime) -> bool:
         """Tell whether this consent allows its purpose at `now`."""
         return self.status(rulebook, now) is ConsentStatus.LIVE
+
+
+def law_that_asks_for_more(rulebook: Rulebook, consent: Consent, seen: Hints, day: date) -> str | None:
+    """Return the regime that a live consent is not enough for, where the person is seen, if there is one.
+
+    Where they said that they live, and where their device said that it was, goes on counting. A place that
+    can't be read says nothing.
+    """
+    device = seen.device if seen.device is not None and seen.device.country else consent.place
+    hints = Hints(
+        device=device if device.country else None, network=seen.network, residence=consent.residence
+    )
+    resolution = resolve(rulebook, hints, day)
+    if set(resolution.located) <= set(consent.jurisdictions):
+        return None
+    return None if meets(rulebook, consent.jurisdiction, resolution, day) else resolution.primary
 
 
 def _needs_renewal(regime: Regime, consent_type: str, version: str, now: datetime) -> bool:
@@ -261,7 +161,14 @@ def consent_of(
         expires_at=granted.expires_at or granted.occurred_at,
         withdrawn_at=withdrawn_at,
         followed_by=followed_by,
+        place=Place(granted.country, granted.region),
+        residence=_place_of(granted.residence),
     )
+
+
+def _place_of(code: str | None) -> Place | None:
+    country, _, region = (code or "").partition("-")
+    return Place(country, region or None) if country else None
 
 
 def utc_day(moment: datetime) -> date:

@@ -1,8 +1,8 @@
-"""What a person sends who agrees, read strictly: a no is never taken for a yes."""
+"""What a person sends who agrees or refuses, read strictly: a no is never taken for a yes."""
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
@@ -47,8 +47,6 @@ def _small_enough(value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | 
         raise ValueError("metadata may only hold numbers that JSON has") from None
     if size > MAX_METADATA_BYTES:
         raise ValueError(f"metadata may have at most {MAX_METADATA_BYTES} bytes as JSON")
-    if _contradicts(value):
-        raise ValueError("metadata says no to what the request agrees to; nothing was recorded")
     return value
 
 
@@ -70,15 +68,15 @@ def _is_no(value: Any) -> bool:
     return value is None or value is False or value == 0
 
 
-def _only_true(value: Any) -> Any:
-    # Every other value, "yes" and 1 among them, is something else than the yes that is recorded here.
-    if value is not True:
-        raise ValueError("granted may only be true: refusals can't be recorded yet, and nothing was recorded")
+def _true_or_false(value: Any) -> Any:
+    # Every other value, "yes" and 1 among them, is neither the yes nor the no that is recorded here.
+    if value is not True and value is not False:
+        raise ValueError("granted is true or false, and nothing was recorded")
     return value
 
 
 class GrantRequest(BaseModel):
-    """A person agrees to one purpose, having been shown one version of its text."""
+    """A person agrees to one purpose, or refuses it, having been shown one version of its text."""
 
     model_config = ConfigDict(
         hide_input_in_errors=True,
@@ -99,19 +97,39 @@ class GrantRequest(BaseModel):
         pattern=r"^[A-Za-z][A-Za-z0-9_-]{1,31}$", description="Read case-insensitively."
     )
     consent_text_version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")
-    granted: Annotated[Literal[True], BeforeValidator(_only_true)] = Field(
-        default=True,
-        description="The JSON literal true, or left out: refusals can't be recorded yet and are refused.",
+    granted: Annotated[bool, BeforeValidator(_true_or_false)] = Field(
+        default=True, description="A JSON literal: false records that the person was asked and said no."
     )
     metadata: Annotated[dict[str, JsonValue] | None, AfterValidator(_small_enough)] = Field(
-        default=None, description="What the app wants on record, at most 4096 bytes; erased with the person."
+        default=None,
+        description="What the app wants on record, at most 4096 bytes; erased with the person. Where a"
+        " written release is asked for, `signature` in it is the name that the person typed.",
     )
     country_code: Code = None
     state_code: Code = None
+    residence: Code = Field(default=None, description="Where the person says that they live: `DE`, `US-IL`.")
+    consent_text_locale: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        max_length=35,
+        description="The language of the text that was read; left out, `Accept-Language` decides.",
+    )
+
+    @property
+    def signature(self) -> str | None:
+        """The name that the person typed under the text; None where no letter is in it."""
+        typed = (self.metadata or {}).get("signature")
+        return typed if isinstance(typed, str) and any(letter.isalpha() for letter in typed) else None
 
     @model_validator(mode="before")
     @classmethod
-    def _says_yes(cls, fields: Any) -> Any:
-        if isinstance(fields, dict) and _contradicts({k: v for k, v in fields.items() if k != "granted"}):
+    def _says_one_thing(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or fields.get("granted", True) is not True:
+            return fields
+        metadata = fields.get("metadata")
+        said = [{name: value for name, value in fields.items() if name != "granted"}]
+        if isinstance(metadata, dict):
+            said.append(metadata)
+        if any(_contradicts(named) for named in said):
             raise ValueError("a field says no to what the request agrees to; nothing was recorded")
         return fields

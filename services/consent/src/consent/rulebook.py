@@ -7,11 +7,15 @@ import hashlib
 import json
 from datetime import date
 from functools import cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Any, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from consent.obligations import Duties, Obligation
+from consent.retention import Deadline, RetentionItem
+from contracts.fields import ConsentType
+
+DEFAULT_LANGUAGE = "en"
 
 
 class _Data(BaseModel):
@@ -34,66 +38,51 @@ class _Dated(_Data):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Duties(_Data):
-    """What a regime obliges us to do; a person under several regimes gets the union."""
-
-    explicit_consent: bool
-    purpose_disclosure: bool
-    retention_policy: bool
-    right_to_withdraw: bool
-    written_consent: bool
-    retention_schedule: bool
-    no_profit_from_data: bool
-    notice_at_collection: bool
-    opt_out_right: bool
-    deletion_right: bool
-    data_minimization: bool
-
-    def union(self, other: Self) -> Self:
-        """Return the duties of both."""
-        mine, theirs = self.model_dump(), other.model_dump()
-        return type(self)(**{name: mine[name] or theirs[name] for name in mine})
-
-
-class RetentionItem(_Data):
-    """How long one category of data is kept, and how it ends; `days` is None while the account lives."""
-
-    category: str
-    what: str
-    days: int | None
-    starts: str | None
-    ends_earlier_on: tuple[str, ...]
-    destruction: str
-    basis: str
-
-
 class Ruleset(_Dated):
-    """What one regime asks for during one period."""
+    """What one regime asks for during one period.
+
+    `covers` are the regimes whose asking is met by agreeing to this one's text, `renewal_days` for how many
+    days before a consent lapses it can be renewed.
+    """
 
     name: str
-    strictness: int
     covers: tuple[str, ...]
-    duties: Duties
+    obligations: tuple[Obligation, ...] = Field(min_length=1)
     retention_days: int = Field(gt=0)
     consent_valid_days: int = Field(gt=0)
+    renewal_days: int = Field(ge=0)
+    deadlines: tuple[Deadline, ...]
     retention_schedule: tuple[RetentionItem, ...]
 
-    def does_all_of(self, other: "Ruleset") -> bool:
+    def duties(self, day: date) -> Duties:
+        """Return what is asked for on `day`."""
+        return Duties(tuple(obligation for obligation in self.obligations if obligation.in_force(day)))
+
+    def does_all_of(self, other: "Ruleset", day: date) -> bool:
         """Tell whether who keeps to these rules keeps to `other` too."""
         return (
-            self.duties.union(other.duties) == self.duties
+            self.duties(day).include(other.duties(day))
             and self.retention_days <= other.retention_days
             and self.consent_valid_days <= other.consent_valid_days
         )
 
+    def strictness(self, day: date) -> tuple[tuple[int, ...], int]:
+        """Return what orders regimes, the stricter the higher: obligations, then the shorter retention."""
+        return self.duties(day).rank, -self.retention_days
 
-class ConsentText(_Dated):
+
+class TextEntry(_Dated):
+    """What a rule file says of a text, whose words stand in a file of their own; `locale` is of BCP 47."""
+
+    consent_type: ConsentType
+    locale: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    renewal_required: bool
+
+
+class ConsentText(TextEntry):
     """The words that a person agrees to; `sha256` is of the UTF-8 text as it is served."""
 
-    consent_type: str
-    locale: str
-    sha256: str
-    renewal_required: bool
     text: str
 
     @model_validator(mode="after")
@@ -104,10 +93,18 @@ class ConsentText(_Dated):
         return self
 
 
+class RegimeFile(_Data):
+    """A file of `regimes/`: one jurisdiction, its rulesets and what is to be known of its texts."""
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,31}$")
+    rulesets: tuple[Ruleset, ...] = Field(min_length=1)
+    texts: tuple[TextEntry, ...] = Field(min_length=1)
+
+
 class Regime(_Data):
     """One jurisdiction: its rulesets and its consent texts, earlier ones too."""
 
-    code: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,31}$")
+    code: str
     rulesets: tuple[Ruleset, ...]
     texts: tuple[ConsentText, ...]
 
@@ -120,13 +117,24 @@ class Regime(_Data):
         texts = [text for text in self.texts if text.consent_type == consent_type]
         return tuple(sorted(texts, key=lambda text: text.effective_from, reverse=True))
 
-    def current_text(self, consent_type: str, day: date) -> ConsentText:
-        """Return the text that a person has to be shown on `day`."""
-        return _in_force(self.texts_of(consent_type), day)
+    def current_texts(self, consent_type: str, day: date) -> dict[str, ConsentText]:
+        """Return the texts that a person has to be shown on `day`, by language: one version of one text."""
+        texts = self.texts_of(consent_type)
+        version = _in_force(texts, day).version
+        return {
+            text.locale: text
+            for text in reversed(texts)
+            if text.version == version and (text.in_force(day) or text.locale == DEFAULT_LANGUAGE)
+        }
+
+    def current_text(self, consent_type: str, day: date, language: str = DEFAULT_LANGUAGE) -> ConsentText:
+        """Return that text in a language, in English where it has not been translated."""
+        texts = self.current_texts(consent_type, day)
+        return texts.get(language) or texts[DEFAULT_LANGUAGE]
 
 
 class Subdivided(_Data):
-    """A country whose regions have laws of their own; `otherwise` is for the unlisted and the unknown."""
+    """A country whose regions have laws of their own; `otherwise` is for a region that is not known."""
 
     regions: dict[str, tuple[str, ...]]
     otherwise: tuple[str, ...]
@@ -149,6 +157,32 @@ class Territories(_Dated):
             entry = self.subdivided[country]
             return entry.regions.get(region or "", entry.otherwise)
         return self.countries.get(country or "", self.default)
+
+
+class Amendment(_Data):
+    """From a day on other regimes hold in some places: `IN`, or `US-LA` for a part of a country."""
+
+    version: str
+    effective_from: date
+    basis: str
+    places: dict[str, tuple[str, ...]]
+
+
+class World(_Data):
+    """The file `territories.json`: which regimes hold where, and how codes and names of places are read."""
+
+    tables: tuple[Territories, ...] = Field(min_length=1)
+    amendments: tuple[Amendment, ...]
+    aliases: dict[str, str]
+    alpha_3: dict[str, str]
+    region_names: dict[str, dict[str, str]]
+
+    def all_tables(self) -> tuple[Territories, ...]:
+        """Return the tables, with one more for every amendment."""
+        tables = list(self.tables)
+        for change in sorted(self.amendments, key=lambda amendment: amendment.effective_from):
+            tables.append(_amended(_in_force(tuple(tables), change.effective_from), change))
+        return tuple(tables)
 
 
 class Rulebook(_Data):
@@ -191,6 +225,25 @@ class Rulebook(_Data):
         return self
 
 
+def _amended(table: Territories, change: Amendment) -> Territories:
+    countries, subdivided = dict(table.countries), dict(table.subdivided)
+    for place, codes in change.places.items():
+        country, _, region = place.partition("-")
+        if not region:
+            countries[country] = codes
+            continue
+        before = subdivided[country]
+        regions = {**before.regions, region: codes}
+        subdivided[country] = before.model_copy(update={"regions": regions})
+    changed = {
+        "version": change.version,
+        "effective_from": change.effective_from,
+        "countries": countries,
+        "subdivided": subdivided,
+    }
+    return Territories(**{**dict(table), **changed})
+
+
 class _HasPeriod(Protocol):
     @property
     def effective_from(self) -> date: ...
@@ -216,28 +269,3 @@ def _codes(table: Territories) -> set[str]:
     for entry in table.subdivided.values():
         places += [entry.otherwise, *entry.regions.values()]
     return {code for place in places for code in place}
-
-
-def load_rulebook(rules: Traversable | None = None) -> Rulebook:
-    """Read the rule files, those of this package unless told otherwise; raises `ValueError` when unsound."""
-    root = rules or files("consent") / "rules"
-    world = _read_json(root / "territories.json")
-    regimes = {}
-    for file in (root / "regimes").iterdir():
-        if file.name.endswith(".json"):
-            content = _read_json(file)
-            for text in content["texts"]:
-                text["text"] = _read_text(root, content["code"], text)
-            regimes[content["code"]] = content
-    return Rulebook(**world, regimes=regimes)
-
-
-def _read_json(file: Traversable) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
-
-
-def _read_text(root: Traversable, code: str, text: dict[str, Any]) -> str:
-    name = f"{text['version']}.{text['locale']}.txt"
-    content: str = (root / "texts" / code / text["consent_type"] / name).read_text(encoding="utf-8")
-    return content.rstrip("\n")

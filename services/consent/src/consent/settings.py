@@ -1,9 +1,11 @@
 """Consent's settings, prefix CONSENT_."""
 
+import json
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, FilePath
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chassis.settings import StatefulSettings
 
@@ -11,6 +13,15 @@ from chassis.settings import StatefulSettings
 def _none_when_empty(value: Any) -> Any:
     # Compose hands an unset variable on as an empty one.
     return None if value == "" else value
+
+
+def _read_filings(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else {}
+    except ValueError:
+        raise ValueError("this is no JSON") from None
 
 
 class ConsentSettings(StatefulSettings):
@@ -35,6 +46,11 @@ class ConsentSettings(StatefulSettings):
     )
     expiry_seconds: float = Field(
         default=60, gt=0, description="How often the worker looks for consents that have lapsed."
+    )
+    regulator_filings: Annotated[dict[str, date], NoDecode, BeforeValidator(_read_filings)] = Field(
+        default={},
+        description="When which regulator was told of the biometric system, as JSON: jurisdiction to day,"
+        ' such as {"ca_qc": "2026-10-01"}. Where the law asks for it, nothing begins before.',
     )
     proved_address_for_biometrics: bool = Field(
         default=False, description="Whether consent to biometric capture needs a confirmed e-mail address."

@@ -10,7 +10,8 @@ from chassis.http import ServiceClient
 from chassis.service_auth import ServiceTokens
 from consent.geography import Geography
 from consent.models import SCHEMA
-from consent.rulebook import Rulebook, load_rulebook
+from consent.rule_files import load_rulebook
+from consent.rulebook import Rulebook
 from consent.settings import ConsentSettings
 from consent.use_cases.grant_consent import GrantLimits
 from contracts.fields import ConsentType
@@ -32,7 +33,7 @@ class Service:
     def limits(self) -> GrantLimits:
         """What a grant has to keep to."""
         proved = {ConsentType.BIOMETRIC_CAPTURE} if self.settings.proved_address_for_biometrics else set()
-        return GrantLimits(self.settings.changes_per_hour, frozenset(proved))
+        return GrantLimits(self.settings.changes_per_hour, frozenset(proved), self.settings.regulator_filings)
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Open a transaction; see `chassis.db`."""
@@ -44,6 +45,8 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
     """Build the collaborators, and close what they hold at the end."""
     clock = clock or SystemClock()
     rulebook = load_rulebook()
+    if unknown := settings.regulator_filings.keys() - rulebook.regimes.keys():
+        raise ValueError(f"CONSENT_REGULATOR_FILINGS names no jurisdiction: {', '.join(sorted(unknown))}")
     geography = Geography(settings.geoip_db_path, rulebook)
     service_tokens = ServiceTokens.of("consent", settings)
     database = Database.of(settings, schema=SCHEMA, clock=clock)

@@ -1,6 +1,6 @@
 import pytest
 
-from consent import examples, schemas
+from consent import examples, law_schemas, schemas
 from consent.main import CONSENT
 from consent.requests import GrantRequest
 
@@ -12,9 +12,9 @@ from consent.requests import GrantRequest
         (schemas.ConsentRead, examples.WITHDRAWN),
         (schemas.ConsentList, examples.CONSENTS),
         (schemas.BiometricStatus, examples.BIOMETRIC_STATUS),
-        (schemas.JurisdictionRead, examples.JURISDICTION),
-        (schemas.ConsentTextsRead, examples.CONSENT_TEXTS),
-        (schemas.RetentionSchedule, examples.RETENTION_SCHEDULE),
+        (law_schemas.JurisdictionRead, examples.JURISDICTION),
+        (law_schemas.ConsentTextsRead, examples.CONSENT_TEXTS),
+        (law_schemas.RetentionSchedule, examples.RETENTION_SCHEDULE),
         (schemas.ConsentAnswer, examples.ANSWER),
         (schemas.ChangePage, examples.CHANGES),
     ],

@@ -10,6 +10,8 @@ async def test_a_person_nobody_knows_has_agreed_to_nothing(ask) -> None:
         "epoch": 0,
         "withdrawn_epoch": 0,
         "jurisdiction": None,
+        "may_collect": False,
+        "stricter_jurisdiction": None,
     }
     assert answer.headers["cache-control"] == "no-store"
 

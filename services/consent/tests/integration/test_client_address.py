@@ -4,8 +4,8 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from chassis.service_auth import ServiceTokens
+from consent.jurisdictions import Place
 from consent.main import CONSENT
-from consent.policy import Place
 
 ILLINOIS, GERMANY = "192.0.2.7", "203.0.113.7"
 

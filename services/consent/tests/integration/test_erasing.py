@@ -10,18 +10,17 @@ from chassis.holdings import Holdings
 from chassis.ids import new_id
 from chassis.problems import PersonErased
 from consent.holdings import HOLDINGS
+from consent.jurisdictions import Hints, resolve
 from consent.main import CONSENT
-from consent.policy import resolve_hints
-from consent.rulebook import load_rulebook
-from consent.use_cases.grant_consent import Agreement, grant_consent
+from consent.rule_files import load_rulebook
+from consent.use_cases.grant_consent import grant_consent
+from consent.use_cases.what_was_shown import Agreement
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
 from contracts.identity import UserDeleted
 from support.erasures import work_on_erasures
 
-NOWHERE = resolve_hints(
-    load_rulebook(), country=None, region=None, network=None, day=datetime.now(UTC).date()
-)
+NOWHERE = resolve(load_rulebook(), Hints(), datetime.now(UTC).date())
 COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'consent'
     AND table_name NOT LIKE 'alembic%'

@@ -60,6 +60,8 @@ async def test_a_lapsed_consent_gets_an_entry_an_epoch_and_an_event(
         "epoch": 2,
         "withdrawn_epoch": 2,
         "jurisdiction": None,
+        "may_collect": False,
+        "stricter_jurisdiction": None,
     }
     assert (await ask(ben.id)).json()["granted"] is True
     last = json.loads(await admin.fetchval("SELECT body FROM consent.outbox ORDER BY position DESC LIMIT 1"))

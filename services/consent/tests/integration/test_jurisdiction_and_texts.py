@@ -33,14 +33,15 @@ REQUIREMENTS = {
         ("country_code=us&state_code=il", ["bipa"], "US", "IL"),
         ("country_code=US&state_code=TX", ["cubi"], "US", "TX"),
         ("country_code=US&state_code=CA", ["ccpa"], "US", "CA"),
-        ("country_code=US", ["us_strict", "bipa", "cubi", "ccpa"], "US", None),
+        ("country_code=US", ["us_strict", "bipa", "wa_mhmda", "co", "cubi", "ccpa"], "US", None),
         ("country_code=GB", ["uk_gdpr"], "GB", None),
-        ("country_code=BR", ["generic"], "BR", None),
+        ("country_code=BR", ["br"], "BR", None),
+        ("country_code=NZ", ["generic"], "NZ", None),
         ("country_code=USA&state_code=IL", ["bipa"], "US", "IL"),
         ("country_code=US-IL", ["bipa"], "US", "IL"),
         ("country_code=DEU", ["gdpr"], "DE", None),
         ("country_code=GB-ENG", ["uk_gdpr"], "GB", "ENG"),
-        ("country_code=PR", ["us_strict", "bipa", "cubi", "ccpa"], "US", "PR"),
+        ("country_code=PR", ["us_base"], "US", "PR"),
     ],
 )
 async def test_the_device_says_where_it_is(client, query, jurisdictions, country, region) -> None:
@@ -80,6 +81,7 @@ async def test_what_the_jurisdiction_shows_can_be_agreed_to(client, person) -> N
         answer = await person().agree(
             jurisdiction=shown["jurisdiction"], version=shown["consent_text_version"]
         )
+        assert shown["signature_required"] is shown["written_consent"]
         assert answer.status_code == 201
 
 
@@ -104,7 +106,10 @@ async def test_texts_carry_the_digest_of_what_is_shown(client, consent_type) -> 
 async def test_texts_of_unknown_places_and_purposes_are_not_found(client) -> None:
     unknown = await client.get("/api/v1/privacy/consent-texts/atlantis/marketing")
     assert (unknown.status_code, "atlantis" in unknown.text) == (404, False)
-    assert "bipa, ccpa, cubi, gdpr, generic, uk_gdpr" in unknown.json()["detail"]
+    assert (
+        "bipa, br, ca, ca_qc, ccpa, ch, co, cubi, gdpr, generic, in, kr, md, nv, uk_gdpr"
+        in unknown.json()["detail"]
+    )
     assert (await client.get("/api/v1/privacy/consent-texts/gdpr/telepathy")).status_code == 422
 
 

@@ -19,6 +19,7 @@ ILLINOIS = {"country_code": "US", "state_code": "IL"}
         ("bipa", {"country_code": "US"}, "us_strict"),
         ("generic", {"country_code": "DE"}, "gdpr"),
         ("uk_gdpr", {"country_code": "DE"}, "gdpr"),
+        ("us_strict", {"country_code": "DE"}, "gdpr"),
         # Stricter by the order, and yet without a duty that the GDPR has, and with a longer retention.
         ("bipa", {"country_code": "DE"}, "gdpr"),
         ("ccpa", {}, "generic"),
@@ -49,7 +50,7 @@ async def test_a_weaker_law_than_that_of_the_place_is_refused_and_the_right_one_
         ("bipa", ILLINOIS),
         ("us_strict", ILLINOIS),
         ("us_strict", {"country_code": "US", "state_code": "CA"}),
-        ("us_strict", {"country_code": "DE"}),
+        ("us_strict", {"country_code": "US", "state_code": "WA"}),
         ("gdpr", {"country_code": "GB"}),
         ("gdpr", {}),
         ("bipa", {}),
@@ -61,19 +62,34 @@ async def test_the_law_of_the_place_or_a_stricter_one_can_be_agreed_to(person, g
     assert (answer.status_code, answer.json().get("jurisdiction")) == (201, granted)
 
 
-async def test_what_the_law_was_found_from_stands_in_the_entry(person, service, admin) -> None:
-    consent = (await person().agree(jurisdiction="bipa", **ILLINOIS)).json()
-    assert consent["jurisdictions"] == ["bipa"]
+async def test_J03_what_the_law_was_found_from_stands_in_the_entry(  # noqa: N802
+    person, service, admin
+) -> None:
+    consent = (await person().agree(jurisdiction="bipa", residence="us-wa", **ILLINOIS)).json()
+    assert consent["jurisdictions"] == ["bipa", "wa_mhmda"]
     [entry] = await admin.fetch("SELECT * FROM consent.entries")
     table = service.rulebook.territories(service.clock.now().date())
     assert {
         name: entry[name]
-        for name in ("country", "region", "source", "resolved_jurisdictions", "territories_digest")
+        for name in (
+            "country",
+            "region",
+            "residence",
+            "source",
+            "resolved_jurisdictions",
+            "resolved_digests",
+            "territories_digest",
+        )
     } == {
         "country": "US",
         "region": "IL",
         "source": "device",
-        "resolved_jurisdictions": ["bipa"],
+        "residence": "US-WA",
+        "resolved_jurisdictions": ["bipa", "wa_mhmda"],
+        "resolved_digests": [
+            service.rulebook.regimes[code].ruleset(service.clock.now().date()).digest
+            for code in ("bipa", "wa_mhmda")
+        ],
         "territories_digest": table.digest,
     }
     ruleset = service.rulebook.regimes["bipa"].ruleset(service.clock.now().date())
@@ -84,7 +100,7 @@ async def test_the_place_is_part_of_the_commitment_and_goes_with_the_person(
     person, service, admin, open_erasure
 ) -> None:
     ann = person()
-    await ann.agree(jurisdiction="bipa", **ILLINOIS)
+    await ann.agree(jurisdiction="bipa", residence="US-IL", **ILLINOIS)
     async with service.unit_of_work() as uow:
         [granted] = await Ledger(uow.session).grants(ann.id, limit=2)
         entry = granted.entry
@@ -94,8 +110,8 @@ async def test_the_place_is_part_of_the_commitment_and_goes_with_the_person(
     assert not entry.holds()
     await open_erasure(ann.id)
     await Holdings(service, HOLDINGS).erase(ann.id)
-    [row] = await admin.fetch("SELECT country, region, ip_address, source FROM consent.entries")
-    assert tuple(row) == (None, None, None, "device")
+    [row] = await admin.fetch("SELECT country, region, residence, ip_address, source FROM consent.entries")
+    assert tuple(row) == (None, None, None, None, "device")
 
 
 async def test_the_same_grant_from_the_same_place_has_one_effect(person, admin) -> None:

@@ -10,7 +10,7 @@ from consent.holdings import HOLDINGS
 from consent.models import SCHEMA, Base
 from consent.repositories import Ledger
 
-PERSONAL = {"user_id", "consent_id", "metadata", "country", "region", "ip_address", "salt"}
+PERSONAL = {"user_id", "consent_id", "metadata", "country", "region", "residence", "ip_address", "salt"}
 
 
 @pytest.mark.parametrize(

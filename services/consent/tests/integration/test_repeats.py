@@ -24,7 +24,7 @@ async def test_S21_fifty_grants_at_once_are_one_consent_with_equal_answers(perso
 async def test_S21_key_is_good_for_one_request_of_one_person(person, admin) -> None:  # noqa: N802
     ann, ben = person(), person()
     first = await agree(ann)
-    other = await agree(ann, jurisdiction="bipa")
+    other = await agree(ann, jurisdiction="uk_gdpr")
     assert (other.status_code, other.json()["type"]) == (422, "urn:irisvue:problem:idempotency-key-reused")
     assert (await agree(ben)).json()["user_id"] == str(ben.id)
     assert (await agree(ann)).content == first.content

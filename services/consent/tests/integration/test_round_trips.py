@@ -6,17 +6,19 @@ import pytest
 from pydantic import SecretStr
 
 from chassis.ids import new_id
-from consent.policy import Place, Resolution, Source
+from consent.jurisdictions import Hints, Place, Resolution, Source
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
-from consent.use_cases.grant_consent import Agreement, GrantLimits, grant_consent
+from consent.use_cases.grant_consent import GrantLimits, grant_consent
 from consent.use_cases.list_changes import list_changes
+from consent.use_cases.what_was_shown import Agreement
 from consent.use_cases.withdraw_consent import withdraw_consent
 from consent.wiring import open_service
 from contracts.fields import ConsentType
 
 BIOMETRIC = ConsentType.BIOMETRIC_CAPTURE
 HERE = Resolution(("gdpr",), Place("DE", None), Source.DEVICE, "0" * 64)
+SEEN = Hints(device=Place("DE", None))
 AGREEMENT = Agreement(BIOMETRIC, "gdpr", "2026-01", HERE)
 
 
@@ -41,7 +43,7 @@ class Paths:
             )
 
     async def grant_anew(self):
-        other = "bipa" if self._granted and self._granted.jurisdiction == "gdpr" else "gdpr"
+        other = "uk_gdpr" if self._granted and self._granted.jurisdiction == "gdpr" else "gdpr"
         here = replace(HERE, jurisdictions=(other,))
         await self.grant(replace(AGREEMENT, jurisdiction=other, resolution=here))
 
@@ -52,12 +54,19 @@ class Paths:
     async def answer(self):
         now, rules = self._service.clock.now(), self._service.rulebook
         await answer_consent_question(
-            self._service.database, user_id=self._person, consent_type=BIOMETRIC, rulebook=rules, now=now
+            self._service.database,
+            user_id=self._person,
+            consent_type=BIOMETRIC,
+            seen=SEEN,
+            rulebook=rules,
+            now=now,
         )
 
     async def status(self):
         now, rules = self._service.clock.now(), self._service.rulebook
-        await check_biometric_consent(self._service.database, user_id=self._person, rulebook=rules, now=now)
+        await check_biometric_consent(
+            self._service.database, user_id=self._person, seen=SEEN, rulebook=rules, now=now
+        )
 
     async def idle_feed(self):
         now, rules = self._service.clock.now(), self._service.rulebook

@@ -33,6 +33,8 @@ async def test_a_withdrawal_closes_the_gate_before_it_is_answered(person, ask, a
         "epoch": 2,
         "withdrawn_epoch": 2,
         "jurisdiction": None,
+        "may_collect": False,
+        "stricter_jurisdiction": None,
     }
     assert await ann.consents() == [withdrawn]
     assert await announced(admin) == [("granted", 1), ("withdrawn", 2)]

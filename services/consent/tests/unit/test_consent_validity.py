@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from consent.policy import ConsentStatus, consent_of, expiry
-from consent.rulebook import Rulebook, load_rulebook
+from consent.rule_files import load_rulebook
+from consent.rulebook import Rulebook
 
 RULEBOOK = load_rulebook()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,6 +28,9 @@ class Fact:
     user_id: UUID | None = PERSON
     occurred_at: datetime = NOON
     expires_at: datetime | None = NOON + timedelta(days=730)
+    country: str | None = None
+    region: str | None = None
+    residence: str | None = None
 
 
 def status(now: datetime = NOON + timedelta(days=1), *, rulebook: Rulebook = RULEBOOK, **changed: object):
@@ -38,7 +42,7 @@ def test_a_grant_is_live() -> None:
     assert status() is ConsentStatus.LIVE
 
 
-@pytest.mark.parametrize("followed_by", ["withdrawal", "grant", "expiry", None])
+@pytest.mark.parametrize("followed_by", ["withdrawal", "grant", "renewal", "expiry", None])
 def test_a_withdrawal_ends_the_consent_whatever_came_first_and_says_when(followed_by) -> None:
     withdrawn = {"withdrawn_at": NOON + timedelta(minutes=2), "followed_by": followed_by}
     assert status(**withdrawn) is ConsentStatus.WITHDRAWN
@@ -46,6 +50,7 @@ def test_a_withdrawal_ends_the_consent_whatever_came_first_and_says_when(followe
 
 
 def test_a_later_grant_supersedes() -> None:
+    assert status(followed_by="renewal") is ConsentStatus.SUPERSEDED
     assert status(followed_by="grant") is ConsentStatus.SUPERSEDED
     assert status(NOON + timedelta(days=731), followed_by="grant") is ConsentStatus.SUPERSEDED
 

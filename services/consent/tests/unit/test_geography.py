@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from consent.geography import Geography
-from consent.policy import Place
-from consent.rulebook import load_rulebook
+from consent.jurisdictions import Place
+from consent.rule_files import load_rulebook
 
 RULEBOOK = load_rulebook()
 NESTED = {"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "IL"}]}

@@ -14,11 +14,21 @@ from storage.policy import ConsentState
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a person is seen: the address that the gateway vouches for, and what their device says."""
+
+    address: str | None = None
+    country_code: str | None = None
+    state_code: str | None = None
+
+
 class _Answer(BaseModel):
     granted: bool
     consent_id: UUID | None = None
     epoch: int
     withdrawn_epoch: int
+    stricter_jurisdiction: str | None = None
 
     def state(self) -> ConsentState:
         """Return what it says; a yes without a consent is none."""
@@ -27,6 +37,7 @@ class _Answer(BaseModel):
             consent_id=self.consent_id,
             epoch=self.epoch,
             withdrawn_epoch=self.withdrawn_epoch,
+            stricter_jurisdiction=self.stricter_jurisdiction,
         )
 
 
@@ -64,10 +75,14 @@ class Consents:
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
-    async def ask(self, user_id: UUID) -> ConsentState:
-        """Return what holds at this moment; raises `NeighbourUnavailable` whenever that is not known."""
+    async def ask(self, user_id: UUID, *, seen: Whereabouts | None = None) -> ConsentState:
+        """Return what holds at this moment, for where the person is seen.
+
+        Raises `NeighbourUnavailable` whenever that is not known.
+        """
         path = f"/internal/consents/{user_id}/{ConsentType.BIOMETRIC_CAPTURE}"
-        return (await self._get(path, _Answer)).state()
+        place = {} if seen is None else {name: said for name, said in vars(seen).items() if said}
+        return (await self._get(path, _Answer, **place)).state()
 
     async def changes(self, *, after: int) -> ChangePage:
         """Return a page of what has changed after that position; raises `NeighbourUnavailable`."""

@@ -136,12 +136,17 @@ class UploadStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentState:
-    """What consent said at one moment; epochs are 0 when there was no such change."""
+    """What consent said at one moment; epochs are 0 when there was no such change.
+
+    A consent can stand while the law of where its person is seen asks for more: then what rests on it stays,
+    and nothing new is taken before they have agreed under `stricter_jurisdiction`.
+    """
 
     granted: bool
     consent_id: UUID | None
     epoch: int
     withdrawn_epoch: int
+    stricter_jurisdiction: str | None = None
 
     @property
     def ended_epoch(self) -> int:

@@ -42,6 +42,7 @@ class ConsentNeighbour:
         self.url = ""
         self.down = False
         self.asked = 0
+        self.seen: dict[str, str] = {}
         self.before_answer: Callable[[], Awaitable[None]] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
         self.positions: dict[str, int] = {}
@@ -57,6 +58,7 @@ class ConsentNeighbour:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked += 1
+        self.seen = dict(request.query)
         if self.before_answer is not None:
             await self.before_answer()
         if refusal := self._refusal(request):
@@ -95,6 +97,10 @@ class ConsentNeighbour:
     def _move(self, user_id: UUID) -> None:
         self._last += 1
         self.positions[str(user_id)] = self._last
+
+    def demand(self, user_id: UUID, jurisdiction: str | None) -> None:
+        """Let the person be where that law holds and their consent is not enough; None: it is again."""
+        self._answers[str(user_id)]["stricter_jurisdiction"] = jurisdiction
 
     def grant(self, user_id: UUID) -> ConsentGranted:
         """Let the person agree; the event is returned, not sent."""

@@ -111,6 +111,27 @@ async def test_without_an_answer_from_consent_there_is_no_link(ada, consent) -> 
     assert "Retry-After" in answer.headers
 
 
+async def test_J03_where_the_law_asks_for_more_nothing_new_is_taken_and_what_there_is_stays(  # noqa: N802
+    ada, consent, service, pictures
+) -> None:
+    assert (await ada.put(await ada.ticket(), pictures.jpeg())).status_code == 200
+    consent.demand(ada.id, "bipa")
+    refused = await ada.call("POST", "/upload?country_code=US&state_code=IL")
+    assert problem(refused) == (403, "consent-required")
+    assert refused.json()["reason"] == "stricter-jurisdiction-holds"
+    assert refused.json()["jurisdiction"] == "bipa"
+    assert "bipa" in refused.json()["detail"]
+    assert {name: consent.seen.get(name) for name in ("country_code", "state_code")} == {
+        "country_code": "US",
+        "state_code": "IL",
+    }
+    assert consent.seen["address"]
+    assert (await ada.call("GET")).json()["total"] == 1
+    assert await left(service, ada) > 0
+    consent.demand(ada.id, None)
+    assert (await ada.call("POST", "/upload")).status_code == 201
+
+
 async def test_a_consent_service_that_refuses_the_question_is_no_yes(ada, consent) -> None:
     consent._tokens._public_keys.pop("storage")
     assert problem(await ada.call("POST", "/upload")) == (503, "service-unavailable")

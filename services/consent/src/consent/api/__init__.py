@@ -1,7 +1,7 @@
 """Consent's routes: what a person agrees to and how they want to be treated, and what services ask."""
 
-from consent.api import consents
+from consent.api import consents, law
 
-ROUTERS = (consents.public, consents.internal)
+ROUTERS = (law.law, consents.public, consents.internal)
 
 __all__ = ["ROUTERS"]

@@ -1,4 +1,4 @@
-"""Laws, texts and consents, and what other services ask about them; what they take and give is `schemas`."""
+"""The HTTP routes about a person's consents; those about the law are `law`, the shapes `schemas`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,48 +8,35 @@ from fastapi import APIRouter, Depends, Query, Request
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
-from chassis.problems import Forbidden, NotFound
+from chassis.problems import Forbidden
 from chassis.service_auth import require_service
-from consent.api.dependencies import CurrentService, address_of
-from consent.examples import (
-    ANSWER,
-    BIOMETRIC_STATUS,
-    CHANGES,
-    CONSENT,
-    CONSENT_TEXTS,
-    CONSENTS,
-    JURISDICTION,
-    RETENTION_SCHEDULE,
-    WITHDRAWN,
-)
-from consent.policy import resolve_hints, utc_day
+from consent.api.dependencies import CurrentService, address_of, one_spelling
+from consent.api.law import Languages
+from consent.examples import ANSWER, BIOMETRIC_STATUS, CHANGES, CONSENT, CONSENTS, WITHDRAWN
+from consent.jurisdictions import Hints, read_hint, resolve
+from consent.languages import preferred_language
+from consent.policy import utc_day
 from consent.requests import Code, GrantRequest, KnownConsentType, canonical_json
-from consent.schemas import (
-    BiometricStatus,
-    ChangePage,
-    ConsentAnswer,
-    ConsentList,
-    ConsentRead,
-    ConsentTextsRead,
-    JurisdictionRead,
-    RetentionOfJurisdiction,
-    RetentionSchedule,
-)
+from consent.rulebook import DEFAULT_LANGUAGE, Rulebook
+from consent.schemas import BiometricStatus, ChangePage, ConsentAnswer, ConsentList, ConsentRead
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
-from consent.use_cases.grant_consent import (
-    Agreement,
-    ConsentTextOutdated,
-    JurisdictionUnknown,
-    ProveAddressFirst,
-    StricterJurisdictionHolds,
-    TooManyChanges,
-    grant_consent,
-)
+from consent.use_cases.grant_consent import ProveAddressFirst, TooManyChanges, grant_consent
 from consent.use_cases.list_changes import list_changes
 from consent.use_cases.list_consents import PageNotFound, list_consents
-from consent.use_cases.resolve_jurisdiction import resolve_jurisdiction
+from consent.use_cases.refuse_consent import refuse_consent
+from consent.use_cases.what_was_shown import (
+    Agreement,
+    ConsentTextOutdated,
+    JurisdictionBlocked,
+    JurisdictionUnknown,
+    LanguageUnknown,
+    PurposeNotNecessary,
+    SignatureMissing,
+    StricterJurisdictionHolds,
+)
 from consent.use_cases.withdraw_consent import ConsentNotFound, withdraw_consent
+from consent.wiring import Service
 
 PAGE = 100
 LARGEST_PAGE = 200
@@ -58,28 +45,6 @@ LARGEST_POSITION = 2**63 - 1
 
 public = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 internal = APIRouter(prefix="/internal", tags=["internal"])
-
-
-@public.get(
-    "/jurisdiction",
-    summary="Which laws hold for the caller, and what they ask for",
-    responses=example(JURISDICTION),
-)
-async def get_jurisdiction(
-    request: Request,
-    service: CurrentService,
-    country_code: Annotated[Code, Query()] = None,
-    state_code: Annotated[Code, Query()] = None,
-) -> JurisdictionRead:
-    """Resolve from ISO 3166 codes, read case-insensitively, else from the network address, else strictly."""
-    resolution, needed = resolve_jurisdiction(
-        service.rulebook,
-        country=country_code,
-        region=state_code,
-        network=service.geography.locate(address_of(request)),
-        now=service.clock.now(),
-    )
-    return JurisdictionRead.resolved(resolution, needed)
 
 
 @public.get(
@@ -106,46 +71,46 @@ async def get_consents(
 @public.post(
     "/consent",
     status_code=201,
-    summary="Agree to one purpose under its current text",
+    summary="Agree to one purpose under its current text, or refuse it",
     responses=example(CONSENT, status=201)
     | problems(
         ProveAddressFirst,
         JurisdictionUnknown,
         StricterJurisdictionHolds,
         ConsentTextOutdated,
+        LanguageUnknown,
+        SignatureMissing,
         TooManyChanges,
+        PurposeNotNecessary,
+        JurisdictionBlocked,
     ),
 )
 async def post_consent(
-    body: GrantRequest, request: Request, service: CurrentService, principal: CurrentPrincipal
+    body: GrantRequest,
+    request: Request,
+    service: CurrentService,
+    principal: CurrentPrincipal,
+    accept_language: Languages = None,
 ) -> ConsentRead:
-    """Grant; repeated while it is live it returns the consent there is (a double tap has one effect)."""
-    address = address_of(request)
-    resolution = resolve_hints(
-        service.rulebook,
-        country=body.country_code,
-        region=body.state_code,
-        network=service.geography.locate(address),
-        day=utc_day(service.clock.now()),
-    )
+    """Grant or refuse; a double tap has one effect, and its answer is the record there is."""
+    agreement = _agreement(body, service, address_of(request), accept_language)
+    rules, clock, limits = service.rulebook, service.clock, service.limits
     async with service.unit_of_work() as uow:
-        consent = await grant_consent(
-            uow,
-            Agreement(
-                consent_type=body.consent_type,
-                jurisdiction=body.jurisdiction,
-                consent_text_version=body.consent_text_version,
-                resolution=resolution,
-                details=None if body.metadata is None else canonical_json(body.metadata),
-                ip_address=address,
-            ),
-            user_id=principal.user_id,
-            address_proved=principal.email_verified,
-            limits=service.limits,
-            rulebook=service.rulebook,
-            clock=service.clock,
-        )
-    return ConsentRead.of(consent, service.rulebook, service.clock.now())
+        if body.granted:
+            consent = await grant_consent(
+                uow,
+                agreement,
+                user_id=principal.user_id,
+                address_proved=principal.email_verified,
+                limits=limits,
+                rulebook=rules,
+                clock=clock,
+            )
+        else:
+            consent = await refuse_consent(
+                uow, agreement, user_id=principal.user_id, limits=limits, rulebook=rules, clock=clock
+            )
+    return ConsentRead.of(consent, rules, clock.now())
 
 
 @public.get(
@@ -153,11 +118,21 @@ async def post_consent(
     summary="Whether pictures may be taken now",
     responses=example(BIOMETRIC_STATUS),
 )
-async def get_biometric_status(service: CurrentService, principal: CurrentPrincipal) -> BiometricStatus:
-    """Answer from the gate and the consent that holds it open."""
+async def get_biometric_status(
+    request: Request,
+    service: CurrentService,
+    principal: CurrentPrincipal,
+    country_code: Annotated[Code, Query()] = None,
+    state_code: Annotated[Code, Query()] = None,
+) -> BiometricStatus:
+    """Answer from the gate and the consent that holds it open, for where the person is now."""
     now = service.clock.now()
     consent = await check_biometric_consent(
-        service.database, user_id=principal.user_id, rulebook=service.rulebook, now=now
+        service.database,
+        user_id=principal.user_id,
+        seen=_seen(service, address_of(request), country_code, state_code),
+        rulebook=service.rulebook,
+        now=now,
     )
     record = None if consent is None else ConsentRead.of(consent, service.rulebook, now)
     return BiometricStatus(has_consent=record is not None, consent_record=record)
@@ -175,33 +150,6 @@ async def post_withdrawal(
     async with service.unit_of_work() as uow:
         consent = await withdraw_consent(uow, user_id=principal.user_id, consent_id=consent_id)
     return ConsentRead.of(consent, service.rulebook, service.clock.now())
-
-
-@public.get(
-    "/consent-texts/{jurisdiction}/{consent_type}",
-    summary="The texts people agree to",
-    responses=example(CONSENT_TEXTS) | problems(NotFound),
-)
-async def get_consent_texts(
-    jurisdiction: str, consent_type: KnownConsentType, service: CurrentService
-) -> ConsentTextsRead:
-    """Show the current and the earlier texts with their versions and digests."""
-    regime = service.rulebook.regimes.get(jurisdiction.lower())
-    if regime is None:
-        raise NotFound(f"There is no such jurisdiction. Use one of: {service.rulebook.regime_names}.")
-    return ConsentTextsRead.of(regime, consent_type, utc_day(service.clock.now()))
-
-
-@public.get(
-    "/retention-schedule",
-    summary="How long what is kept, and how it is destroyed",
-    responses=example(RETENTION_SCHEDULE),
-)
-async def get_retention_schedule(service: CurrentService) -> RetentionSchedule:
-    """Show the schedule per jurisdiction, and for each row whether it is enforced."""
-    day = utc_day(service.clock.now())
-    regimes = sorted(service.rulebook.regimes.values(), key=lambda regime: regime.code)
-    return RetentionSchedule(jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes])
 
 
 @internal.get(
@@ -227,12 +175,59 @@ async def get_changes(
     summary="Whether a person's consent is live at this moment",
     responses=example(ANSWER) | problems(Forbidden),
 )
-async def get_answer(user_id: UUID, consent_type: KnownConsentType, service: CurrentService) -> ConsentAnswer:
-    """Answer from the gate itself; never cached, here or on the way."""
+async def get_answer(
+    user_id: UUID,
+    consent_type: KnownConsentType,
+    service: CurrentService,
+    address: Annotated[
+        str | None,
+        Query(max_length=100, description="The person's network address, as the gateway vouches for it."),
+    ] = None,
+    country_code: Annotated[Code, Query()] = None,
+    state_code: Annotated[Code, Query()] = None,
+) -> ConsentAnswer:
+    """Answer from the gate itself, for where the person is; never cached, here or on the way."""
     return await answer_consent_question(
         service.database,
         user_id=user_id,
         consent_type=consent_type,
+        seen=_seen(service, one_spelling(address), country_code, state_code),
         rulebook=service.rulebook,
         now=service.clock.now(),
     )
+
+
+def _seen(service: Service, address: str | None, country: str | None, region: str | None) -> Hints:
+    return Hints(
+        device=read_hint(service.rulebook, country, region), network=service.geography.locate(address)
+    )
+
+
+def _agreement(
+    body: GrantRequest, service: Service, address: str | None, accept_language: str | None
+) -> Agreement:
+    rules, day = service.rulebook, utc_day(service.clock.now())
+    seen = _seen(service, address, body.country_code, body.state_code)
+    hints = Hints(seen.device, seen.network, residence=read_hint(rules, body.residence))
+    return Agreement(
+        consent_type=body.consent_type,
+        jurisdiction=body.jurisdiction,
+        consent_text_version=body.consent_text_version,
+        resolution=resolve(rules, hints, day),
+        details=None if body.metadata is None else canonical_json(body.metadata),
+        ip_address=address,
+        language=_language(rules, body, accept_language),
+        signature=body.signature,
+    )
+
+
+def _language(rules: Rulebook, body: GrantRequest, accept_language: str | None) -> str:
+    if body.consent_text_locale is not None:
+        return body.consent_text_locale.lower()
+    regime = rules.regimes.get(body.jurisdiction)
+    written = [
+        text.locale
+        for text in (regime.texts_of(body.consent_type) if regime else ())
+        if text.version == body.consent_text_version
+    ]
+    return preferred_language(accept_language, written, default=DEFAULT_LANGUAGE)

@@ -19,5 +19,10 @@ CurrentService = Annotated[Service, Depends(_service)]
 
 def address_of(request: Request) -> str | None:
     """Return the one spelling of the client's address; None when it spells none."""
-    found = normalised(client_address(request) or "")
+    return one_spelling(client_address(request))
+
+
+def one_spelling(address: str | None) -> str | None:
+    """Return the one spelling of an address; None for what is none."""
+    found = normalised(address or "")
     return None if found is None else str(found)

@@ -29,12 +29,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.tables import Moment, tables_of
 from consent.models import SCHEMA, Gate, LedgerEntry
-from consent.policy import EntryKind
 from consent.repositories.rows import (
     ENTRIES,
     GATE_FIELDS,
     GATES,
     GRANT_FIELDS,
+    SAYS_YES,
     GateState,
     GrantRow,
     gate_of,
@@ -46,7 +46,7 @@ HOUR = timedelta(hours=1)
 HOLDS_OPEN = and_(
     LedgerEntry.consent_id == Gate.open_consent_id,
     LedgerEntry.user_id == Gate.user_id,
-    LedgerEntry.kind == EntryKind.GRANT.value,
+    LedgerEntry.kind.in_(SAYS_YES),
 )
 
 
@@ -146,7 +146,7 @@ def _hold_of_grant() -> Select[Any]:
         .where(
             entry.c.consent_id == bindparam("consent_id"),
             entry.c.user_id == bindparam("user_id"),
-            entry.c.kind == literal_column("'grant'"),
+            entry.c.kind.in_(SAYS_YES),
         )
         .cte("named")
     )

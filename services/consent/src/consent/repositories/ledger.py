@@ -24,9 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from chassis.tables import Moment
+from consent.jurisdictions import Resolution
 from consent.models import SALT_BYTES, Gate, LedgerEntry, Personal
-from consent.policy import EntryKind, Resolution
-from consent.repositories.rows import ENTRIES, GATES, GRANT_FIELDS, GateState, GrantRow
+from consent.policy import EntryKind
+from consent.repositories.rows import ENTRIES, GATES, GRANT_FIELDS, SAYS_YES, GateState, GrantRow
 from consent.rulebook import ConsentText, Ruleset
 
 # Position and time are the database's.
@@ -64,15 +65,21 @@ _APPEND = _append_entry()
 
 @dataclass(frozen=True)
 class GrantTerms:
-    """What a grant is made of beside the person: the words, the rules, the place and what the app sent."""
+    """What a grant is made of beside the person: the words, the rules, the place and what the app sent.
 
+    A refusal is made of the same, without an end. `resolved_digests` are of the rules of the regimes that
+    the place was resolved to, in their order.
+    """
+
+    kind: EntryKind
     consent_id: UUID
     text: ConsentText
     ruleset: Ruleset
     jurisdiction: str
     jurisdictions: tuple[str, ...]
     resolution: Resolution
-    expires_at: datetime
+    resolved_digests: tuple[str, ...]
+    expires_at: datetime | None
     details: str | None = None
     ip_address: str | None = None
 
@@ -97,7 +104,16 @@ class Ledger:
         query = select(LedgerEntry).where(
             LedgerEntry.consent_id == consent_id,
             LedgerEntry.user_id == user_id,
-            LedgerEntry.kind == EntryKind.GRANT,
+            LedgerEntry.kind.in_(SAYS_YES),
+        )
+        return await self._session.scalar(query)
+
+    async def last(self, gate: GateState) -> LedgerEntry | None:
+        """Return the newest entry of a gate; None while it has none."""
+        query = select(LedgerEntry).where(
+            LedgerEntry.user_id == gate.user_id,
+            LedgerEntry.consent_type == gate.consent_type,
+            LedgerEntry.epoch == gate.epoch,
         )
         return await self._session.scalar(query)
 
@@ -119,7 +135,7 @@ class Ledger:
                 withdrawn.with_only_columns(later.occurred_at).scalar_subquery(),
                 first_later.with_only_columns(later.kind).scalar_subquery(),
             )
-            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind == literal_column("'grant'"))
+            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind.in_(SAYS_YES))
             .order_by(LedgerEntry.position.desc())
             .limit(limit)
         )
@@ -129,37 +145,19 @@ class Ledger:
 
     async def append_grant(self, gate: GateState, terms: GrantTerms) -> GrantRow:
         """Write that the holder of `gate` agrees; the gate is open with the next epoch."""
-        place = terms.resolution.place
-        personal = Personal(
-            gate.user_id,
-            terms.consent_id,
-            details=terms.details,
-            country=place.country,
-            region=place.region,
-            ip_address=terms.ip_address,
-        )
-        entry = {
-            "kind": EntryKind.GRANT.value,
-            "consent_type": gate.consent_type,
-            "jurisdiction": terms.jurisdiction,
-            "jurisdictions": list(terms.jurisdictions),
-            "consent_text_version": terms.text.version,
-            "text_digest": terms.text.sha256,
-            "locale": terms.text.locale,
-            "ruleset_version": terms.ruleset.version,
-            "ruleset_digest": terms.ruleset.digest,
-            "epoch": gate.epoch + 1,
-            "expires_at": terms.expires_at,
-            "source": terms.resolution.source.value,
-            "resolved_jurisdictions": list(terms.resolution.jurisdictions),
-            "territories_digest": terms.resolution.territories_digest,
-            **_committed(personal),
-        }
+        entry = _said(gate, terms)
         occurred_at = await self._append(
             gate, entry, ended_epoch=gate.ended_epoch, consent_id=terms.consent_id, until=terms.expires_at
         )
-        named = {name: entry[name] for name in GRANT_FIELDS if name in entry}
-        return GrantRow(**named, occurred_at=occurred_at)
+        return _row_of(entry, occurred_at)
+
+    async def append_refusal(self, gate: GateState, terms: GrantTerms) -> GrantRow:
+        """Write that the holder of `gate`, which is closed, was asked and said no; it stays closed."""
+        entry = _said(gate, terms)
+        occurred_at = await self._append(
+            gate, entry, ended_epoch=gate.ended_epoch, consent_id=None, until=None
+        )
+        return _row_of(entry, occurred_at)
 
     async def append_end(self, kind: EntryKind, gate: GateState, granted: GrantRow) -> datetime:
         """Write that this consent has ended; its gate is closed with the next epoch.
@@ -212,6 +210,42 @@ class Ledger:
         return int(
             await self._session.scalar(sql("SELECT consent.erase_person(:person)"), {"person": user_id}) or 0
         )
+
+
+def _said(gate: GateState, terms: GrantTerms) -> dict[str, Any]:
+    place, residence = terms.resolution.place, terms.resolution.residence
+    personal = Personal(
+        gate.user_id,
+        terms.consent_id,
+        details=terms.details,
+        country=place.country,
+        region=place.region,
+        residence=str(residence) or None if residence else None,
+        ip_address=terms.ip_address,
+    )
+    return {
+        "kind": terms.kind.value,
+        "consent_type": gate.consent_type,
+        "jurisdiction": terms.jurisdiction,
+        "jurisdictions": list(terms.jurisdictions),
+        "consent_text_version": terms.text.version,
+        "text_digest": terms.text.sha256,
+        "locale": terms.text.locale,
+        "ruleset_version": terms.ruleset.version,
+        "ruleset_digest": terms.ruleset.digest,
+        "epoch": gate.epoch + 1,
+        "expires_at": terms.expires_at,
+        "source": terms.resolution.source.value,
+        "resolved_jurisdictions": list(terms.resolution.jurisdictions),
+        "resolved_digests": list(terms.resolved_digests),
+        "territories_digest": terms.resolution.territories_digest,
+        **_committed(personal),
+    }
+
+
+def _row_of(entry: dict[str, Any], occurred_at: datetime) -> GrantRow:
+    named = {name: entry[name] for name in GRANT_FIELDS if name in entry}
+    return GrantRow(**named, occurred_at=occurred_at)
 
 
 def _end_of(gate: Gate | GateState, granted: LedgerEntry | GrantRow, kind: EntryKind) -> dict[str, Any]:

@@ -42,8 +42,12 @@ class GrantRow:
     epoch: int
     occurred_at: datetime
     expires_at: datetime | None
+    country: str | None
+    region: str | None
+    residence: str | None
 
 
+SAYS_YES: list[ColumnElement[str]] = [literal_column("'grant'"), literal_column("'renewal'")]
 GATE_FIELDS = [field.name for field in fields(GateState)]
 GRANT_FIELDS = [field.name for field in fields(GrantRow)]
 
@@ -54,7 +58,7 @@ def holds_open(gate: Any, entry: Any) -> ColumnElement[bool]:
         entry.c.consent_id == gate.c.open_consent_id,
         entry.c.user_id == gate.c.user_id,
         # Written out, so that the index of grants serves whatever plan the statement has.
-        entry.c.kind == literal_column("'grant'"),
+        entry.c.kind.in_(SAYS_YES),
     )
 
 

@@ -5,16 +5,20 @@ from uuid import UUID
 
 from chassis.db import Database
 from chassis.problems import PersonErased
-from consent.policy import Consent, consent_of
+from consent.jurisdictions import Hints
+from consent.policy import Consent, consent_of, law_that_asks_for_more, utc_day
 from consent.repositories import Gates
 from consent.rulebook import Rulebook
 from contracts.fields import ConsentType
 
 
 async def check_biometric_consent(
-    database: Database, *, user_id: UUID, rulebook: Rulebook, now: datetime
+    database: Database, *, user_id: UUID, seen: Hints, rulebook: Rulebook, now: datetime
 ) -> Consent | None:
-    """Return the live biometric consent, if there is one; raises `PersonErased`."""
+    """Return the live biometric consent, if there is one that is enough where the person is seen.
+
+    Raises `PersonErased`.
+    """
     async with database.read_only() as session:
         standing = await Gates(session).look_at(
             user_id, ConsentType.BIOMETRIC_CAPTURE, person_hash=database.person_hash(user_id)
@@ -24,4 +28,6 @@ async def check_biometric_consent(
     if standing.granted is None:
         return None
     consent = consent_of(standing.granted)
-    return consent if consent.is_live(rulebook, now) else None
+    if not consent.is_live(rulebook, now):
+        return None
+    return None if law_that_asks_for_more(rulebook, consent, seen, utc_day(now)) else consent

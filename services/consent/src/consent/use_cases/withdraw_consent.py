@@ -1,11 +1,12 @@
 """Record that a person no longer agrees; from the commit on, every question is answered with no."""
 
+from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
 from consent.policy import Consent, EntryKind, consent_of
-from consent.repositories import Gates, Ledger
+from consent.repositories import Gates, GateState, GrantRow, Ledger
 from contracts.consent import ConsentWithdrawn
 from contracts.fields import ConsentType
 
@@ -31,15 +32,26 @@ async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID) 
         return consent_of(named, withdrawn_at=held.withdrawn_at)
     # What is not withdrawn under the lock is open or has lapsed, itself or in its successor.
     ended = held.granted or named
-    withdrawn_at = await Ledger(uow.session).append_end(EntryKind.WITHDRAWAL, held.gate, ended)
+    withdrawn_at = await close_withdrawn_gate(uow, held.gate, ended)
+    return consent_of(named, withdrawn_at=withdrawn_at)
+
+
+async def close_withdrawn_gate(uow: UnitOfWork, gate: GateState, granted: GrantRow) -> datetime:
+    """Append and announce the withdrawal of a grant whose gate the caller holds; return when it was.
+
+    Raises ValueError for an erased grant.
+    """
+    if granted.consent_id is None:
+        raise ValueError("an erased grant can't be withdrawn")
+    withdrawn_at = await Ledger(uow.session).append_end(EntryKind.WITHDRAWAL, gate, granted)
     uow.publish(
         ConsentWithdrawn(
-            user_id=user_id,
-            consent_id=ended.consent_id or consent_id,
-            consent_type=ConsentType(named.consent_type),
-            jurisdiction=ended.jurisdiction,
-            epoch=held.gate.epoch + 1,
+            user_id=gate.user_id,
+            consent_id=granted.consent_id,
+            consent_type=ConsentType(gate.consent_type),
+            jurisdiction=granted.jurisdiction,
+            epoch=gate.epoch + 1,
             withdrawn_at=withdrawn_at,
         )
     )
-    return consent_of(named, withdrawn_at=withdrawn_at)
+    return withdrawn_at

@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from starlette.requests import ClientDisconnect
 
 from chassis.auth import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import PersonErased, Unauthorized
+from chassis.service_auth import client_address
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS, TooSlow, TransferRate
 from storage import schemas
 from storage.api.dependencies import CurrentService
+from storage.consents import Whereabouts
 from storage.links import UploadToken
 from storage.policy import (
     ConsentRequired,
@@ -32,7 +34,7 @@ from storage.policy import (
     WrongImageType,
 )
 from storage.transfers import MadeRoom, MemoryShare
-from storage.use_cases.ask_consent import ask_consent
+from storage.use_cases.ask_consent import ask_consent_to_collect
 from storage.use_cases.receive_bytes import Body as Received
 from storage.use_cases.request_upload import request_upload
 
@@ -41,10 +43,22 @@ router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=Idempo
 # over the same link get the same answer again, so this route needs no Idempotency-Key.
 links = APIRouter(prefix="/api/v1/photos", tags=["storage"])
 
+_PLACE = "Where the person is, as the device knows it: a code of ISO 3166, read tolerantly."
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _PHOTO_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {kind.value: _BYTES for kind in schemas.AcceptedType}}
 }
+
+
+async def _whereabouts(
+    request: Request,
+    country_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
+    state_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
+) -> Whereabouts:
+    return Whereabouts(client_address(request), country_code, state_code)
+
+
+Seen = Annotated[Whereabouts, Depends(_whereabouts)]
 
 
 @router.post(
@@ -57,15 +71,21 @@ _PHOTO_BODY: dict[str, Any] = {
 async def post_upload(
     service: CurrentService,
     principal: CurrentPrincipal,
+    seen: Seen,
     body: Annotated[schemas.UploadRequest | None, Body()] = None,
     content_type: Annotated[schemas.AcceptedType | None, Query()] = None,
 ) -> schemas.UploadTicket:
-    """Begin a photo; needs a live biometric consent. The type may stand in the body or in the query."""
+    """Begin a photo; needs a biometric consent that is live and enough where the person is.
+
+    The type may stand in the body or in the query.
+    """
     if service.settings.proved_address_for_biometrics and not principal.email_verified:
         raise ProveAddressFirst
     declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
     now = service.clock.now()
-    answer = await ask_consent(service.database, service.consents, user_id=principal.user_id, now=now)
+    answer = await ask_consent_to_collect(
+        service.database, service.consents, user_id=principal.user_id, now=now, seen=seen
+    )
     async with service.unit_of_work() as uow:
         photo, token = await request_upload(
             uow,
