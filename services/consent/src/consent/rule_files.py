@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from consent.records import RecordTerms
 from consent.rulebook import ConsentText, Regime, RegimeFile, Rulebook, TextEntry, World
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "regime.schema.json": RegimeFile,
     "territories.schema.json": World,
+    "records.schema.json": RecordTerms,
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -36,6 +38,11 @@ def load_rulebook(rules: Traversable | None = None) -> Rulebook:
         region_names=world.region_names,
         regimes={regime.code: regime for regime in found},
     )
+
+
+def load_records(rules: Traversable | None = None) -> RecordTerms:
+    """Read what all records of consent say alike; raises `ValueError` when unsound."""
+    return _read((rules or files("consent") / "rules") / "records.json", RecordTerms)
 
 
 def schema_of(name: str) -> str:

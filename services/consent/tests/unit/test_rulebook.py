@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from consent.rule_files import SCHEMAS, load_rulebook, schema_of
+from consent.policy import EntryKind
+from consent.records import notice_id
+from consent.rule_files import SCHEMAS, load_records, load_rulebook, schema_of
 from consent.rulebook import Regime, Rulebook
 from contracts.fields import ConsentType
 
@@ -17,6 +19,7 @@ TODAY = date(2026, 11, 22)
 REQUIRED_REGIMES = {"gdpr", "uk_gdpr", "bipa", "cubi", "ccpa", "generic", "us_strict"}
 CAPTURE = ConsentType.BIOMETRIC_CAPTURE
 SIGNED = "I type my full name"
+BIOMETRIC = (ConsentType.BIOMETRIC_CAPTURE, ConsentType.DATA_PROCESSING)
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +227,24 @@ def test_every_text_is_written_in_english(rulebook: Rulebook) -> None:
     for regime in every_regime(rulebook):
         for consent_type in ConsentType:
             assert "en" in regime.current_texts(consent_type, TODAY), (regime.code, consent_type)
+
+
+def test_a_record_has_terms_for_every_kind_of_entry_and_every_purpose() -> None:
+    terms = load_records()
+    assert set(terms.entries) == set(EntryKind)
+    assert set(terms.purposes) == set(ConsentType)
+    assert {terms.purposes[kind].special_category for kind in BIOMETRIC} == {True}
+    assert terms.indication_method({"signature": "Ann"}) != terms.indication_method(None)
+
+
+def test_a_notice_is_named_by_the_very_words(rulebook: Rulebook) -> None:
+    named = {
+        notice_id(regime.code, text): text.sha256
+        for regime in every_regime(rulebook)
+        for text in regime.texts
+    }
+    assert named["gdpr/marketing/2026-01.de"] != named["gdpr/marketing/2026-01.en"]
+    assert len(named) == sum(len(regime.texts) for regime in every_regime(rulebook))
 
 
 def test_what_later_readers_need_stands_in_the_rules(rulebook: Rulebook) -> None:
