@@ -83,6 +83,19 @@ async def test_the_network_says_which_law_a_grant_must_meet(with_atlas, person, 
     assert entry["resolved_jurisdictions"] == ["bipa", "gdpr"]
 
 
+async def test_J03_the_address_of_an_upload_shows_that_somebody_has_moved(  # noqa: N802
+    with_atlas, person, ask
+) -> None:
+    ann = person()
+    ann.headers.update({"X-Forwarded-For": GERMANY})
+    assert (await ann.agree()).status_code == 201
+    for address, law in ((GERMANY, None), (ILLINOIS, "bipa"), (f"{ILLINOIS}:443", "bipa"), ("unknown", None)):
+        told = (await ask(ann.id, place={"address": address})).json()
+        assert (told["granted"], told["stricter_jurisdiction"]) == (True, law)
+    ann.headers.update({"X-Forwarded-For": ILLINOIS})
+    assert (await ann.call("GET", "/consent/biometric-status")).json()["has_consent"] is False
+
+
 @pytest.mark.parametrize(
     ("spelled", "kept"),
     [
