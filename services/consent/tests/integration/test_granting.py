@@ -52,7 +52,9 @@ async def test_a_grant_is_recorded_listed_and_announced(person, ask, admin, cloc
     }
 
 
-async def test_the_exact_words_and_rules_can_be_proved_from_the_entry(person, service) -> None:
+async def test_G71_the_exact_words_and_rules_can_be_proved_from_the_entry(  # noqa: N802
+    person, service
+) -> None:
     ann = person()
     await ann.agree(jurisdiction="bipa", metadata={"signature": "Ann Example"})
     texts = (await ann.call("GET", "/consent-texts/bipa/biometric_capture")).json()["texts"]
