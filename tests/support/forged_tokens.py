@@ -14,9 +14,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastapi import FastAPI
+from httpx2 import AsyncClient
 from jwt.algorithms import ECAlgorithm
 
+from chassis.auth import AccessTokens, KeySet
 from chassis.ids import new_id
+from chassis.settings import ServiceSettings
 
 Part = bytes | Mapping[str, Any]
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -251,3 +255,24 @@ def forged_bearers(forge: TokenForge) -> Iterator[tuple[str, bytes]]:
     """Yield what is wrong with each token, and the `Authorization` header that carries it."""
     for wrong, make in FORGED.items():
         yield wrong, b"Bearer " + make(forge).encode(errors="surrogateescape")
+
+
+async def statuses_of_forged_tokens(
+    app: FastAPI, client: AsyncClient, settings: ServiceSettings, path: str
+) -> dict[str, int]:
+    """Return how an API answers each forged token, and under "good" how it answers the one that is not.
+
+    From then on the API trusts the forge's key.
+    """
+    issuer, audience = settings.access_token_issuer, settings.access_token_audience
+    forge = TokenForge(issuer=issuer, audience=audience)
+
+    async def keys() -> dict[str, Any]:
+        return {"keys": [forge.jwk]}
+
+    app.state.access_tokens = AccessTokens(KeySet(keys), issuer=issuer, audience=audience)
+    bearers = {"good": b"Bearer " + forge.good().encode(), **dict(forged_bearers(forge))}
+    return {
+        name: (await client.get(path, headers={b"Authorization": bearer})).status_code
+        for name, bearer in bearers.items()
+    }
