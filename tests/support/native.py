@@ -54,11 +54,11 @@ async def _start_all(
 
 
 async def _start(server: Server, check: Check, directory: Path, started: list[Process]) -> None:
-    await asyncio.to_thread(server.prepare, str(directory))
-    for program in server.programs(str(directory)):
+    await asyncio.to_thread(server.prepare)
+    for program in server.programs():
         log = directory / f"{program.name}.log"
         with log.open("w") as output:
-            process = start_program(program, output)
+            process = start_program(program, output, mark=str(directory))
         started.append(process)
 
     def why_dead() -> str | None:
@@ -72,13 +72,12 @@ async def _start(server: Server, check: Check, directory: Path, started: list[Pr
     await until_ready(server.name, check, seconds=START_SECONDS, still_alive=why_dead)
 
 
-def start_program(program: Program, output: TextIO) -> Process:
+def start_program(program: Program, output: TextIO, *, mark: str) -> Process:
     """Start it in a session of its own, with the account that it wants."""
-    inherited = {name: value for name, value in os.environ.items() if name != MARKER}
     return subprocess.Popen(
         program.command,
         cwd=program.directory,
-        env=inherited | dict(program.environment),
+        env={**os.environ, MARKER: mark, **program.environment},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -51,14 +51,10 @@ class NativeCluster:
         self._layout.make_directories()
         self._recover()
         self._explain_places()
-        server_programs = [
-            program for server in self._servers.all() for program in server.programs(self._mark)
-        ]
+        server_programs = [program for server in self._servers.all() for program in server.programs()]
         self._refuse_taken_ports([*server_programs, *([] if only_servers else self._services)])
         # Before the programs are loaded: supervisord checks that their directories exist.
-        await asyncio.gather(
-            *(asyncio.to_thread(server.prepare, self._mark) for server in self._servers.all())
-        )
+        await asyncio.gather(*(asyncio.to_thread(server.prepare) for server in self._servers.all()))
         self._supervisor.load([*server_programs, *self._services])
         if not only_servers:
             await asyncio.to_thread(self._supervisor.stop, [program.name for program in self._services])
@@ -90,7 +86,7 @@ class NativeCluster:
 
     async def _server(self, server: Server, prepare: Check | None = None) -> None:
         began = self._progress.seconds
-        for program in server.programs(self._mark):
+        for program in server.programs():
             await asyncio.to_thread(self._supervisor.start, program.name)
         name = server.name
         await self._wait(name, seconds=SERVER_SECONDS)
@@ -173,7 +169,7 @@ class NativeCluster:
 
     def programs(self) -> list[str]:
         """Return the names of all programs, for the logs command."""
-        names = [program.name for server in self._servers.all() for program in server.programs(self._mark)]
+        names = [program.name for server in self._servers.all() for program in server.programs()]
         return [
             *names,
             *(f"{service}-migrate" for service in DATABASE_SERVICES),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program, ports_of
+from native.programs import Program, ports_of
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class MailServer:
 
     name = "mail"
 
-    def prepare(self, _mark: str) -> None:
+    def prepare(self) -> None:
         """Make sure that the Maildir's parent exists."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
+    def programs(self) -> tuple[Program, ...]:
         """Return the SMTP server."""
         port = self.values["SMTP_PORT"]
         handler = ("-c", "aiosmtpd.handlers.Mailbox", str(self.directory))
@@ -30,7 +30,6 @@ class MailServer:
                 name=self.name,
                 command=(sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}", *handler),
                 directory=self.directory.parent,
-                environment={MARKER: mark},
                 ports=ports_of(self.values, "SMTP_PORT"),
             ),
         )

@@ -52,7 +52,7 @@ class PostgresServer:
             return installed
         return _copied_binaries(installed, self.home / "program")
 
-    def prepare(self, mark: str) -> None:
+    def prepare(self) -> None:
         """Create the data directory unless it exists."""
         if (self.data / VERSION_FILE).exists():
             self._refuse_other_version()
@@ -80,12 +80,12 @@ class PostgresServer:
                 ],
                 self.account,
                 self.data,
-                {MARKER: mark},
+                {MARKER: str(self.directory.parent)},
             )
         finally:
             secret.unlink()
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
+    def programs(self) -> tuple[Program, ...]:
         """Return the postmaster."""
         settings = {
             "listen_addresses": "127.0.0.1",
@@ -101,7 +101,6 @@ class PostgresServer:
                 name=self.name,
                 command=(str(self.binaries / "postgres"), "-D", str(self.data), *options),
                 directory=self.data,
-                environment={MARKER: mark},
                 account=self.account,
                 # INT ends sessions and checkpoints; TERM would wait for clients to leave.
                 stop_signal="INT",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Each of our processes carries this variable, so that leftovers of a crashed run can be told from
-# processes that belong to somebody else.
+# Whoever starts one of our processes gives it this variable, by which leftovers of a crashed run can be told
+# from processes that belong to somebody else.
 MARKER = "IRISVUE_CLUSTER_VAR"
 
 
@@ -28,6 +28,12 @@ class Program:
 def configured(text: str) -> dict[str, str]:
     """Return a variable that changes with a configuration file, so that a new one restarts its program."""
     return {"IRISVUE_CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only this user can read."""
+    file.touch(mode=0o600)
+    file.write_text(text)
 
 
 def ports_of(values: Mapping[str, str], *names: str) -> dict[str, int]:

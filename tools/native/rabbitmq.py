@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.environment import ADMIN
-from native.programs import MARKER, Program, configured, ports_of
+from native.programs import Program, configured, ports_of, write_private
 
 # The wrapper of the same name in /usr/sbin insists on the system's user and paths.
 SERVER_PLACES = (
@@ -33,7 +33,7 @@ class RabbitServer:
 
     name = "rabbitmq"
 
-    def prepare(self, _mark: str) -> None:
+    def prepare(self) -> None:
         """Write the configuration."""
         for folder in ("home", "conf", "mnesia", "log", "schema"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
@@ -56,9 +56,8 @@ class RabbitServer:
             "vm_memory_high_watermark.absolute": "512MiB",
             "disk_free_limit.absolute": "200MB",
         }
-        file = conf / "rabbitmq.conf"
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        lines = (f"{name} = {value}\n" for name, value in settings.items())
+        write_private(conf / "rabbitmq.conf", "".join(lines))
 
     def _write_cookie(self) -> None:
         """Give the node a cookie of our own: the one that Erlang makes up is predictable."""
@@ -67,13 +66,12 @@ class RabbitServer:
         if file.exists() and file.read_text() == cookie:
             return
         file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(cookie)
+        write_private(file, cookie)
         file.chmod(0o400)
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
+    def programs(self) -> tuple[Program, ...]:
         """Return the port mapper first: one that the broker starts by itself would outlive it."""
-        base, shared = self.directory, self._shared_environment(mark)
+        base, shared = self.directory, self._shared_environment()
         return (
             Program(
                 name="epmd",
@@ -94,9 +92,8 @@ class RabbitServer:
             ),
         )
 
-    def _shared_environment(self, mark: str) -> dict[str, str]:
+    def _shared_environment(self) -> dict[str, str]:
         return {
-            MARKER: mark,
             "HOME": str(self.directory / "home"),
             "ERL_EPMD_PORT": self.values["EPMD_PORT"],
             "ERL_EPMD_ADDRESS": "127.0.0.1",

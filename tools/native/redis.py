@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program, configured, ports_of
+from native.programs import Program, configured, ports_of, write_private
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,12 @@ class RedisServer:
 
     name = "redis"
 
-    def prepare(self, _mark: str) -> None:
+    def prepare(self) -> None:
         """Write the configuration and who may do what; only this user can read them."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
-        for name, text in (("redis.conf", self._configuration()), ("users.acl", self.users)):
-            file = self.directory / name
-            file.touch(mode=0o600)
-            file.write_text(text)
+        write_private(self.directory / "redis.conf", self._configuration())
+        write_private(self.directory / "users.acl", self.users)
 
     def _configuration(self) -> str:
         settings = {
@@ -46,14 +44,14 @@ class RedisServer:
         }
         return "".join(f"{name} {value}\n" for name, value in settings.items())
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
+    def programs(self) -> tuple[Program, ...]:
         """Return the server."""
         return (
             Program(
                 name=self.name,
                 command=(find_server() or "redis-server", str(self.directory / "redis.conf")),
                 directory=self.directory,
-                environment={MARKER: mark, **configured(self._configuration() + self.users)},
+                environment=configured(self._configuration() + self.users),
                 ports=ports_of(self.values, "REDIS_PORT"),
             ),
         )

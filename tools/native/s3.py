@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from native.programs import MARKER, Program, configured, ports_of
+from native.programs import Program, configured, ports_of, write_private
 
 # The store listens for gRPC on each port plus this.
 GRPC_OFFSET = 10000
@@ -30,15 +30,14 @@ class S3Server:
 
     name = "s3"
 
-    def prepare(self, _mark: str) -> None:
+    def prepare(self) -> None:
         """Write who may do what, and the keys of the store itself; only this user can read them."""
         for place in (self.directory, self.directory / "data", self._logs, self._configuration):
             place.mkdir(parents=True, exist_ok=True)
             place.chmod(0o700)
         self.sockets.mkdir(parents=True, exist_ok=True)
         for file, text in self._files().items():
-            file.touch(mode=0o600)
-            file.write_text(text)
+            write_private(file, text)
 
     @property
     def _logs(self) -> Path:
@@ -63,7 +62,7 @@ class S3Server:
             ),
         }
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
+    def programs(self) -> tuple[Program, ...]:
         """Return the store, kept to itself: loopback, no telemetry, no other front ends, no open order."""
         return (
             Program(
@@ -78,7 +77,6 @@ class S3Server:
                 ),
                 directory=self.directory,
                 environment={
-                    MARKER: mark,
                     **configured("".join(self._files().values())),
                     "HOME": str(self.directory),
                     "GOMEMLIMIT": "200MiB",

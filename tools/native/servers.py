@@ -21,11 +21,11 @@ class Server(Protocol):
     def name(self) -> str:
         """Name of its last program."""
 
-    def prepare(self, mark: str, /) -> None:
-        """Write configuration and data directories; harmless when repeated, helpers carry `mark`."""
+    def prepare(self) -> None:
+        """Write configuration and data directories; harmless when repeated."""
 
-    def programs(self, mark: str) -> tuple[Program, ...]:
-        """Its processes, in the order in which they start, marked as belonging to `mark`."""
+    def programs(self) -> tuple[Program, ...]:
+        """Its processes, in the order in which they start."""
 
 
 @dataclass(frozen=True)

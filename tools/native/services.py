@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
-from native.programs import MARKER, Program, ports_of
+from native.programs import Program, ports_of
 
 # A process is gone 25 s after it was told to stop (chassis.process); compose.yaml gives as much.
 STOP_SECONDS = 30
@@ -54,7 +54,6 @@ def _program(
         name=name,
         command=watching(layout, process[0], command) if watch else command,
         directory=layout.checkout,
-        environment={MARKER: str(layout.var)},
         stop_seconds=STOP_SECONDS,
         ports=ports,
     )

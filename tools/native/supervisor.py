@@ -9,7 +9,6 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
@@ -97,6 +96,7 @@ class Supervisor:
     def _start(self) -> None:
         self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
+        # What it starts inherits the mark.
         environment = os.environ | {MARKER: str(self._layout.var)}
         result = subprocess.run(
             command, cwd=self._layout.checkout, env=environment, capture_output=True, text=True, check=False
@@ -151,7 +151,9 @@ class Supervisor:
 
 
 def _options(program: Program, logs: Path) -> dict[str, object]:
-    options: dict[str, object] = {
+    if any(UNWRITABLE & set(value) for value in program.environment.values()):
+        raise ClusterError(f"An environment value of {program.name} contains a quote or a backslash.")
+    return {
         "command": shlex.join(program.command),
         "directory": program.directory,
         "autostart": "false",
@@ -166,14 +168,9 @@ def _options(program: Program, logs: Path) -> dict[str, object]:
         "stdout_logfile": logs / f"{program.name}.log",
         "stdout_logfile_maxbytes": "20MB",
         "stdout_logfile_backups": 1,
+        "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
+        **({"user": program.account} if program.account else {}),
     }
-    if program.account:
-        options["user"] = program.account
-    if program.environment:
-        options["environment"] = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
-        if any(UNWRITABLE & set(value) for value in program.environment.values()):
-            raise ClusterError(f"An environment value of {program.name} contains a quote or a backslash.")
-    return options
 
 
 def _escaped(value: object) -> str:

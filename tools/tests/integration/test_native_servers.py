@@ -120,7 +120,7 @@ def test_postgres_finds_a_place_when_its_account_cannot_reach_the_checkout(direc
         closed / "var", {"POSTGRES_PORT": "1", "POSTGRES_ADMIN_PASSWORD": "secret"}, (), tag=directory.name
     )
     try:
-        server.prepare(str(directory))
+        server.prepare()
 
         assert (server.data / "PG_VERSION").exists()
     finally:

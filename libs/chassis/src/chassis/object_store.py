@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 SERVER_SIDE_ENCRYPTION: Final = "AES256"
-PRESIGNED_SECONDS: Final = 3600
 _MOST_KEYS_PER_PAGE: Final = 1000
 _MOST_ROUNDS: Final = 10_000
 _SERVER_ERROR: Final = 500
@@ -83,11 +82,6 @@ class Inventory:
     objects: int
     versions: int
     uploads: int
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing at all is left."""
-        return not (self.objects or self.versions or self.uploads)
 
     @property
     def total(self) -> int:
@@ -184,14 +178,6 @@ class ObjectStore:
             # An answer without a body does not tell a missing object from a missing bucket.
             await self.check()
             raise
-
-    async def presigned_url(self, key: str, *, seconds: int = PRESIGNED_SECONDS) -> str:
-        """Return a link that reads this object, sealed as it is, for so many seconds."""
-        with _translated():
-            url = await self._client.generate_presigned_url(
-                "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
-            )
-        return str(url)
 
     async def delete(self, key: str) -> None:
         """Remove the current version of one object; a missing one is no error."""

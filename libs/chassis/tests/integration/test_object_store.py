@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import pytest
 
 from chassis.object_store import (
@@ -18,7 +17,6 @@ from chassis.object_store import (
     ObjectStoreUnavailable,
     open_object_store,
 )
-from support import eventually
 
 NOTHING = Inventory(objects=0, versions=0, uploads=0)
 
@@ -113,25 +111,6 @@ async def test_an_object_larger_than_expected_is_not_read(store: ObjectStore) ->
 async def test_deleting_what_is_not_there_is_no_error(store: ObjectStore) -> None:
     await store.delete("nothing/here")
     await store.delete_everything("nothing/")
-
-
-async def test_a_presigned_url_reads_the_object_and_only_that(store: ObjectStore) -> None:
-    await store.upload("one", b"sealed bytes")
-    await store.upload("two", b"others")
-    url = await store.presigned_url("one")
-    assert "X-Amz-Expires=3600" in url
-    assert await fetch(url) == (200, b"sealed bytes")
-    assert (await fetch(url.replace("/one?", "/two?")))[0] == 403
-
-
-async def test_a_presigned_url_expires(store: ObjectStore) -> None:
-    await store.upload("one", b"sealed bytes")
-    url = await store.presigned_url("one", seconds=1)
-
-    async def is_refused() -> None:
-        assert (await fetch(url))[0] == 403
-
-    await eventually(is_refused)
 
 
 async def test_everything_under_a_prefix_goes_and_nothing_else(store: ObjectStore) -> None:
@@ -242,8 +221,3 @@ async def open_upload(store: ObjectStore, key: str) -> None:
     await store._client.upload_part(
         Bucket=store._bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"part"
     )
-
-
-async def fetch(url: str) -> tuple[int, bytes]:
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return answer.status, await answer.read()

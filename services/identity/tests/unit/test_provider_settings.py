@@ -60,7 +60,7 @@ def test_audiences_that_are_no_list_refuse_the_start(made, text):
 def test_without_any_variable_both_providers_are_off(made):
     settings = made(APPLE_TEAM_ID="", APPLE_KEY_ID="", APPLE_PRIVATE_KEY="", PROVIDER_TOKEN_KEY="")
     assert settings.apple_audiences == settings.google_audiences == ()
-    assert settings.keeps_apple_grants is False
+    assert settings.apple_private_key is None
 
 
 def test_apple_s_credentials_are_given_together_or_not_at_all(made):
@@ -70,14 +70,14 @@ def test_apple_s_credentials_are_given_together_or_not_at_all(made):
         "APPLE_PRIVATE_KEY": pem().replace("\n", "\\n"),
         "PROVIDER_TOKEN_KEY": KEY,
     }
-    assert made(**whole).keeps_apple_grants is True
+    assert made(**whole).apple_private_key is not None
     for missing in whole:
         with pytest.raises(ValidationError, match="belong together"):
             made(**{**whole, missing: ""})
 
 
 def test_a_key_for_sealing_alone_is_fine(made):
-    assert made(PROVIDER_TOKEN_KEY=KEY).keeps_apple_grants is False
+    assert made(PROVIDER_TOKEN_KEY=KEY).apple_private_key is None
 
 
 @pytest.mark.parametrize("name", ["APPLE_JWKS_URL", "APPLE_TOKEN_URL", "APPLE_REVOKE_URL", "GOOGLE_JWKS_URL"])

@@ -98,15 +98,7 @@ FreshlySignedIn = Annotated[Account, Depends(freshly_signed_in)]
 
 def user_read(user: User | Account) -> schemas.UserRead:
     """Return the account as its owner sees it."""
-    return schemas.UserRead(
-        id=user.id,
-        email=user.email,
-        is_active=user.is_active,
-        is_verified=user.is_verified,
-        created_at=user.created_at,
-        auth_provider=user.auth_provider,
-        updated_at=user.updated_at,
-    )
+    return schemas.UserRead.model_validate(user, from_attributes=True)
 
 
 def token_response(service: Service, authorized: AuthorizedSession) -> schemas.TokenResponse:

@@ -63,11 +63,6 @@ class ProviderSettings(StatefulSettings):
         default=2.0, gt=0, le=2.0, description="How long a provider may take; two calls fit into an answer."
     )
 
-    @property
-    def keeps_apple_grants(self) -> bool:
-        """Whether authorization codes are exchanged, so that a deletion can revoke what Apple granted."""
-        return self.apple_private_key is not None
-
     @model_validator(mode="after")
     def _apple_credentials_are_whole(self) -> Self:
         parts = (self.apple_team_id, self.apple_key_id, self.apple_private_key)

@@ -40,10 +40,6 @@ class Passkeys(Repository):
         )
         return await self._session.scalar(statement) is not None
 
-    async def remove_all(self, user_id: UUID) -> None:
-        """Delete every passkey of a person."""
-        await self._session.execute(delete(Passkey).where(Passkey.user_id == user_id))
-
     async def count(self, user_id: UUID) -> int:
         """Return how many passkeys a person has."""
         statement = select(func.count()).select_from(Passkey).where(Passkey.user_id == user_id)

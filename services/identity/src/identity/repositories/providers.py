@@ -46,10 +46,6 @@ class ProviderIdentities(Repository):
         """Delete one link."""
         await self._session.execute(delete(ProviderIdentity).where(ProviderIdentity.id == identity.id))
 
-    async def unlink_all(self, user_id: UUID) -> None:
-        """Delete every link of an account."""
-        await self._session.execute(delete(ProviderIdentity).where(ProviderIdentity.user_id == user_id))
-
     async def of(self, user_id: UUID) -> Sequence[ProviderIdentity]:
         """Return the links of an account, oldest first."""
         statement = select(ProviderIdentity).where(ProviderIdentity.user_id == user_id)
