@@ -9,6 +9,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
