@@ -22,10 +22,25 @@ from native.environment import service_environment
 from support.gateway import Proof, gateway_proof
 from support.running import RunningServers
 
+_LARGE_BYTES = 1024 * 1024
 _TABLES = """
-    SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname = $1 AND tablename NOT LIKE 'alembic_version%'
+    SELECT c.oid::regclass::text AS name, pg_relation_size(c.oid) > $2 AS large
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'r'
+        AND c.relname NOT LIKE 'alembic_version%' AND pg_relation_size(c.oid) > 0
 """
+
+
+async def empty_schemas(connection: asyncpg.Connection, *schemas: str) -> None:
+    """Empty every table of these schemas, as a superuser; no trigger fires.
+
+    A few rows are deleted, two hundred times as fast as tables are truncated, which makes new files for each.
+    """
+    tables = await connection.fetch(_TABLES, schemas, _LARGE_BYTES)
+    statements = ["SET session_replication_role = replica"]
+    statements += [f"DELETE FROM {table['name']}" for table in tables if not table["large"]]
+    statements += [f"TRUNCATE {table['name']} CASCADE" for table in tables if table["large"]]
+    await connection.execute("; ".join(statements))
 
 
 class Platform:
@@ -65,9 +80,9 @@ class Platform:
 
     async def clean(self, service: str) -> None:
         """Empty every table of a service, in each of its schemas."""
-        await self._truncate(DATABASE, service)
+        await self._empty(DATABASE, service)
         for schema in MEMBERS[service].further_schemas:
-            await self._truncate(KEYRING_DATABASE, schema)
+            await self._empty(KEYRING_DATABASE, schema)
 
     async def forget_counts(self) -> None:
         """Empty Redis, so that no test meets the limits that another one has used up."""
@@ -83,12 +98,10 @@ class Platform:
                 async with session.delete(url) as answer:
                     answer.raise_for_status()
 
-    async def _truncate(self, database: str, schema: str) -> None:
+    async def _empty(self, database: str, schema: str) -> None:
         connection = await self.connect_as_admin(database)
         try:
-            tables = [row[0] for row in await connection.fetch(_TABLES, schema)]
-            if tables:
-                await connection.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+            await empty_schemas(connection, schema)
         finally:
             await connection.close()
 

@@ -34,7 +34,7 @@ from contracts.identity import UserDeleted
 from contracts.topology import EXCHANGE, policies, queues
 from support import eventually
 from support.free_ports import free_port
-from support.platform import Platform
+from support.platform import Platform, empty_schemas
 from support.proxy import FaultyProxy
 
 DATABASE = "chassis_scratch"
@@ -115,10 +115,11 @@ class Scratch:
 
     async def clean(self) -> None:
         """Empty every table."""
-        tables = [
-            table.fullname for effects in EFFECTS.values() for table in effects.metadata.tables.values()
-        ]
-        await self.execute(f"TRUNCATE {', '.join(tables)}")
+        connection = await self.connect()
+        try:
+            await empty_schemas(connection, *EFFECTS)
+        finally:
+            await connection.close()
 
 
 @pytest.fixture(scope="session")
