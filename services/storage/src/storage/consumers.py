@@ -1,17 +1,43 @@
 """What storage does when it hears of something."""
 
-from chassis.clock import Clock
-from chassis.consumer import Consumer, Handler
+from chassis.consumer import Consumer
 from chassis.db import UnitOfWork
 from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
-from contracts.envelope import Envelope, Event
+from contracts.envelope import Envelope
 from contracts.fields import ConsentType
 from contracts.identity import UserRegistered
 from storage.policy import ConsentState
 from storage.use_cases.follow_consent import follow_consent
 from storage.wiring import Service
 
-Heard = ConsentGranted | ConsentWithdrawn | ConsentExpired
+
+async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]) -> None:
+    """Make sure that the person is not erased: the key was made before this transaction."""
+    await uow.lock_subject(envelope.data.user_id)
+
+
+async def on_consent_granted(uow: UnitOfWork, envelope: Envelope[ConsentGranted]) -> None:
+    """Open the gate; what had ended before this grant is told by the end's own event."""
+    event = envelope.data
+    state = ConsentState(granted=True, consent_id=event.consent_id, epoch=event.epoch, withdrawn_epoch=0)
+    await _follow(uow, event, state)
+
+
+async def on_consent_ended(
+    uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn] | Envelope[ConsentExpired]
+) -> None:
+    """Close the gate, and let go of what rested on the consent."""
+    event = envelope.data
+    state = ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
+    await _follow(uow, event, state)
+
+
+async def _follow(
+    uow: UnitOfWork, event: ConsentGranted | ConsentWithdrawn | ConsentExpired, state: ConsentState
+) -> None:
+    # Photos rest on one purpose; what else a person agrees to is not kept here.
+    if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
+        await follow_consent(uow, user_id=event.user_id, state=state)
 
 
 def consumers(service: Service) -> list[Consumer]:
@@ -20,41 +46,18 @@ def consumers(service: Service) -> list[Consumer]:
     async def before_user_registered(envelope: Envelope[UserRegistered]) -> None:
         await service.vault.open_key(envelope.data.user_id)
 
-    async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]) -> None:
-        await uow.lock_subject(envelope.data.user_id)
-
     return [
         Consumer(
             "storage.open-keys",
             {UserRegistered: on_user_registered},
             before={UserRegistered: before_user_registered},
         ),
-        Consumer("storage.follow-consent", _followers_of_consent(service.clock)),
+        Consumer(
+            "storage.follow-consent",
+            {
+                ConsentGranted: on_consent_granted,
+                ConsentWithdrawn: on_consent_ended,
+                ConsentExpired: on_consent_ended,
+            },
+        ),
     ]
-
-
-def _followers_of_consent(clock: Clock) -> dict[type[Event], Handler]:
-    """Photos rest on one purpose; what else a person agrees to is not kept here."""
-
-    async def follow(uow: UnitOfWork, event: Heard, state: ConsentState) -> None:
-        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
-            await follow_consent(uow, user_id=event.user_id, state=state, now=clock.now())
-
-    async def on_consent_granted(uow: UnitOfWork, envelope: Envelope[ConsentGranted]) -> None:
-        event = envelope.data
-        # What had ended before this grant is told by the end's own event.
-        state = ConsentState(granted=True, consent_id=event.consent_id, epoch=event.epoch, withdrawn_epoch=0)
-        await follow(uow, event, state)
-
-    async def on_consent_ended(
-        uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn] | Envelope[ConsentExpired]
-    ) -> None:
-        event = envelope.data
-        state = ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
-        await follow(uow, event, state)
-
-    return {
-        ConsentGranted: on_consent_granted,
-        ConsentWithdrawn: on_consent_ended,
-        ConsentExpired: on_consent_ended,
-    }

@@ -36,13 +36,12 @@ def work(opened: wiring.Service) -> Work:
     async def expire() -> None:
         await expire_uploads(
             opened.database,
-            now=opened.clock.now(),
             upload_takes=opened.upload_takes,
             confirm_within=timedelta(hours=settings.confirm_hours),
         )
 
     async def follow_feed() -> None:
-        await reconcile_consents(opened.database, opened.consents, now=opened.clock.now())
+        await reconcile_consents(opened.database, opened.consents)
 
     return Work(
         consumers=consumers(opened),

@@ -27,7 +27,7 @@ def run_command(settings: StorageSettings, arguments: argparse.Namespace) -> int
 
 async def _reconcile(settings: StorageSettings, *, everything: bool) -> int:
     async with open_service(settings) as service:
-        now = service.clock.now()
         if everything:
-            return await compare_open_gates(service.database, service.consents, now=now, unchecked_since=now)
-        return await reconcile_consents(service.database, service.consents, now=now)
+            now = service.clock.now()
+            return await compare_open_gates(service.database, service.consents, unchecked_since=now)
+        return await reconcile_consents(service.database, service.consents)

@@ -93,7 +93,6 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             sandbox=await stack.enter_async_context(sandbox),
             consents=consents,
             uploads=_uploads(settings),
-            clock=clock,
             lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
             proved_address_only=settings.proved_address_for_biometrics,
         )
@@ -107,7 +106,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             links=_links(settings),
             reception=reception,
             destroyer=Destroyer(database, vault),
-            reader=PhotoReader(database, vault, consents, clock),
+            reader=PhotoReader(database, vault, consents),
             reads=_reads(settings),
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),

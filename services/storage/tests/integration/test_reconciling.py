@@ -25,7 +25,7 @@ def follow(service):
     """Follow the feed to its end; return how many gates were behind."""
 
     async def _follow():
-        return await reconcile_consents(service.database, service.consents, now=service.clock.now())
+        return await reconcile_consents(service.database, service.consents)
 
     return _follow
 

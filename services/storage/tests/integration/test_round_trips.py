@@ -39,13 +39,10 @@ class Paths:
         assert await self._inbound[type(event)].process(body) is Outcome.DONE
 
     async def ask(self):
-        now = self._service.clock.now()
-        return await ask_consent(
-            self._service.database, self._service.consents, user_id=self._person, now=now
-        )
+        return await ask_consent(self._service.database, self._service.consents, user_id=self._person)
 
     async def upload_link(self):
-        answer, now = await self.ask(), self._service.clock.now()
+        answer = await self.ask()
         async with self._service.unit_of_work() as uow:
             await request_upload(
                 uow,
@@ -56,14 +53,11 @@ class Paths:
                 address_proved=True,
                 vault=self._service.vault,
                 links=self._service.links,
-                now=now,
-                link_over_at=now + timedelta(minutes=5),
+                link_life=timedelta(minutes=5),
             )
 
     async def idle_reconciliation(self):
-        await reconcile_consents(
-            self._service.database, self._service.consents, now=self._service.clock.now()
-        )
+        await reconcile_consents(self._service.database, self._service.consents)
 
 
 @pytest.fixture

@@ -192,9 +192,7 @@ async def test_the_same_bytes_again_get_the_same_answer_and_others_are_refused(
 
     clock.advance(timedelta(seconds=301))
     assert problem(await ada.put(ticket, data)) == (410, "upload-gone")
-    await expire_uploads(
-        service.database, now=clock.now(), upload_takes=timedelta(0), confirm_within=timedelta(hours=24)
-    )
+    await expire_uploads(service.database, upload_takes=timedelta(0), confirm_within=timedelta(hours=24))
     async with service.unit_of_work() as uow:
         assert (await uow.session.get(Photo, ticket["photo_id"])).upload_digest is None
 

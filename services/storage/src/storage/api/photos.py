@@ -35,15 +35,10 @@ async def post_confirmation(
     photo_id: UUID, body: schemas.Confirmation, service: CurrentService, principal: CurrentPrincipal
 ) -> schemas.PhotoRead:
     """Complete the upload while the consent lives; harmless when repeated."""
-    now = service.clock.now()
-    await bring_gate_up_to_date(service.database, service.consents, user_id=principal.user_id, now=now)
+    await bring_gate_up_to_date(service.database, service.consents, user_id=principal.user_id)
     async with service.unit_of_work() as uow:
         photo = await confirm_photo(
-            uow,
-            user_id=principal.user_id,
-            photo_id=photo_id,
-            file_size=body.file_size,
-            now=now,
+            uow, user_id=principal.user_id, photo_id=photo_id, file_size=body.file_size
         )
     return photo_read(photo, service, principal)
 
@@ -116,7 +111,7 @@ async def get_photo(
 async def remove_photo(photo_id: UUID, service: CurrentService, principal: CurrentPrincipal) -> None:
     """Delete the photo; its links are dead at once, its objects go now or as soon as the store answers."""
     async with service.unit_of_work() as uow:
-        work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id, now=service.clock.now())
+        work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id)
     # The objects must not go before the order to destroy them is committed.
     destroyer = service.destroyer
     await service.database.when_durable(lambda: destroyer.destroy_now(work.id, seconds=DESTROY_SECONDS))

@@ -82,9 +82,8 @@ async def post_upload(
     if service.settings.proved_address_for_biometrics and not principal.email_verified:
         raise ProveAddressFirst
     declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
-    now = service.clock.now()
     answer = await ask_consent_to_collect(
-        service.database, service.consents, user_id=principal.user_id, now=now, seen=seen
+        service.database, service.consents, user_id=principal.user_id, seen=seen
     )
     async with service.unit_of_work() as uow:
         photo, token = await request_upload(
@@ -96,8 +95,7 @@ async def post_upload(
             address_proved=principal.email_verified,
             vault=service.vault,
             links=service.links,
-            now=now,
-            link_over_at=now + timedelta(seconds=service.settings.upload_link_seconds),
+            link_life=timedelta(seconds=service.settings.upload_link_seconds),
         )
     return schemas.UploadTicket(
         upload_url=service.links.upload_url(photo.id, token),

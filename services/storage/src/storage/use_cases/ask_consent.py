@@ -1,6 +1,5 @@
 """Ask consent before every use of a picture, and remember the answer for saying no."""
 
-from datetime import datetime
 from uuid import UUID
 
 from chassis.db import Database
@@ -12,12 +11,7 @@ from storage.use_cases.follow_consent import follow_consent
 
 
 async def bring_gate_up_to_date(
-    database: Database,
-    consents: Consents,
-    *,
-    user_id: UUID,
-    now: datetime,
-    seen: Whereabouts | None = None,
+    database: Database, consents: Consents, *, user_id: UUID, seen: Whereabouts | None = None
 ) -> ConsentState:
     """Ask consent and move the person's gate to what it says.
 
@@ -30,25 +24,23 @@ async def bring_gate_up_to_date(
         raise PersonErased
     if answer.is_news_to(heard.epochs):
         async with database.unit_of_work() as uow:
-            await follow_consent(uow, user_id=user_id, state=answer, now=now)
+            await follow_consent(uow, user_id=user_id, state=answer)
     return answer
 
 
-async def ask_consent(
-    database: Database, consents: Consents, *, user_id: UUID, now: datetime
-) -> ConsentState:
+async def ask_consent(database: Database, consents: Consents, *, user_id: UUID) -> ConsentState:
     """Return a yes with its epoch; raises `ConsentRequired` for a no, and like `bring_gate_up_to_date`."""
-    answer = await bring_gate_up_to_date(database, consents, user_id=user_id, now=now)
+    answer = await bring_gate_up_to_date(database, consents, user_id=user_id)
     if not answer.granted:
         raise ConsentRequired
     return answer
 
 
 async def ask_consent_to_collect(
-    database: Database, consents: Consents, *, user_id: UUID, now: datetime, seen: Whereabouts
+    database: Database, consents: Consents, *, user_id: UUID, seen: Whereabouts
 ) -> ConsentState:
     """Return a yes that is enough for something new where the person is seen; raises like `ask_consent`."""
-    answer = await bring_gate_up_to_date(database, consents, user_id=user_id, now=now, seen=seen)
+    answer = await bring_gate_up_to_date(database, consents, user_id=user_id, seen=seen)
     if not answer.granted:
         raise ConsentRequired
     if answer.stricter_jurisdiction is not None:

@@ -1,6 +1,5 @@
 """Confirm that what arrived is what was sent."""
 
-from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
@@ -12,9 +11,7 @@ from storage.policy import ConsentRequired, NotUploadedYet, SizeMismatch
 from storage.repositories import Gates, Photos
 
 
-async def confirm_photo(
-    uow: UnitOfWork, *, user_id: UUID, photo_id: UUID, file_size: int, now: datetime
-) -> Photo:
+async def confirm_photo(uow: UnitOfWork, *, user_id: UUID, photo_id: UUID, file_size: int) -> Photo:
     """Complete the upload and announce the photo, once; repeating it changes nothing.
 
     The caller has just asked consent. Raises `NotFound`, `NotUploadedYet`, `SizeMismatch`, `ConsentRequired`
@@ -33,7 +30,7 @@ async def confirm_photo(
         # A service that processes photos would take the announcement for a yes.
         raise ConsentRequired
     if photo.confirmed_at is None:
-        photo.confirmed_at = photo.updated_at = now
+        photo.confirmed_at = photo.updated_at = uow.now()
         uow.publish(
             PhotoUploaded(
                 user_id=user_id,

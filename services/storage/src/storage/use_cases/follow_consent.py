@@ -4,7 +4,6 @@ Epochs decide, not the order of arrival: a gate only ever moves to a higher epoc
 closed stays closed for every photo that rests on an epoch up to it.
 """
 
-from datetime import datetime
 from uuid import UUID
 
 from chassis.db import UnitOfWork
@@ -12,12 +11,13 @@ from storage.policy import ConsentState
 from storage.repositories import DESTRUCTIONS, Gates, Photos
 
 
-async def follow_consent(uow: UnitOfWork, *, user_id: UUID, state: ConsentState, now: datetime) -> None:
+async def follow_consent(uow: UnitOfWork, *, user_id: UUID, state: ConsentState) -> None:
     """Move the gate, and let go of every photo that rests on what has ended; raises `PersonErased`.
 
     An end that is heard of after the next grant closes nothing any more, and still destroys.
     """
     await uow.lock_subject(user_id)
+    now = uow.now()
     await Gates(uow.session).take_over(user_id, state, now=now)
     # A statement of its own, behind the gate's lock: it has to see the uploads that the lock waited for.
     if state.ended_epoch and await Photos(uow.session).release_resting_on(

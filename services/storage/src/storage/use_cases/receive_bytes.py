@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
 from chassis.object_store import ObjectStoreError
@@ -60,7 +59,6 @@ class Reception:
     sandbox: DecodingSandbox
     consents: Consents
     uploads: Transfers
-    clock: Clock
     lease: timedelta
     proved_address_only: bool
     attempts: Attempts = field(default_factory=Attempts)
@@ -98,14 +96,14 @@ class Reception:
             raise LinkRefused
         if photo.closed_at is not None:
             raise ConsentRequired
-        if self.clock.now() >= photo.upload_expires_at:
+        if self.database.clock.now() >= photo.upload_expires_at:
             raise UploadGone
         if self.proved_address_only and not photo.address_proved:
             raise ProveAddressFirst
         return photo
 
     async def _consent(self, photo: Photo) -> None:
-        answer = await ask_consent(self.database, self.consents, user_id=photo.user_id, now=self.clock.now())
+        answer = await ask_consent(self.database, self.consents, user_id=photo.user_id)
         if answer.epoch != photo.consent_epoch:
             raise ConsentRequired("The consent has changed since this link was made. Ask for another.")
 
@@ -117,7 +115,7 @@ class Reception:
             if locked.received_at is not None:
                 return None
             locked.upload_attempts += 1
-            locked.upload_lease_until = self.clock.now() + self.lease
+            locked.upload_lease_until = uow.now() + self.lease
             return self.vault.locate(locked.user_id, locked.id, version=locked.upload_attempts)
 
     async def _compare(self, photo: Photo, body: Body) -> Photo:
@@ -165,9 +163,8 @@ class Reception:
 
     async def _finish(self, place: PhotoLocation, picture: Picture, body: Body) -> Photo:
         """Check and act in one transaction: a withdrawal comes wholly before it or wholly after."""
-        now = self.clock.now()
         async with self.database.unit_of_work() as uow:
-            photo = await self._still_welcome(uow, place)
+            photo, now = await self._still_welcome(uow, place), uow.now()
             photo.received_at, photo.received_bytes = now, len(body.content)
             photo.content_type = picture.content_type
             photo.width, photo.height = picture.width, picture.height

@@ -1,19 +1,21 @@
 """Follow the feed of changed consents by position, so that a lost message loses no withdrawal."""
 
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
 from chassis.db import Database
 from chassis.problems import PersonErased
 from storage.consents import ChangePage, Consents
+from storage.policy import ConsentState
 from storage.repositories import FeedPositions, Gates
 from storage.use_cases.follow_consent import follow_consent
 
 log = structlog.get_logger(__name__)
 
 
-async def reconcile_consents(database: Database, consents: Consents, *, now: datetime) -> int:
+async def reconcile_consents(database: Database, consents: Consents) -> int:
     """Take over what has changed since the position that is kept; return how many gates were behind.
 
     It costs what has changed. Raises `NeighbourUnavailable`; the next turn goes on where this one stopped.
@@ -26,7 +28,7 @@ async def reconcile_consents(database: Database, consents: Consents, *, now: dat
         if page.last_position < position:
             log.warning("feed_of_consents_begins_again", position=position, last=page.last_position)
             page = await consents.changes(after=0)
-        behind += await _absorb(database, page, now=now)
+        behind += await _absorb(database, page)
         if page.position != position:
             # Only when all of it is taken over: a page that is read again changes nothing.
             async with database.unit_of_work() as uow:
@@ -35,24 +37,26 @@ async def reconcile_consents(database: Database, consents: Consents, *, now: dat
             return behind
 
 
-async def _absorb(database: Database, page: ChangePage, *, now: datetime) -> int:
+async def _absorb(database: Database, page: ChangePage) -> int:
     async with database.read_only() as session:
         known = await Gates(session).epochs_of(list(page.states))
     behind = {user: state for user, state in page.states.items() if state.is_news_to(known.get(user))}
     for user_id, answer in behind.items():
-        try:
-            async with database.unit_of_work() as uow:
-                await follow_consent(uow, user_id=user_id, state=answer, now=now)
-        except PersonErased:
-            # Their erasure removes the gate; until then there is nothing to compare.
-            async with database.unit_of_work() as uow:
-                await Gates(uow.session).remove(user_id)
+        await _follow(database, user_id, answer)
     return len(behind)
 
 
-async def compare_open_gates(
-    database: Database, consents: Consents, *, now: datetime, unchecked_since: datetime
-) -> int:
+async def _follow(database: Database, user_id: UUID, answer: ConsentState) -> None:
+    try:
+        async with database.unit_of_work() as uow:
+            await follow_consent(uow, user_id=user_id, state=answer)
+    except PersonErased:
+        # Their erasure removes the gate; until then there is nothing to compare.
+        async with database.unit_of_work() as uow:
+            await Gates(uow.session).remove(user_id)
+
+
+async def compare_open_gates(database: Database, consents: Consents, *, unchecked_since: datetime) -> int:
     """Ask about every open gate that was not compared since then, a batch at a time; return how many.
 
     For an operator who trusts no position; it costs a question for each person. Raises
@@ -63,13 +67,7 @@ async def compare_open_gates(
         async with database.unit_of_work() as uow:
             people = await Gates(uow.session).open_longest_unchecked(before=unchecked_since)
         for user_id in people:
-            answer = await consents.ask(user_id)
-            try:
-                async with database.unit_of_work() as uow:
-                    await follow_consent(uow, user_id=user_id, state=answer, now=now)
-            except PersonErased:
-                async with database.unit_of_work() as uow:
-                    await Gates(uow.session).remove(user_id)
+            await _follow(database, user_id, await consents.ask(user_id))
         asked += len(people)
         if not people:
             return asked

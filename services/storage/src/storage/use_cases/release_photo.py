@@ -1,6 +1,6 @@
 """Let go of a photo: the row goes now, its folder in the bucket as durable work."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from chassis.db import UnitOfWork
 from contracts.fields import PhotoDeletionReason
@@ -10,14 +10,12 @@ from storage.repositories import DESTRUCTIONS, Destructions, Photos
 MARGIN = timedelta(minutes=1)
 
 
-async def release_photo(
-    uow: UnitOfWork, photo: Photo, *, reason: PhotoDeletionReason, now: datetime
-) -> Destruction:
+async def release_photo(uow: UnitOfWork, photo: Photo, *, reason: PhotoDeletionReason) -> Destruction:
     """Delete the row and order the destruction of what it led to; from the commit on nobody can read it.
 
     The announcement follows when the objects are gone; a photo whose bytes never arrived is not announced.
     """
-    destructions = Destructions(uow.session)
+    destructions, now = Destructions(uow.session), uow.now()
     if photo.upload_lease_until is not None and photo.upload_lease_until > now:
         # Bytes are on their way and may be written after the destruction; a second look finds them.
         await destructions.sweep_later(photo.folder, after=[photo.upload_lease_until - now + MARGIN])

@@ -1,6 +1,6 @@
 """Hand out an upload link to a person whose consent is live."""
 
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
 from chassis.db import UnitOfWork
@@ -22,14 +22,13 @@ async def request_upload(
     address_proved: bool,
     vault: Vault,
     links: Links,
-    now: datetime,
-    link_over_at: datetime,
+    link_life: timedelta,
 ) -> tuple[Photo, UploadToken]:
     """Begin a photo under the consent that was just confirmed; raises `ConsentRequired` or `PersonErased`."""
     await uow.lock_subject(user_id)
     if answer.consent_id is None:
         raise ConsentRequired
-    photo_id = new_id()
+    photo_id, now = new_id(), uow.now()
     token = links.upload_token(photo_id, session_id)
     photo = Photo(
         id=photo_id,
@@ -40,7 +39,7 @@ async def request_upload(
         consent_id=answer.consent_id,
         consent_epoch=answer.epoch,
         upload_token_hash=token.digest(),
-        upload_expires_at=link_over_at,
+        upload_expires_at=now + link_life,
         upload_attempts=0,
         address_proved=address_proved,
         created_at=now,

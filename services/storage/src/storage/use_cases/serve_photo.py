@@ -7,7 +7,6 @@ from uuid import UUID
 
 import structlog
 
-from chassis.clock import Clock
 from chassis.db import Database
 from chassis.object_store import Admit, ObjectNotFound
 from chassis.problems import PersonErased, describe
@@ -49,7 +48,6 @@ class PhotoReader:
     database: Database
     vault: Vault
     consents: Consents
-    clock: Clock
 
     async def find(self, photo_id: UUID) -> Photo:
         """Return a photo that can be read; raises `LinkGone`."""
@@ -62,9 +60,7 @@ class PhotoReader:
     async def permit(self, photo: Photo) -> None:
         """Ask if the photo may be shown now; raises `LinkGone`, `ConsentRequired` and transient faults."""
         try:
-            answer = await ask_consent(
-                self.database, self.consents, user_id=photo.user_id, now=self.clock.now()
-            )
+            answer = await ask_consent(self.database, self.consents, user_id=photo.user_id)
         except PersonErased:
             raise LinkGone from None
         if not answer.covers(photo.consent_epoch):
@@ -116,7 +112,7 @@ class PhotoReader:
         if isinstance(error, UnknownKeyEncryptionKey | KeyMissing | UnwrapFailed):
             raise PhotoUnavailable from error
         async with self.database.unit_of_work() as uow:
-            await Photos(uow.session).mark_lost(photo.id, now=self.clock.now())
+            await Photos(uow.session).mark_lost(photo.id, now=uow.now())
         raise PhotoLost from error
 
 
