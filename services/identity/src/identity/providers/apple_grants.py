@@ -14,6 +14,7 @@ from chassis.clock import Clock
 from chassis.settings import all_key_bytes
 from contracts.fields import AuthProvider
 from identity.models import AppleGrant
+from identity.providers.id_tokens import REQUIRED
 from identity.providers.policy import IdentityTokenRefused
 from identity.providers.refusals import logged
 from identity.providers.remote import Answer, ProviderClient, ProviderUnavailable
@@ -23,7 +24,6 @@ from identity.providers.tokens import ProvenIdentity, ProviderTokens, TokenRefus
 
 SECRET_LIFETIME = timedelta(minutes=5)
 SECRET_AUDIENCE = "https://appleid.apple.com"  # noqa: S105 - a name
-_REQUIRED = ("iss", "aud", "sub", "exp", "iat")
 _OK, _BAD_REQUEST = 200, 400
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ class AppleGrants:
             log.error("apple_code_not_exchanged", status=answer.status)
             return None
         # Somebody else's code would make this account keep, and one day revoke, what that person granted.
-        claims = await self._tokens.read(id_token, required=_REQUIRED)
+        claims = await self._tokens.read(id_token, required=REQUIRED)
         if (claims["sub"], claims["aud"]) != (identity.subject, identity.audience):
             raise TokenRefused("code of somebody else")
         return ObtainedGrant(identity.audience, SecretStr(refresh_token), seal)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.fields import AuthProvider
-from identity.providers.apple import ISSUERS
+from identity.providers.id_tokens import ISSUERS
 from identity.providers.policy import NoticeRefused, ProviderNotOffered
 from identity.providers.refusals import logged
 from identity.providers.tokens import ProviderTokens, TokenRefused, moment_of, name_in, subject_of
@@ -61,7 +61,7 @@ class AppleNotices:
             return AppleNotice(
                 jti=name_in(claims, "jti"),
                 kind=_kind(event.get("type")),
-                issuer=ISSUERS[0],
+                issuer=ISSUERS[AuthProvider.APPLE][0],
                 subject=subject_of(event),
                 happened_at=_happened_at(event.get("event_time"), issued_at),
                 expires_at=issued_at + REMEMBERED,
