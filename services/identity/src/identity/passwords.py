@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
@@ -18,19 +18,6 @@ T = TypeVar("T")
 
 SWITCH_SECONDS = 0.0001
 """How long a thread that has hashed waits for the interpreter; the usual 5 ms are a quarter of a hash."""
-
-
-class PasswordHasher(Protocol):
-    """Makes and checks password hashes."""
-
-    async def hash(self, password: str) -> str:
-        """Return a hash in PHC string format."""
-
-    async def hash_chosen(self, password: str, *, email: str, min_length: int) -> str:
-        """Return the hash of a password that a person chose; raises `WeakPassword`."""
-
-    async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
-        """Return whether the password fits, and a better hash to store when the parameters have changed."""
 
 
 class Argon2Pool:

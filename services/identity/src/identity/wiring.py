@@ -23,7 +23,7 @@ from identity.account_rules import AccountRules
 from identity.limits import AccountLimits
 from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
-from identity.passwords import Argon2Pool, PasswordHasher
+from identity.passwords import Argon2Pool
 from identity.policy import InvalidRefreshToken
 from identity.providers.wiring import Providers, open_providers
 from identity.repositories import Sessions, StoredSigningKeys
@@ -43,7 +43,7 @@ class Service:
     settings: IdentitySettings
     database: Database
     clock: Clock
-    hasher: PasswordHasher
+    hasher: Argon2Pool
     tokens: TokenIssuer
     service_tokens: ServiceTokens
     mail_sender: Sender

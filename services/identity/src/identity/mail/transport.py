@@ -2,7 +2,6 @@
 
 import asyncio
 from email.message import EmailMessage
-from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -30,13 +29,6 @@ class MailRefused(Exception):
     """The mail server will never take this mail; the message is the server's code or the fault's name."""
 
 
-class MailTransport(Protocol):
-    """Sends a mail, or raises `MailServerUnavailable`, `MailPostponed` or `MailRefused`."""
-
-    async def send(self, message: EmailMessage, *, recipient: str) -> None:
-        """Hand the mail over; returns when the server has taken responsibility."""
-
-
 class SmtpTransport:
     """SMTP (RFC 5321), by an address such as `smtps://user:password@host:465`.
 
@@ -57,7 +49,11 @@ class SmtpTransport:
         self._seconds = seconds
 
     async def send(self, message: EmailMessage, *, recipient: str) -> None:
-        """Send over a connection of its own; mails are few and a kept connection would go stale."""
+        """Hand the mail over; returns when the server has taken responsibility.
+
+        Raises `MailServerUnavailable`, `MailPostponed` or `MailRefused`. Each mail has a connection of its
+        own: they are few, and a kept one would go stale.
+        """
         outside_transactions("SMTP")
         client = aiosmtplib.SMTP(
             hostname=self._host,

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.message import EmailMessage
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from chassis.db import Database, UnitOfWork
 from chassis.work_table import Claimed, Depth, WorkTable
+from identity.limits import AccountLimits
 from identity.mail.policy import RESETS, UNASKED, MailKind
 from identity.mail.templates import TEMPLATES, render, with_ascii_domain
-from identity.mail.transport import MailPostponed, MailRefused, MailServerUnavailable, MailTransport
+from identity.mail.transport import MailPostponed, MailRefused, MailServerUnavailable, SmtpTransport
 from identity.models import MailToken, User
 from identity.repositories import MAILS, UNSETTLED, Mails, Users
 from identity.tokens import capability_hash, new_capability
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 class Sender:
     """How mails leave: the server, who they come from and where their links lead."""
 
-    transport: MailTransport
+    transport: SmtpTransport
     address: str
     link_base: str
     verify_for: timedelta
@@ -56,23 +57,16 @@ class OutgoingMail:
     recipient: str
 
 
-class RecipientLimit(Protocol):
-    """Counts what a mailbox gets that it may not have asked for."""
-
-    async def before_unasked_mail(self, recipient: str, *, confirmation: bool) -> bool:
-        """Count a mail; False when it is one too many."""
-
-
 class MailDelivery:
     """Sends mails; any number of processes may run it."""
 
     def __init__(
-        self, database: Database, sender: Sender, limit: RecipientLimit, *, outage: timedelta
+        self, database: Database, sender: Sender, limits: AccountLimits, *, outage: timedelta
     ) -> None:
         """After `outage` without a mail server the check of health fails."""
         self._database = database
         self._sender = sender
-        self._limit = limit
+        self._limits = limits
         self._outage_seconds = outage.total_seconds()
         self._unavailable_since: float | None = None
         self._mails = WorkTable(
@@ -154,7 +148,7 @@ class MailDelivery:
         if row.admitted or row.kind not in UNASKED:
             return
         first = row.kind == MailKind.VERIFY_ADDRESS
-        if not await self._limit.before_unasked_mail(mail.recipient, confirmation=first):
+        if not await self._limits.before_unasked_mail(mail.recipient, confirmation=first):
             raise MailRefused("mail-recipient")
         async with self._database.unit_of_work() as uow:
             await self._mails.keep(uow.session, claimed, admitted=True)

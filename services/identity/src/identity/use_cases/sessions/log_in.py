@@ -10,7 +10,7 @@ from contracts.identity import UserActive
 from identity.account_rules import AccountRules
 from identity.addresses import email_key
 from identity.models import Session
-from identity.passwords import PasswordHasher
+from identity.passwords import Argon2Pool
 from identity.policy import InvalidCredentials
 from identity.repositories import Sessions, Users
 from identity.timing_floor import timing_floor
@@ -35,7 +35,7 @@ class Device:
 async def log_in(
     database: Database,
     *,
-    hasher: PasswordHasher,
+    hasher: Argon2Pool,
     email: str,
     password: str,
     device: Device,
