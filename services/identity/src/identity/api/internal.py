@@ -35,15 +35,7 @@ async def open_erasures(
         waiting = await Erasures(session).waiting_for(
             caller, after=UUID(after) if after else None, limit=limit
         )
-    items = [
-        OpenErasureRead(
-            erasure_id=erasure.id,
-            user_id=erasure.user_id,
-            requested_at=erasure.requested_at,
-            deadline=erasure.deadline,
-        )
-        for erasure in waiting
-    ]
+    items = [OpenErasureRead.model_validate(erasure, from_attributes=True) for erasure in waiting]
     return OpenErasurePage(items=items, next=str(waiting[-1].id) if len(waiting) == limit else "")
 
 
@@ -84,11 +76,6 @@ async def sessions_seen(body: schemas.SeenTokens, service: CurrentService) -> No
 def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:
     return schemas.RevocationPage(
         position=found[-1].position if found else position,
-        revocations=[
-            schemas.RevocationRead(
-                session_id=one.session_id, revoked_at=one.revoked_at, expires_in=one.expires_in
-            )
-            for one in found
-        ],
+        revocations=[schemas.RevocationRead.model_validate(one, from_attributes=True) for one in found],
         complete=complete,
     )

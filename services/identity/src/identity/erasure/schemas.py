@@ -50,7 +50,7 @@ class ErasureRead(BaseModel):
 class OpenErasureRead(BaseModel):
     """An erasure that the asking participant has not reported."""
 
-    erasure_id: UUID
+    erasure_id: UUID = Field(validation_alias="id")
     user_id: UUID
     requested_at: datetime
     deadline: datetime
