@@ -67,7 +67,8 @@ def test_a_name_of_the_owner_wins_over_that_of_the_provider():
 )
 def test_by_default_passkeys_belong_to_the_public_address(public_url, rp_id, origins):
     read = settings(public_url=public_url)
-    assert (read.relying_party_id, read.relying_party_origins) == (rp_id, origins)
+    party = RelyingParty.of(read)
+    assert (party.id, party.origins) == (rp_id, origins)
 
 
 @pytest.mark.parametrize("text", [f"{WEB}, {IOS},{ANDROID}", json.dumps([WEB, IOS, ANDROID])])

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -79,10 +80,11 @@ class RelyingParty:
     @classmethod
     def of(cls, settings: PasskeySettings) -> Self:
         """Return the relying party that the settings describe."""
+        page = urlsplit(settings.public_url)
         return cls(
-            id=settings.relying_party_id,
-            name=settings.relying_party_name,
-            origins=settings.relying_party_origins,
+            id=settings.passkey_rp_id or page.hostname or "localhost",
+            name=settings.passkey_rp_name or "IrisVue",
+            origins=list(settings.passkey_origins) or [f"{page.scheme}://{page.netloc}".lower()],
         )
 
     def creation_options(

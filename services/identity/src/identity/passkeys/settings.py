@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -35,19 +34,3 @@ class PasskeySettings(ServiceSettings):
         description="Pages and apps that may use passkeys, as a comma or JSON list; empty: public_url. "
         "An iOS app has the https:// origin of the domain, an Android app that of its certificate.",
     )
-
-    @property
-    def relying_party_id(self) -> str:
-        """The domain that passkeys belong to."""
-        return self.passkey_rp_id or urlsplit(self.public_url).hostname or "localhost"
-
-    @property
-    def relying_party_name(self) -> str:
-        """How phones name us."""
-        return self.passkey_rp_name or "IrisVue"
-
-    @property
-    def relying_party_origins(self) -> list[str]:
-        """The origins that may use them."""
-        page = urlsplit(self.public_url)
-        return list(self.passkey_origins) or [f"{page.scheme}://{page.netloc}".lower()]
