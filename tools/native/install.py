@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,14 +85,7 @@ def _no_service_starts(prefix: list[str]) -> Iterator[None]:
         return
     script = "#!/bin/sh\nexit 101\n"
     _run([*prefix, "tee", str(POLICY)], text=script)
-    _run(
-        [
-            *prefix,
-            "chmod",
-            f"{stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH:o}",
-            str(POLICY),
-        ]
-    )
+    _run([*prefix, "chmod", "0755", str(POLICY)])
     try:
         yield
     finally:
