@@ -1,7 +1,5 @@
 """What a request or a message of storage may use."""
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -84,7 +82,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         stack.push_async_callback(database.close)
         stack.push_async_callback(keyring.close)
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
-        vault = _vault(settings, objects, keyring)
+        vault = _vault(settings, objects, database, keyring)
         consents = Consents(await stack.enter_async_context(consent))
         sandbox = DecodingSandbox(_sandbox_limits(settings))
         reception = Reception(
@@ -129,12 +127,14 @@ def _reads(settings: StorageSettings) -> Transfers:
     return Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person)
 
 
-def _vault(settings: StorageSettings, objects: ObjectStore, keyring: Database) -> Vault:
+def _vault(settings: StorageSettings, objects: ObjectStore, database: Database, keyring: Database) -> Vault:
+    # One hash per purpose: who sees two places can't tell that they speak of the same person. The tombstone
+    # key is the base because it is never rotated, and these hashes have to be found again.
     return Vault(
         objects=objects,
         keyring=keyring,
         encryption=LocalKeyEncryption.parse(settings.key_encryption_keys.get_secret_value()),
-        folder_key=_derived(settings, "folders"),
+        folder_key=database.subkey("storage/folders"),
     )
 
 
@@ -145,7 +145,7 @@ def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Datab
     keyring = Database(
         settings.keyring_database_url,
         schema=KEYRING_SCHEMA,
-        tombstone_key=_derived(settings, "keyring"),
+        tombstone_key=database.subkey("storage/keyring"),
         application_name="storage-keyring",
         pool_size=KEYRING_CONNECTIONS,
         clock=clock,
@@ -169,10 +169,3 @@ def _links(settings: StorageSettings) -> Links:
         public_url=settings.public_url,
         read_for=timedelta(seconds=settings.link_seconds),
     )
-
-
-def _derived(settings: StorageSettings, purpose: str) -> bytes:
-    # One hash per purpose: who sees two places can't tell that they speak of the same person. The tombstone
-    # key is the base because it is never rotated, and these hashes have to be found again.
-    text = f"irisvue/storage/{purpose}"
-    return hmac.new(key_bytes(settings.tombstone_key), text.encode(), hashlib.sha256).digest()
