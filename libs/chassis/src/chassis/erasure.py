@@ -5,12 +5,12 @@ nothing, and what was there before is what the report counts.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.db import Database, UnitOfWork
@@ -57,6 +57,16 @@ class ErasureParticipation:
             since=tasks.c.requested_at,
             backoff_seconds=BACKOFF_SECONDS,
         )
+        # Building a statement costs more than running it: these are built once.
+        asked = {name: bindparam(name, type_=tasks.c[name].type) for name in OpenErasure.__annotations__}
+        added = insert(tasks).values(asked).on_conflict_do_nothing().cte("added")
+        self._accept = (
+            select(tasks.c.completed_at, tasks.c.erased)
+            .where(tasks.c.erasure_id == asked["erasure_id"], tasks.c.completed_at.is_not(None))
+            .add_cte(added)
+        )
+        outbox = database.tables.outbox
+        self._waiting = select(func.count()).where(outbox.c.subject == bindparam("subject"))
 
     async def accept(self, uow: UnitOfWork, erasure: OpenErasure) -> None:
         """Take on an erasure in the caller's transaction: tombstone and task, once however often it is asked.
@@ -65,21 +75,7 @@ class ErasureParticipation:
         """
         tasks = self._database.tables.erasure_tasks
         await uow.add_tombstone(erasure.user_id)
-        await uow.session.execute(
-            insert(tasks)
-            .values(
-                erasure_id=erasure.erasure_id,
-                user_id=erasure.user_id,
-                requested_at=erasure.requested_at,
-                deadline=erasure.deadline,
-            )
-            .on_conflict_do_nothing()
-        )
-        done = await uow.session.execute(
-            select(tasks.c.completed_at, tasks.c.erased).where(
-                tasks.c.erasure_id == erasure.erasure_id, tasks.c.completed_at.is_not(None)
-            )
-        )
+        done = await uow.session.execute(self._accept, asdict(erasure))
         for completed_at, erased in done:
             uow.publish(self._reported.of(erasure.erasure_id, completed_at=completed_at, erased=dict(erased)))
         uow.wake(tasks.name)
@@ -112,9 +108,9 @@ class ErasureParticipation:
         # of any attempt stands; it is saved before anything is destroyed.
         for kind, number in (await self._holdings.count(claimed.row.user_id)).items():
             erased[kind] = max(number, erased.get(kind, 0))
-        async with self._database.unit_of_work() as uow:
+        async with self._database.one_statement() as session:
             # Whoever else holds the task may not have counted yet: what is destroyed here would go uncounted.
-            await self._tasks.keep(uow.session, claimed, erased=erased)
+            await self._tasks.keep(session, claimed, erased=erased)
 
     async def _verify(self, user_id: UUID) -> None:
         left = {kind: number for kind, number in (await self._holdings.count(user_id)).items() if number}
@@ -125,10 +121,8 @@ class ErasureParticipation:
             raise ErasureIncomplete(f"still there: {', '.join(sorted(left))}")
 
     async def _announced(self, user_id: UUID) -> int:
-        outbox = self._database.tables.outbox
-        statement = select(func.count()).where(outbox.c.subject == subject_of(user_id))
         async with self._database.read_only() as session:
-            return int(await session.scalar(statement) or 0)
+            return int(await session.scalar(self._waiting, {"subject": subject_of(user_id)}) or 0)
 
     async def _report(self, claimed: Claimed, erased: dict[str, int]) -> None:
         completed_at = self._database.clock.now()

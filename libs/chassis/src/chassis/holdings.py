@@ -1,13 +1,13 @@
 """What a service holds of people, declared: from the declaration come the inventory and the erasure."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, Delete, Table, bindparam, delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from chassis.db import Database
@@ -90,6 +90,15 @@ class Holdings(Generic[C]):
     def __init__(self, opened: C, declared: Sequence[Holding[C]]) -> None:
         self._opened = opened
         self._declared = declared
+        # Building a statement costs more than running it: these are built once.
+        self._rows = {it.kind: it.person for it in declared if it.person is not None}
+        counts = (select(func.count()).where(_is(person)) for person in self._rows.values())
+        self._counts = select(*(count.scalar_subquery() for count in counts))
+        self._deletions = {
+            it.kind: delete(cast("Table", it.person.class_.__table__)).where(_is(it.person))
+            for it in declared
+            if it.person is not None and it.is_deleted_here
+        }
 
     async def count(self, user_id: UUID) -> dict[str, int]:
         """Return what is held now, by kind: the inventory before erasing and the proof after it.
@@ -101,26 +110,27 @@ class Holdings(Generic[C]):
             for holding in self._declared
             if holding.count is not None
         }
-        rows = {it.kind: it.person for it in self._declared if it.person is not None}
-        if rows:
-            counts = (
-                select(func.count()).where(person == user_id).scalar_subquery() for person in rows.values()
-            )
+        if self._rows:
             async with self._opened.database.read_only() as session:
-                found |= zip(rows, (await session.execute(select(*counts))).one(), strict=True)
+                row = (await session.execute(self._counts, {"person": user_id})).one()
+            found |= zip(self._rows, row, strict=True)
         return {holding.kind: found[holding.kind] for holding in self._declared}
 
     async def erase(self, user_id: UUID) -> None:
         """Destroy all of it; harmless when repeated, raises when something resisted."""
         for together, part in groupby(self._declared, lambda holding: holding.is_deleted_here):
             if together:
-                await self._delete([it.person for it in part if it.person is not None], user_id)
+                await self._delete((self._deletions[it.kind] for it in part), user_id)
                 continue
             for holding in part:
                 if holding.erase is not None:
                     await holding.erase(self._opened, user_id)
 
-    async def _delete(self, people: Sequence[InstrumentedAttribute[Any]], user_id: UUID) -> None:
+    async def _delete(self, deletions: Iterator[Delete], user_id: UUID) -> None:
         async with self._opened.database.unit_of_work() as uow:
-            for person in people:
-                await uow.session.execute(delete(person.class_).where(person == user_id))
+            for deletion in deletions:
+                await uow.session.execute(deletion, {"person": user_id})
+
+
+def _is(person: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    return person == bindparam("person", type_=person.type)

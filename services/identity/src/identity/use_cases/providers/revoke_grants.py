@@ -13,8 +13,8 @@ async def revoke_grants(database: Database, apple: apple_grants.AppleGrants, *, 
     The provider is asked between two transactions, so that no connection waits for it; a crash in between
     revokes once more.
     """
-    async with database.unit_of_work() as uow:
-        grants = await AppleGrants(uow.session).of(user_id)
+    async with database.read_only() as session:
+        grants = await AppleGrants(session).of(user_id)
     for grant in grants:
         await apple.revoke(grant)
         async with database.unit_of_work() as uow:
