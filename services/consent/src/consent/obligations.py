@@ -107,6 +107,9 @@ class Duties:
     @classmethod
     def of(cls, several: Iterable["Duties"]) -> "Duties":
         """Return the union."""
+        several = list(several)
+        if len(several) == 1:
+            return several[0]
         return cls(tuple(obligation for duties in several for obligation in duties.obligations))
 
     @cached_property

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cached_property
 from typing import Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from consent.obligations import Duties, Obligation
 from consent.retention import Deadline, RetentionItem
@@ -53,10 +53,16 @@ class Ruleset(_Dated):
     renewal_days: int = Field(ge=0)
     deadlines: tuple[Deadline, ...]
     retention_schedule: tuple[RetentionItem, ...]
+    _duties: dict[date, Duties] = PrivateAttr(default_factory=dict)
 
     def duties(self, day: date) -> Duties:
         """Return what is asked for on `day`."""
-        return Duties(tuple(obligation for obligation in self.obligations if obligation.in_force(day)))
+        # Every request asks for those of the same day, so those of the last one are kept.
+        if (known := self._duties.get(day)) is not None:
+            return known
+        found = Duties(tuple(obligation for obligation in self.obligations if obligation.in_force(day)))
+        self._duties = {day: found}
+        return found
 
     def does_all_of(self, other: "Ruleset", day: date) -> bool:
         """Tell whether who keeps to these rules keeps to `other` too."""

@@ -193,3 +193,21 @@ async def test_B15a_the_schedule_is_a_page_that_anybody_can_read(client) -> None
             if item["days"] is not None:
                 assert f"At most {item['days']} days" in page.text
     assert "<script" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "page"),
+    [
+        ("text/html", True),
+        ("TEXT/HTML; charset=utf-8 ; q=0.5", True),
+        ("application/json;q=0.5, text/html", True),
+        ("text/html;q=0.5, application/json", False),
+        ("text/html, application/json", False),
+        ("text/html;q=0", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+async def test_who_prefers_a_page_gets_one(client, accept, page) -> None:
+    answer = await client.get("/api/v1/privacy/retention-schedule", headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith("text/html") is page

@@ -1,5 +1,6 @@
 """The public routes about the law, which need no account: what holds, the texts, the retention schedule."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -28,6 +29,10 @@ law = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
 Languages = Annotated[
     str | None, Header(alias="Accept-Language", description="RFC 9110 §12.5.4; English where nothing fits.")
 ]
+_WEIGHTED = re.compile(
+    r"(?P<kind>text/html|application/json)\s*(?:;\s*(?!q=)[^;,]*)*(?:;\s*q=(?P<q>[01](?:\.\d{0,3})?))?",
+    re.IGNORECASE,
+)
 _PAGE: dict[str, Any] = {"200": {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
@@ -113,7 +118,8 @@ def _in_language(response: Response, language: str) -> None:
 
 
 def _wants_a_page(accept: str | None) -> bool:
-    # Browsers name HTML first and explicitly; everybody else gets JSON, also for */*.
-    kinds = [part.split(";")[0].strip().lower() for part in (accept or "").split(",")]
-    named = [kind for kind in kinds if kind in {"text/html", "application/json"}]
-    return named[:1] == ["text/html"]
+    # Browsers name HTML; everybody else gets JSON, also for */* (RFC 9110 §12.5.1).
+    weights = {
+        match["kind"].lower(): float(match["q"] or 1) for match in _WEIGHTED.finditer((accept or "")[:1000])
+    }
+    return weights.get("text/html", 0.0) > weights.get("application/json", 0.0)
