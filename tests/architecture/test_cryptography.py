@@ -17,6 +17,8 @@ ALGORITHMS = {
     "ec": "ES256",
     "ECDSA": "ES256",
     "SECP256R1": "ES256",
+    "Ed25519PrivateKey": "Ed25519",
+    "Ed25519PublicKey": "Ed25519",
     "Argon2Hasher": "Argon2id",
     "hmac": "HMAC-SHA-256",
     "hashlib": "SHA-256",

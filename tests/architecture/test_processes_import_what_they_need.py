@@ -41,6 +41,7 @@ class Anything(float):
     )
     def __getattr__(self, name): return self
     def __call__(self, *_, **__): return self
+    def __iter__(self): return iter(())
 
 anything = Anything()
 {become}

@@ -1,6 +1,7 @@
 """Every event that is published today; what is not listed here has no schema and is refused."""
 
 from contracts.consent import (
+    CheckpointSealed,
     ConsentExpired,
     ConsentGranted,
     ConsentWithdrawn,
@@ -31,6 +32,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConsentGranted,
     ConsentWithdrawn,
     ConsentExpired,
+    CheckpointSealed,
     PhotoUploaded,
     PhotoDeleted,
     ErasureReported,

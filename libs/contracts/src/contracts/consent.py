@@ -1,7 +1,18 @@
-"""The events that consent publishes: what people agreed to, and that they no longer do."""
+"""The events that consent publishes: what people agreed to, that they no longer do, and the log of both."""
 
 from contracts.envelope import Event
-from contracts.fields import ConsentId, ConsentType, Epoch, Jurisdiction, Timestamp, UserId, Version
+from contracts.fields import (
+    ConsentId,
+    ConsentType,
+    Count,
+    Digest,
+    Epoch,
+    Jurisdiction,
+    NoteSignature,
+    Timestamp,
+    UserId,
+    Version,
+)
 
 
 class ConsentGranted(Event, type="consent.consent.granted.v1"):
@@ -36,3 +47,17 @@ class ConsentExpired(Event, type="consent.consent.expired.v1"):
     jurisdiction: Jurisdiction
     epoch: Epoch
     expired_at: Timestamp
+
+
+class CheckpointSealed(Event, type="consent.checkpoint.sealed.v1"):
+    """The transparency log of the ledger has grown; the signature is that of its checkpoint as a note."""
+
+    tree_size: Count
+    root: Digest
+    sealed_at: Timestamp
+    signature: NoteSignature
+
+    @property
+    def subject(self) -> str:
+        """The checkpoint; it is about nobody."""
+        return f"checkpoints/{self.tree_size}"

@@ -71,6 +71,14 @@ Digest = Annotated[
     Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hex, of public text or of counts."),
     Kind.DIGEST,
 ]
+NoteSignature = Annotated[
+    str,
+    Field(
+        pattern="^[A-Za-z0-9+/]{91}=$",
+        description="Id of the key and Ed25519 signature of a note, in base64 (C2SP signed-note).",
+    ),
+    Kind.DIGEST,
+]
 ServiceName = Annotated[str, Field(pattern="^[a-z]{1,32}$"), Kind.CODE]
 Jurisdiction = Annotated[
     str,

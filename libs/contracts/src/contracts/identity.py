@@ -8,6 +8,7 @@ from contracts.envelope import Event, Payload
 from contracts.fields import (
     AuthProvider,
     Day,
+    Digest,
     ErasedCounts,
     ErasureId,
     MailId,
@@ -86,6 +87,7 @@ class ErasureCompleted(Event, type="identity.erasure.completed.v1"):
     requested_at: Timestamp
     completed_at: Timestamp
     participants: Annotated[tuple[ParticipantErasure, ...], Field(min_length=1)]
+    certificate_digest: Digest | None = None
 
     @property
     def subject(self) -> str:

@@ -33,7 +33,7 @@ MEMBERS = {
             sends_mail=True,
             reaches_out=True,
         ),
-        Member("consent", asks=("identity",)),
+        Member("consent", asks=("identity",), secrets=("SIGNING_KEY", "LOG_KEYS")),
         Member(
             "storage",
             further_schemas=("keyring",),

@@ -106,6 +106,7 @@ SUBSCRIPTIONS = (
         ("*.participant.joined.v1",),
     ),
     *(Subscription(f"{service}.erase-user", service, (_USER_DELETED,)) for service in SERVICES),
+    Subscription("consent.anchor-certificates", "consent", ("identity.erasure.completed.v1",)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
     Subscription(
         "storage.follow-consent",

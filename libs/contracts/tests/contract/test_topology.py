@@ -115,7 +115,10 @@ def test_a_subscription_is_found_by_its_queue():
 
 
 def test_the_queues_of_a_service_are_found_by_its_name():
-    assert [entry.queue for entry in topology.subscriptions_of("consent")] == ["consent.erase-user"]
+    assert [entry.queue for entry in topology.subscriptions_of("consent")] == [
+        "consent.erase-user",
+        "consent.anchor-certificates",
+    ]
     assert topology.subscriptions_of("gateway") == ()
 
 

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chassis.process import Run
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.work import Periodic, Work
 from consent import wiring
+from consent.consumers import consumers
 from consent.holdings import HOLDINGS
-from consent.settings import ConsentSettings
+from consent.settings import ConsentSettings, WitnessAddress
+from consent.use_cases.ask_witness import Witnessing
 from consent.use_cases.expire_consents import expire_consents
+from consent.use_cases.seal_log import seal_log
 from contracts.identity import UserDeleted
 
 if TYPE_CHECKING:
@@ -23,12 +27,28 @@ def routers() -> Sequence["APIRouter"]:
 
 
 def work(opened: wiring.Service) -> Work:
-    """Return what consent's worker does: consents end when their time is over."""
+    """Return what consent's worker does: end consents whose time is over, seal the log, ask its witnesses."""
+    settings = opened.settings
 
     async def expire() -> None:
         await expire_consents(opened.database, clock=opened.clock)
 
-    return Work(periodic=[Periodic("expire-consents", opened.settings.expiry_seconds, expire)])
+    async def seal() -> None:
+        await seal_log(opened.database, keys=opened.log_keys, clock=opened.clock)
+
+    def witness(address: WitnessAddress) -> Run:
+        asking = Witnessing(opened.database, address.url, address.verifier)
+        return Periodic("ask-witness", settings.witness_seconds, asking.ask).run
+
+    return Work(
+        consumers=consumers(),
+        periodic=[
+            Periodic("expire-consents", settings.expiry_seconds, expire),
+            Periodic("seal-log", settings.seal_seconds, seal),
+        ],
+        # Each witness has a loop of its own: one that is slow or away holds nothing else.
+        loops={f"ask-{address.verifier.name}": witness(address) for address in settings.witnesses},
+    )
 
 
 CONSENT: Service[ConsentSettings, wiring.Service] = Service(

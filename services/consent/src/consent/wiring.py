@@ -13,6 +13,7 @@ from consent.models import SCHEMA
 from consent.rule_files import load_rulebook
 from consent.rulebook import Rulebook
 from consent.settings import ConsentSettings
+from consent.transparency.keys import LogKeys
 from consent.use_cases.grant_consent import GrantLimits
 from contracts.fields import ConsentType
 
@@ -27,6 +28,7 @@ class Service:
     rulebook: Rulebook
     geography: Geography
     service_tokens: ServiceTokens
+    log_keys: LogKeys
     identity: ServiceClient
 
     @property
@@ -49,6 +51,13 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
         raise ValueError(f"CONSENT_REGULATOR_FILINGS names no jurisdiction: {', '.join(sorted(unknown))}")
     geography = Geography(settings.geoip_db_path, rulebook)
     service_tokens = ServiceTokens.of("consent", settings)
+    log_keys = LogKeys(
+        settings.origin,
+        settings.log_seeds,
+        settings.private_signing_key,
+        issuer=settings.public_url,
+        retired=settings.retired_signing_keys,
+    )
     database = Database.of(settings, schema=SCHEMA, clock=clock)
     try:
         async with ServiceClient(
@@ -61,6 +70,7 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
                 rulebook=rulebook,
                 geography=geography,
                 service_tokens=service_tokens,
+                log_keys=log_keys,
                 identity=identity,
             )
     finally:

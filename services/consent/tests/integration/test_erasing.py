@@ -53,7 +53,8 @@ def deletion(user_id, clock) -> UserDeleted:
 
 async def deliver(service, event, clock, *, times: int = 1) -> None:
     body = wrap(event, event_id=new_id(), time=clock.now()).to_json()
-    for consumer in CONSENT.create_worker(service).work.consumers:
+    erasing = [it for it in CONSENT.create_worker(service).work.consumers if it.queue == "consent.erase-user"]
+    for consumer in erasing:
         inbound = Inbound(service.database, consumer)
         for _ in range(times):
             assert await inbound.process(body) is Outcome.DONE

@@ -16,6 +16,7 @@ from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
 from gateway.api import document_routes, health, health_routes
 from gateway.middleware import Cors, ResponseHeaders
+from gateway.published_keys import published_keys_route
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
@@ -23,7 +24,9 @@ from gateway.wiring import Service
 # Every route has its own limit, which the proxy keeps.
 _EVERY_PATH = re.compile("")
 _HEALTH_PATHS = frozenset({"/health", "/api/v1/health"})
-_OWN_PATHS = re.compile(r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?")
+_OWN_PATHS = re.compile(
+    r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?|/\.well-known/jwks\.json"
+)
 
 
 def run_api(settings: GatewaySettings) -> None:
@@ -69,6 +72,7 @@ def own_endpoints(
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
     app.include_router(document_routes(service))
+    app.include_router(published_keys_route(service.published_keys, service.admission))
     return app
 
 

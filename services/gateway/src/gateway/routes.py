@@ -32,6 +32,8 @@ PASSWORD_SECONDS = 14.0
 
 # A path parameter is an id or a code. Percent signs never match, so nothing encoded can hide a slash or dots.
 _PARAMETER = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128}"
+# The number of a tile is a path of its own (C2SP tlog-tiles).
+_PARAMETERS = {"{tile_number}": r"(?:x[0-9]{3}/){0,6}[0-9]{3}(?:\.p/[0-9]{1,3})?"}
 
 
 class Upstream(StrEnum):
@@ -171,6 +173,9 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_CONSENT, "POST", "/api/v1/privacy/consent/{consent_id}/withdraw"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/retention-schedule"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/ledger/checkpoint"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/ledger/checkpoint.jws"),
+    _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/ledger/tile/{level}/{tile_number}"),
     Route("POST", "/api/v1/photos/upload", _STORAGE, Access.BEARER, RateClass.UPLOAD),
     _link("PUT", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/content"),
@@ -207,7 +212,10 @@ class RoutingTable:
     def _methods_of(self, path: str) -> dict[str, Route]:
         if "{" not in path:
             return self._literal.setdefault(path, {})
-        expression = re.sub(r"\\{[a-z_]+\\}", lambda _: _PARAMETER, re.escape(path))
+        parts = re.split(r"(\{[a-z_]+\})", path)
+        expression = "".join(
+            _PARAMETERS.get(part, _PARAMETER) if part.startswith("{") else re.escape(part) for part in parts
+        )
         return self._patterns.setdefault(path, (re.compile(expression), {}))[1]
 
     def find(self, method: str, raw_path: str) -> Route:

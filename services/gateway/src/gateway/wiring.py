@@ -13,6 +13,7 @@ from gateway.admission_control import AdmissionControl
 from gateway.health import PlatformHealth
 from gateway.limits import ConcurrencyLimits, RateLimits
 from gateway.proxy import Proxy
+from gateway.published_keys import PublishedKeys
 from gateway.revocations import DenyList, RevocationFeed
 from gateway.routes import ROUTES, RoutingTable, with_photos_of
 from gateway.session_activity import SessionActivity
@@ -30,6 +31,10 @@ class Service:
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
         self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
+        self._consent = ServiceClient(settings.consent_url, audience="consent", tokens=tokens)
+        self.published_keys = PublishedKeys(
+            {self._identity: JWKS_PATH, self._consent: "/internal/published-keys"}
+        )
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
         self.denylist = DenyList(keep=settings.remember_revocations)
         self.feed = RevocationFeed(self._identity, self.denylist)
@@ -65,6 +70,7 @@ class Service:
             stack.push_async_callback(self._redis.aclose)
             await stack.enter_async_context(self.upstreams)
             await stack.enter_async_context(self._identity)
+            await stack.enter_async_context(self._consent)
             yield [
                 Part("follow-revocations", self.feed.run, outlasts=True),
                 Part("report-session-activity", self.activity.run, outlasts=True),

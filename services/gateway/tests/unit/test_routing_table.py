@@ -30,7 +30,8 @@ def test_literal_path_wins_over_a_parameter() -> None:
 
 def test_every_route_is_found_under_its_own_path() -> None:
     for expected in ROUTES:
-        filled = "/".join("value-1" if part.startswith("{") else part for part in expected.path.split("/"))
+        path = expected.path.replace("{tile_number}", "x001/x234/067.p/16")
+        filled = "/".join("value-1" if part.startswith("{") else part for part in path.split("/"))
         assert route(expected.method, filled) is expected
 
 
@@ -95,7 +96,23 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/privacy/jurisdiction"),
         ("GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
         ("GET", "/api/v1/privacy/retention-schedule"),
+        ("GET", "/api/v1/privacy/ledger/checkpoint"),
+        ("GET", "/api/v1/privacy/ledger/checkpoint.jws"),
+        ("GET", "/api/v1/privacy/ledger/tile/{level}/{tile_number}"),
     }
+
+
+@pytest.mark.parametrize("number", ["000", "067.p/1", "x001/067", "x001/x234/067.p/255"])
+def test_k35_number_of_a_tile_may_be_a_path(number: str) -> None:
+    assert route("GET", f"/api/v1/privacy/ledger/tile/0/{number}").path.endswith("{tile_number}")
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "../067", "x001/%2e%2e/067", "001/067", "067.p", "067.p/", "067/x001", "x001"]
+)
+def test_k35_no_other_path_may_be_the_number_of_a_tile(number: str) -> None:
+    with pytest.raises(NotFound):
+        route("GET", f"/api/v1/privacy/ledger/tile/0/{number}")
 
 
 def test_links_are_exactly_the_bytes_of_photos() -> None:

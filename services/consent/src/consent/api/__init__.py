@@ -1,7 +1,13 @@
 """Consent's routes: what a person agrees to and how they want to be treated, and what services ask."""
 
-from consent.api import consents, law
+from consent.api import consents, law, transparency_log
 
-ROUTERS = (law.law, consents.public, consents.internal)
+ROUTERS = (
+    law.law,
+    consents.public,
+    consents.internal,
+    transparency_log.public,
+    transparency_log.internal,
+)
 
 __all__ = ["ROUTERS"]

@@ -1,0 +1,17 @@
+"""What consent does when it hears of something."""
+
+from chassis.db import UnitOfWork
+from chassis.handling import Consumer
+from consent.use_cases.anchor_digest import ERASURE_CERTIFICATE, anchor_digest
+from contracts.envelope import Envelope
+from contracts.identity import ErasureCompleted
+
+
+def consumers() -> list[Consumer]:
+    """Return consent's queues and their handlers."""
+
+    async def on_erasure_completed(uow: UnitOfWork, envelope: Envelope[ErasureCompleted]) -> None:
+        if (digest := envelope.data.certificate_digest) is not None:
+            await anchor_digest(uow, digest, ERASURE_CERTIFICATE)
+
+    return [Consumer("consent.anchor-certificates", {ErasureCompleted: on_erasure_completed})]
