@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from chassis.hardening import forbid_inspection
 from chassis.settings import ServiceSettings, StatefulSettings
 from chassis.telemetry import configure_logging
 
 S = TypeVar("S", bound=ServiceSettings)
+T = TypeVar("T", bound=BaseSettings)
 AddCommands = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]  # noqa: SLF001 - a type
 HELP = {
     "api": "serve HTTP",
@@ -49,7 +51,7 @@ def run_service(
         raise SystemExit(run_command(settings, arguments))
 
 
-def load_settings(settings_class: type[S]) -> S:
+def load_settings(settings_class: type[T]) -> T:
     """Return the settings from the environment, or end the process saying which variables are wrong."""
     try:
         return settings_class()

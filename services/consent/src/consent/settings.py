@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chassis.settings import HexKeys, PemKey, PublicKeys, StatefulSettings, all_key_bytes
+from chassis.settings import DatabaseUrl, HexKeys, PemKey, PublicKeys, StatefulSettings, all_key_bytes
 from consent.transparency.note import COSIGNATURE, Verifier
 
 LOG_PATH = "/api/v1/privacy/ledger"
@@ -59,6 +59,14 @@ class WitnessAddress(BaseModel):
 
 
 Witnesses = Annotated[tuple[WitnessAddress, ...], NoDecode, BeforeValidator(_read_json)]
+
+
+class LogSettings(BaseSettings):
+    """All that verifying the log needs to know from outside; any role that may read the schema will do."""
+
+    model_config = SettingsConfigDict(env_prefix="CONSENT_", extra="ignore", hide_input_in_errors=True)
+
+    database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may read the schema.")
 
 
 class ConsentSettings(StatefulSettings):

@@ -74,9 +74,19 @@ def log_jwk(verifier: Verifier) -> dict[str, Any]:
 
 def verifiers_in(jwks: str) -> list[Verifier]:
     """Return the keys of logs in a JWKS document, as `/.well-known/jwks.json` gives it; raises ValueError."""
+    named = (key.get("kid") for key in _keys_in(jwks) if key.get("crv") == "Ed25519")
+    return [Verifier.parse(kid) for kid in named if isinstance(kid, str)]
+
+
+def ec_keys_in(jwks: str) -> dict[str, jwt.PyJWK]:
+    """Return the ES256 keys of such a document by their `kid`; raises ValueError."""
+    usable = [key for key in _keys_in(jwks) if key.get("crv") == "P-256" and isinstance(key.get("kid"), str)]
+    return {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in usable}
+
+
+def _keys_in(jwks: str) -> list[dict[str, Any]]:
     document = json.loads(jwks)
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
         raise ValueError("is no JWKS document")  # noqa: TRY004 - what a file says, not a type
-    named = (key.get("kid") for key in keys if isinstance(key, dict) and key.get("crv") == "Ed25519")
-    return [Verifier.parse(kid) for kid in named if isinstance(kid, str)]
+    return [key for key in keys if isinstance(key, dict)]

@@ -1,0 +1,98 @@
+"""What needs no service: verifying the log, and being a witness of logs; `python -m consent COMMAND`."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from chassis.database_url import read_database_url
+from chassis.entry import load_settings
+from consent.repositories.log_reader import LogReader
+from consent.settings import LogSettings
+from consent.transparency.keys import ec_keys_in, verifiers_in
+from consent.transparency.note import COSIGNATURE, ED25519, Signer, Verifier
+from consent.transparency.witness import Witness
+from consent.use_cases.verify_log import Verified, verify_log
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to the service's command line."""
+    ledger = commands.add_parser("ledger", help="verify the transparency log of the ledger")
+    verify = ledger.add_subparsers(dest="action", required=True).add_parser(
+        "verify", help="go through every leaf, the tree and every checkpoint of CONSENT_DATABASE_URL"
+    )
+    verify.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
+    verify.add_argument(
+        "--checkpoint", type=Path, action="append", default=[], help="a checkpoint that was kept; repeatable"
+    )
+    witness = commands.add_parser("witness", help="cosign the checkpoints of logs (C2SP tlog-witness)")
+    witness.add_argument("--name", required=True, help="the name of the witness, such as witness.example/w1")
+    witness.add_argument(
+        "--log", action="append", default=[], type=_log_key, help="vkey of a log; repeatable"
+    )
+    witness.add_argument("--key", type=Path, required=True, help="its key: 64 hex digits; made when missing")
+    witness.add_argument("--state", type=Path, required=True, help="where it remembers what it has cosigned")
+    witness.add_argument("--host", default="127.0.0.1")
+    witness.add_argument("--port", type=int, default=18119)
+
+
+def _log_key(vkey: str) -> Verifier:
+    verifier = Verifier.parse(vkey)
+    if verifier.kind != ED25519:
+        raise ValueError("is no key of a log")
+    return verifier
+
+
+def run_alone() -> None:
+    """End the process with the status of the command, if the command line names one of these."""
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {"ledger": _verify, "witness": _witness}
+    if sys.argv[1:2] and sys.argv[1] in commands:
+        parser = argparse.ArgumentParser(prog="python -m consent")
+        add_commands(parser.add_subparsers(dest="process", required=True))
+        arguments = parser.parse_args()
+        raise SystemExit(commands[arguments.process](arguments))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    settings = load_settings(LogSettings)
+    jwks = arguments.keys.read_text()
+    kept = {str(path): path.read_text() for path in arguments.checkpoint}
+
+    async def run() -> Verified:
+        async with LogReader.open(read_database_url(settings.database_url).dsn) as reader:
+            return await verify_log(
+                reader, verifiers=verifiers_in(jwks), public_keys=ec_keys_in(jwks), kept=kept
+            )
+
+    verified = asyncio.run(run())
+    for finding in verified.findings:
+        sys.stdout.write(f"{finding}\n")
+    said = "do not hold" if verified.findings else "hold"
+    sys.stdout.write(f"{verified.leaves} leaves and {verified.checkpoints} checkpoints {said}\n")
+    return 1 if verified.findings else 0
+
+
+def _witness(arguments: argparse.Namespace) -> int:
+    from chassis.process import Part, Process, run_process  # noqa: PLC0415 - verifying needs no server
+    from chassis.server import new_event_loop, serve  # noqa: PLC0415
+    from consent.witness_api import create_app  # noqa: PLC0415
+
+    if not arguments.key.exists():
+        arguments.key.touch(mode=0o600)
+        arguments.key.write_text(secrets.token_hex(32) + "\n")
+    signer = Signer(arguments.name, bytes.fromhex(arguments.key.read_text().strip()), COSIGNATURE)
+    logs = {log.name: log for log in arguments.log}
+    witness = Witness(signer, logs, arguments.state, now=lambda: int(time.time()))
+    sys.stdout.write(f"{signer.verifier}\n")
+    sys.stdout.flush()
+
+    @asynccontextmanager
+    async def parts(_: Process) -> AsyncIterator[list[Part]]:
+        yield [serve(create_app(witness), host=arguments.host, port=arguments.port).part("http")]
+
+    run_process(parts, loop_factory=new_event_loop)
+    return 0
