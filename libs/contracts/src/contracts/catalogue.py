@@ -5,6 +5,7 @@ from contracts.consent import (
     ConsentExpired,
     ConsentGranted,
     ConsentWithdrawn,
+    PreferencesChanged,
 )
 from contracts.envelope import EVERY_SERVICE, Event
 from contracts.identity import (
@@ -33,6 +34,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConsentWithdrawn,
     ConsentExpired,
     CheckpointSealed,
+    PreferencesChanged,
     PhotoUploaded,
     PhotoDeleted,
     ErasureReported,

@@ -1,5 +1,9 @@
 """The events that consent publishes: what people agreed to, that they no longer do, and the log of both."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from contracts.envelope import Event
 from contracts.fields import (
     ConsentId,
@@ -9,6 +13,7 @@ from contracts.fields import (
     Epoch,
     Jurisdiction,
     NoteSignature,
+    PreferenceFlag,
     Timestamp,
     UserId,
     Version,
@@ -61,3 +66,15 @@ class CheckpointSealed(Event, type="consent.checkpoint.sealed.v1"):
     def subject(self) -> str:
         """The checkpoint; it is about nobody."""
         return f"checkpoints/{self.tree_size}"
+
+
+class PreferencesChanged(Event, type="consent.preferences.changed.v1"):
+    """The person wants their data to be treated otherwise; whoever sells, shares or uses it has to follow."""
+
+    user_id: UserId
+    epoch: Epoch
+    flags: Annotated[
+        tuple[PreferenceFlag, ...],
+        Field(description="What holds from now on; what is not listed does not hold."),
+    ]
+    changed_at: Timestamp

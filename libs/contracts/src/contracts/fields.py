@@ -88,6 +88,14 @@ Jurisdiction = Annotated[
     ),
     Kind.CODE,
 ]
+PreferenceFlag = Annotated[
+    str,
+    Field(
+        pattern="^[a-z_]{1,40}$",
+        description="opt_out_of_sale_and_sharing or limit_sensitive_data_use; open, because the list grows.",
+    ),
+    Kind.CODE,
+]
 
 DATA_KIND_PATTERN = "^[a-z_]{1,40}$"
 DataKind = Annotated[str, Field(pattern=DATA_KIND_PATTERN), Kind.CODE]

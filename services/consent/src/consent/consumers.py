@@ -3,8 +3,9 @@
 from chassis.db import UnitOfWork
 from chassis.handling import Consumer
 from consent.use_cases.anchor_digest import ERASURE_CERTIFICATE, anchor_digest
+from consent.use_cases.record_activity import record_activity
 from contracts.envelope import Envelope
-from contracts.identity import ErasureCompleted
+from contracts.identity import ErasureCompleted, UserActive
 
 
 def consumers() -> list[Consumer]:
@@ -14,4 +15,10 @@ def consumers() -> list[Consumer]:
         if (digest := envelope.data.certificate_digest) is not None:
             await anchor_digest(uow, digest, ERASURE_CERTIFICATE)
 
-    return [Consumer("consent.anchor-certificates", {ErasureCompleted: on_erasure_completed})]
+    async def on_user_active(uow: UnitOfWork, envelope: Envelope[UserActive]) -> None:
+        await record_activity(uow, user_id=envelope.data.user_id, day=envelope.data.active_on)
+
+    return [
+        Consumer("consent.anchor-certificates", {ErasureCompleted: on_erasure_completed}),
+        Consumer("consent.record-activity", {UserActive: on_user_active}),
+    ]

@@ -134,8 +134,8 @@ RETENTION_SCHEDULE = {
                     "ends_earlier_on": ["deletion", "withdrawal", "account_deletion"],
                     "destruction": "Permanent deletion of every copy, thumbnail and derivative.",
                     "basis": "Articles 5(1)(e) and 17(1)(b) GDPR: no longer than the purpose needs",
-                    "enforced": False,
-                    "enforcement": "Not carried out yet: nothing counts the 365 days.",
+                    "enforced": True,
+                    "enforcement": "Counted are the days since the last interaction.",
                 }
             ],
         }
@@ -154,4 +154,14 @@ CHANGES = {
     "last_position": 7,
     "complete": True,
     "changes": [{**_STANDING, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
+}
+PREFERENCES: dict[str, Any] = {
+    "opt_out_of_sale_and_sharing": True,
+    "limit_sensitive_data_use": False,
+    "opt_out_honored": True,
+    "source": "gpc",
+    "opted_out_at": "2026-11-22T09:30:00.000900Z",
+    "gpc_honored_at": "2026-11-22T09:30:00.000900Z",
+    "limited_at": None,
+    "reprompt_not_before": "2027-11-22T09:30:00.000900Z",
 }

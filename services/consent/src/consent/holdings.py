@@ -1,7 +1,7 @@
 """What consent holds of people."""
 
 from chassis.holdings import DataClass, Holding, OnErase, Purpose
-from consent.models import Gate, LedgerEntry
+from consent.models import Activity, Gate, LedgerEntry, Preferences
 from consent.use_cases.erase_person import blank_entries
 from consent.wiring import Service
 
@@ -24,5 +24,23 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=True,
         person=LedgerEntry.user_id,
         erase=lambda opened, user_id: blank_entries(opened.database, user_id),
+    ),
+    Holding(
+        kind="preferences",
+        data_class=DataClass.CONSENT,
+        purpose=Purpose.SERVICE,
+        retention="until the account is erased",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        person=Preferences.user_id,
+    ),
+    Holding(
+        kind="last_activity",
+        data_class=DataClass.ACCOUNT,
+        purpose=Purpose.SERVICE,
+        retention="until the account is erased; the day alone, replaced by each later one",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        person=Activity.user_id,
     ),
 )

@@ -11,6 +11,7 @@ from consent.consumers import consumers
 from consent.holdings import HOLDINGS
 from consent.settings import ConsentSettings, WitnessAddress
 from consent.use_cases.ask_witness import Witnessing
+from consent.use_cases.end_idle_consents import end_idle_consents
 from consent.use_cases.expire_consents import expire_consents
 from consent.use_cases.seal_log import seal_log
 from contracts.identity import UserDeleted
@@ -27,11 +28,14 @@ def routers() -> Sequence["APIRouter"]:
 
 
 def work(opened: wiring.Service) -> Work:
-    """Return what consent's worker does: end consents whose time is over, seal the log, ask its witnesses."""
+    """Return what consent's worker does: end consents, seal the log, ask its witnesses."""
     settings = opened.settings
 
     async def expire() -> None:
         await expire_consents(opened.database, clock=opened.clock)
+
+    async def end_idle() -> None:
+        await end_idle_consents(opened.database, rulebook=opened.rulebook, clock=opened.clock)
 
     async def seal() -> None:
         await seal_log(opened.database, keys=opened.log_keys, clock=opened.clock)
@@ -44,6 +48,7 @@ def work(opened: wiring.Service) -> Work:
         consumers=consumers(),
         periodic=[
             Periodic("expire-consents", settings.expiry_seconds, expire),
+            Periodic("end-idle-consents", settings.retention_seconds, end_idle),
             Periodic("seal-log", settings.seal_seconds, seal),
         ],
         # Each witness has a loop of its own: one that is slow or away holds nothing else.

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from consent.jurisdictions import NOWHERE, Hints, Place, meets, resolve
-from consent.retention import RetentionItem
+from consent.retention import RetentionItem, Start
 from consent.rulebook import Regime, Rulebook, Ruleset
 
 
@@ -18,10 +18,15 @@ def enforcement_of(item: RetentionItem) -> tuple[bool, str]:
             "Deleting the account starts the destruction; it is repeated until nothing is left."
             " No backups are made by the platform; whoever makes them has to let them expire."
         )
-    return False, (
-        f"Not carried out yet: nothing counts the {item.days} days. Destroyed is what ends earlier:"
-        " at a deletion, at a withdrawal, when the consent expires, and with the account."
-        " No backups are made by the platform; whoever makes them has to let them expire."
+    counted = (
+        f"Counted are the days since the last sign-in, renewal of a session or consent; after {item.days} the"
+        " consent is closed and what rested on it is destroyed."
+        if item.starts is Start.LAST_INTERACTION
+        else "The purpose ends with the consent: when it is withdrawn or expires, and with the account."
+        f" The destruction starts at that moment, not after {item.days} days."
+    )
+    return True, (
+        f"{counted} No backups are made by the platform; whoever makes them has to let them expire."
     )
 
 

@@ -124,6 +124,9 @@ class ConsentSettings(StatefulSettings):
         description="When which regulator was told of the biometric system, as JSON: jurisdiction to day,"
         ' such as {"ca_qc": "2026-10-01"}. Where the law asks for it, nothing begins before.',
     )
+    retention_seconds: float = Field(
+        default=3600, gt=0, description="How often the worker looks for people who were away for too long."
+    )
     proved_address_for_biometrics: bool = Field(
         default=False, description="Whether consent to biometric capture needs a confirmed e-mail address."
     )

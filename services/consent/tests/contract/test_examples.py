@@ -1,6 +1,6 @@
 import pytest
 
-from consent import examples, law_schemas, schemas
+from consent import examples, law_schemas, preference_schemas, schemas
 from consent.main import CONSENT
 from consent.requests import GrantRequest
 
@@ -17,6 +17,7 @@ from consent.requests import GrantRequest
         (law_schemas.RetentionSchedule, examples.RETENTION_SCHEDULE),
         (schemas.ConsentAnswer, examples.ANSWER),
         (schemas.ChangePage, examples.CHANGES),
+        (preference_schemas.PreferencesRead, examples.PREFERENCES),
     ],
 )
 def test_an_example_is_what_its_operation_gives(model, shown) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from consent.use_cases.grant_consent import grant_consent
 from consent.use_cases.what_was_shown import Agreement
 from contracts.envelope import wrap
 from contracts.fields import ConsentType
-from contracts.identity import UserDeleted
+from contracts.identity import UserActive, UserDeleted
 from support.erasures import work_on_erasures
 
 NOWHERE = resolve(load_rulebook(), Hints(), datetime.now(UTC).date())
@@ -53,8 +54,8 @@ def deletion(user_id, clock) -> UserDeleted:
 
 async def deliver(service, event, clock, *, times: int = 1) -> None:
     body = wrap(event, event_id=new_id(), time=clock.now()).to_json()
-    erasing = [it for it in CONSENT.create_worker(service).work.consumers if it.queue == "consent.erase-user"]
-    for consumer in erasing:
+    consumers = CONSENT.create_worker(service).work.consumers
+    for consumer in (it for it in consumers if type(event) in it.handlers):
         inbound = Inbound(service.database, consumer)
         for _ in range(times):
             assert await inbound.process(body) is Outcome.DONE
@@ -72,14 +73,21 @@ async def test_after_an_erasure_no_column_leads_to_the_person(
     for consent_type in ConsentType:
         granted = (await ann.agree(consent_type, metadata={"me": str(ann.id)})).json()
     await ann.withdraw(granted["id"])
+    await replace(ann, headers={**ann.headers, "Sec-GPC": "1"}).call("GET", "/preferences")
     await ben.agree()
+    await deliver(service, UserActive(user_id=ann.id, active_on=clock.now().date()), clock)
     event = deletion(ann.id, clock)
     await deliver(service, event, clock, times=2)
     assert (await ask(ann.id)).json()["granted"] is False
     assert await work_on_erasures(participation, service.database) == 1
     [report] = await reports(admin)
     assert report["erasure_id"] == str(event.erasure_id)
-    assert report["erased"] == {"consent_entries": 4, "consent_gates": 3}
+    assert report["erased"] == {
+        "consent_entries": 4,
+        "consent_gates": 3,
+        "last_activity": 1,
+        "preferences": 1,
+    }
     # What is left in the outbox are announcements that the broker has taken.
     assert await places_of(admin, ann.id) == ["outbox.body"]
     await admin.execute("DELETE FROM consent.outbox")
@@ -123,7 +131,12 @@ async def test_an_erasure_of_somebody_unknown_is_reported_too(service, participa
     await deliver(service, deletion(new_id(), clock), clock)
     await work_on_erasures(participation, service.database)
     [report] = await reports(admin)
-    assert report["erased"] == {"consent_entries": 0, "consent_gates": 0}
+    assert report["erased"] == {
+        "consent_entries": 0,
+        "consent_gates": 0,
+        "last_activity": 0,
+        "preferences": 0,
+    }
 
 
 async def test_a_lost_event_is_made_up_for_by_the_list_of_open_erasures(
@@ -171,7 +184,12 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
     await work_on_erasures(participation, service.database)
     [report] = await reports(admin)
     assert report["erased"]["consent_entries"] == 1
-    assert await Holdings(service, HOLDINGS).count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
+    assert await Holdings(service, HOLDINGS).count(ann.id) == {
+        "consent_entries": 0,
+        "consent_gates": 0,
+        "last_activity": 0,
+        "preferences": 0,
+    }
     with pytest.raises(PersonErased):
         async with service.unit_of_work() as uow:
             await uow.lock_subject(ann.id)

@@ -78,7 +78,7 @@ async def test_the_worker_announces_consents_erases_and_reports(person, platform
         heard = await messages_in(platform, "identity.collect-erasure-reports")
         reports = [message for message in heard if message["subject"] == f"erasures/{event.erasure_id}"]
         assert [report["data"]["erased"] for report in reports] == [
-            {"consent_entries": 2, "consent_gates": 1}
+            {"consent_entries": 2, "consent_gates": 1, "last_activity": 0, "preferences": 0}
         ]
         joined = await messages_in(platform, "identity.register-participants")
         assert "services/consent" in {message["subject"] for message in joined}

@@ -7,10 +7,14 @@ from pydantic import SecretStr
 
 from chassis.ids import new_id
 from consent.jurisdictions import Hints, Place, Resolution, Source
+from consent.preferences import Choice, Signal
 from consent.use_cases.answer_consent_question import answer_consent_question
+from consent.use_cases.change_preferences import change_preferences
 from consent.use_cases.check_biometric_consent import check_biometric_consent
 from consent.use_cases.grant_consent import GrantLimits, grant_consent
 from consent.use_cases.list_changes import list_changes
+from consent.use_cases.record_activity import record_activity
+from consent.use_cases.show_preferences import show_preferences
 from consent.use_cases.what_was_shown import Agreement
 from consent.use_cases.withdraw_consent import withdraw_consent
 from consent.wiring import open_service
@@ -68,6 +72,25 @@ class Paths:
             self._service.database, user_id=self._person, seen=SEEN, rulebook=rules, now=now
         )
 
+    async def preferences(self):
+        await show_preferences(self._service.database, user_id=self._person)
+
+    async def choose(self, *, opt_out=True, limit=False):
+        now = self._service.clock.now()
+        choice = Choice(opt_out=opt_out, limit=limit)
+        await change_preferences(self._service.database, choice, user_id=self._person, now=now)
+
+    async def choose_otherwise(self):
+        await self.choose(limit=True)
+
+    async def signal(self):
+        now = self._service.clock.now()
+        await change_preferences(self._service.database, Signal(), user_id=self._person, now=now)
+
+    async def record_activity(self):
+        async with self._service.unit_of_work() as uow:
+            await record_activity(uow, user_id=self._person, day=self._service.clock.now().date())
+
     async def idle_feed(self):
         now, rules = self._service.clock.now(), self._service.rulebook
         await list_changes(self._service.database, after=10**6, limit=100, rulebook=rules, now=now)
@@ -88,6 +111,11 @@ async def paths(service, settings, clock, round_trips):
         ("grant", ("withdraw",), 4),
         ("grant_anew", (), 4),
         ("withdraw", ("grant",), 4),
+        ("preferences", ("choose",), 1),
+        ("choose_otherwise", ("choose",), 4),
+        ("choose", ("choose",), 1),
+        ("signal", ("choose", "signal"), 1),
+        ("record_activity", (), 3),
         ("idle_feed", (), 4),
     ],
 )

@@ -10,7 +10,7 @@ from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
 from chassis.problems import Forbidden
 from chassis.service_auth import require_service
-from consent.api.dependencies import CurrentService, address_of, one_spelling
+from consent.api.dependencies import CurrentService, HonoursSignal, address_of, one_spelling
 from consent.api.law import Languages
 from consent.examples import ANSWER, BIOMETRIC_STATUS, CHANGES, CONSENT, CONSENTS, WITHDRAWN
 from consent.jurisdictions import Hints, read_hint, resolve
@@ -50,6 +50,7 @@ internal = APIRouter(prefix="/internal", tags=["internal"])
 @public.get(
     "/consent",
     summary="List the caller's consents, newest first, withdrawn ones too",
+    dependencies=[HonoursSignal],
     responses=example(CONSENTS) | problems(PageNotFound),
 )
 async def get_consents(
@@ -72,6 +73,7 @@ async def get_consents(
     "/consent",
     status_code=201,
     summary="Agree to one purpose under its current text, or refuse it",
+    dependencies=[HonoursSignal],
     responses=example(CONSENT, status=201)
     | problems(
         ProveAddressFirst,
@@ -116,6 +118,7 @@ async def post_consent(
 @public.get(
     "/consent/biometric-status",
     summary="Whether pictures may be taken now",
+    dependencies=[HonoursSignal],
     responses=example(BIOMETRIC_STATUS),
 )
 async def get_biometric_status(
@@ -141,6 +144,7 @@ async def get_biometric_status(
 @public.post(
     "/consent/{consent_id}/withdraw",
     summary="Withdraw a consent; no reason is asked for",
+    dependencies=[HonoursSignal],
     responses=example(WITHDRAWN) | problems(ConsentNotFound),
 )
 async def post_withdrawal(

@@ -188,12 +188,23 @@ class Ledger:
         occurred_at: datetime = (await self._session.execute(_APPEND, moved | written)).scalar_one()
         return occurred_at
 
-    async def append_ends(self, kind: EntryKind, ended: Sequence[tuple[Gate, LedgerEntry]]) -> list[datetime]:
+    async def append_ends(
+        self,
+        kind: EntryKind,
+        ended: Sequence[tuple[Gate, LedgerEntry]],
+        *,
+        details: Sequence[str] | None = None,
+    ) -> list[datetime]:
         """Write that each of these consents has ended; their gates are closed with the next epoch.
 
-        Returns when, by the database's clock, in their order. Raises ValueError for an erased grant.
+        `details` is JSON that says why, one for each. Returns when, by the database's clock, in their order.
+        Raises ValueError for an erased grant.
         """
-        rows = [_end_of(gate, granted, kind) for gate, granted in ended]
+        reasons: Sequence[str | None] = details or [None] * len(ended)
+        rows = [
+            _end_of(gate, granted, kind, reason)
+            for (gate, granted), reason in zip(ended, reasons, strict=True)
+        ]
         for gate, _ in ended:
             gate.epoch += 1
             gate.ended_epoch = gate.epoch
@@ -248,7 +259,9 @@ def _row_of(entry: dict[str, Any], occurred_at: datetime) -> GrantRow:
     return GrantRow(**named, occurred_at=occurred_at)
 
 
-def _end_of(gate: Gate | GateState, granted: LedgerEntry | GrantRow, kind: EntryKind) -> dict[str, Any]:
+def _end_of(
+    gate: Gate | GateState, granted: LedgerEntry | GrantRow, kind: EntryKind, details: str | None = None
+) -> dict[str, Any]:
     if granted.user_id is None or granted.consent_id is None:
         raise ValueError("an erased grant can't end")
     return {
@@ -262,7 +275,7 @@ def _end_of(gate: Gate | GateState, granted: LedgerEntry | GrantRow, kind: Entry
         "ruleset_version": granted.ruleset_version,
         "ruleset_digest": granted.ruleset_digest,
         "epoch": gate.epoch + 1,
-        **_committed(Personal(granted.user_id, granted.consent_id)),
+        **_committed(Personal(granted.user_id, granted.consent_id, details=details)),
     }
 
 

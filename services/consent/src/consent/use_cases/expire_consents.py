@@ -6,6 +6,7 @@ epoch, so that what rested on the consent is destroyed as after a withdrawal.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.db import Database, UnitOfWork
@@ -55,8 +56,10 @@ async def close_lapsed_gate(uow: UnitOfWork, gate: GateState, granted: GrantRow)
     return closed
 
 
-def announce_expiry(uow: UnitOfWork, gate: Gate | GateState, granted: LedgerEntry | GrantRow) -> None:
-    """Announce that this consent has lapsed, with the epoch at which its gate is closed now."""
+def announce_expiry(
+    uow: UnitOfWork, gate: Gate | GateState, granted: LedgerEntry | GrantRow, *, at: datetime | None = None
+) -> None:
+    """Announce that this consent has ended, with the epoch of its gate; `at` is when, if it did not lapse."""
     if granted.consent_id is None:
         return
     uow.publish(
@@ -66,6 +69,6 @@ def announce_expiry(uow: UnitOfWork, gate: Gate | GateState, granted: LedgerEntr
             consent_type=ConsentType(gate.consent_type),
             jurisdiction=granted.jurisdiction,
             epoch=gate.epoch,
-            expired_at=granted.expires_at or granted.occurred_at,
+            expired_at=at or granted.expires_at or granted.occurred_at,
         )
     )

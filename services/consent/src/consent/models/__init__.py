@@ -1,0 +1,36 @@
+"""The rows of the schema `consent`, by what they are about."""
+
+from consent.models.ledger import (
+    GATE_POSITIONS,
+    SALT_BYTES,
+    SCHEMA,
+    Base,
+    Gate,
+    LedgerEntry,
+    LogAnchor,
+    LogCheckpoint,
+    LogCosignature,
+    LogLeaf,
+    LogNode,
+    LogQueue,
+    Personal,
+)
+from consent.models.people import Activity, Preferences
+
+__all__ = [
+    "GATE_POSITIONS",
+    "SALT_BYTES",
+    "SCHEMA",
+    "Activity",
+    "Base",
+    "Gate",
+    "LedgerEntry",
+    "LogAnchor",
+    "LogCheckpoint",
+    "LogCosignature",
+    "LogLeaf",
+    "LogNode",
+    "LogQueue",
+    "Personal",
+    "Preferences",
+]
