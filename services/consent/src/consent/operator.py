@@ -15,6 +15,7 @@ from consent.repositories.log_reader import LogReader
 from consent.settings import LogSettings
 from consent.transparency.keys import ec_keys_in, verifiers_in
 from consent.transparency.note import COSIGNATURE, ED25519, Signer, Verifier
+from consent.transparency.receipts import verify_receipt
 from consent.transparency.witness import Witness
 from consent.use_cases.verify_log import Verified, verify_log
 
@@ -29,6 +30,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verify.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint that was kept; repeatable"
     )
+    receipt = commands.add_parser("verify", help="check a consent receipt with nothing but published keys")
+    receipt.add_argument("file", type=Path, help="the receipt, as the API gave it")
+    receipt.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
     witness = commands.add_parser("witness", help="cosign the checkpoints of logs (C2SP tlog-witness)")
     witness.add_argument("--name", required=True, help="the name of the witness, such as witness.example/w1")
     witness.add_argument(
@@ -49,7 +53,11 @@ def _log_key(vkey: str) -> Verifier:
 
 def run_alone() -> None:
     """End the process with the status of the command, if the command line names one of these."""
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {"ledger": _verify, "witness": _witness}
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "ledger": _verify_ledger,
+        "verify": _verify_receipt,
+        "witness": _witness,
+    }
     if sys.argv[1:2] and sys.argv[1] in commands:
         parser = argparse.ArgumentParser(prog="python -m consent")
         add_commands(parser.add_subparsers(dest="process", required=True))
@@ -57,7 +65,7 @@ def run_alone() -> None:
         raise SystemExit(commands[arguments.process](arguments))
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _verify_ledger(arguments: argparse.Namespace) -> int:
     settings = load_settings(LogSettings)
     jwks = arguments.keys.read_text()
     kept = {str(path): path.read_text() for path in arguments.checkpoint}
@@ -74,6 +82,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     said = "do not hold" if verified.findings else "hold"
     sys.stdout.write(f"{verified.leaves} leaves and {verified.checkpoints} checkpoints {said}\n")
     return 1 if verified.findings else 0
+
+
+def _verify_receipt(arguments: argparse.Namespace) -> int:
+    try:
+        verified = verify_receipt(arguments.file.read_text(), arguments.keys.read_text())
+    except ValueError as error:
+        sys.stdout.write(f"this receipt does not hold: {error}\n")
+        return 1
+    leaf, checkpoint = verified.leaf, verified.checkpoint
+    sys.stdout.write(
+        f"this receipt holds: a {leaf['kind']} of {leaf['consent_type']} under {leaf['jurisdiction']}, text "
+        f"{leaf['consent_text_version']}, of {leaf['occurred_at']}, is leaf {verified.leaf_index} of the "
+        f"{checkpoint.size} in the log {checkpoint.origin}\n"
+    )
+    return 0
 
 
 def _witness(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,5 @@
 """The rows of the schema `consent`: a ledger that only grows, its log, and the gates that order entries."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from chassis.tables import Moment, on_erase, service_metadata
+from consent.transparency.leaves import commitment_to
 
 SCHEMA = "consent"
 SALT_BYTES = 32
@@ -147,9 +146,10 @@ class Personal:
     residence: str | None = None
     ip_address: str | None = None
 
-    def commitment(self, salt: bytes) -> str:
-        """Return the SHA-256, in hex, over the salt and the canonical JSON of these fields."""
-        fields = {
+    @property
+    def committed(self) -> dict[str, str | None]:
+        """These fields as they are committed to."""
+        fields: dict[str, str | None] = {
             "consent_id": str(self.consent_id),
             "metadata": self.details,
             "user_id": str(self.user_id),
@@ -161,9 +161,11 @@ class Personal:
             "residence": self.residence,
             "ip_address": self.ip_address,
         }
-        fields |= {name: value for name, value in later.items() if value is not None}
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(salt + canonical.encode()).hexdigest()
+        return fields | {name: value for name, value in later.items() if value is not None}
+
+    def commitment(self, salt: bytes) -> str:
+        """Return the commitment to these fields; see `commitment_to`."""
+        return commitment_to(self.committed, salt)
 
 
 class Gate(Base):

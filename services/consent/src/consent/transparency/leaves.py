@@ -5,6 +5,7 @@ later is left out where it is empty, so that the leaves of older entries stay wh
 often somebody has changed one consent, may stand here: the salted commitment beside it leads to nobody.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,6 +33,12 @@ class Source(StrEnum):
 
     ENTRY = "entry"
     ANCHOR = "anchor"
+
+
+def commitment_to(committed: dict[str, str | None], salt: bytes) -> str:
+    """Return the SHA-256, in hex, over the salt and the canonical JSON of the personal fields."""
+    canonical = json.dumps(committed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(salt + canonical.encode()).hexdigest()
 
 
 def entry_leaf(fields: Mapping[str, Any]) -> bytes:
