@@ -131,6 +131,14 @@ class App:
         """No longer agree."""
         return await self.call("POST", f"/privacy/consent/{consent_id}/withdraw")
 
+    async def receipt(self, consent_id: str) -> Answer:
+        """Fetch the signed receipt of a consent."""
+        return await self.call("GET", f"/privacy/consent/{consent_id}/receipt")
+
+    async def published_keys(self) -> Answer:
+        """Fetch the public keys (JWKS), as anybody may."""
+        return await self.call("GET", "/.well-known/jwks.json", bearer="")
+
     async def ask_to_upload(self, content_type: str = "image/jpeg") -> Answer:
         """Ask for an upload link."""
         return await self.call("POST", "/photos/upload", json={"content_type": content_type})

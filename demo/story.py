@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.environment import BUCKET
+from consent.transparency.receipts import InvalidReceipt, verify_receipt
 from demo import personal_data, picture
 from demo.client import Answer, App
 from demo.narrator import Narrator, StoryBroken
 
 ERASURE_SECONDS = 60.0
 LAST_WORDS_SECONDS = 10.0
+SEAL_SECONDS = 10.0
+NOT_SEALED = 202
 POLL_SECONDS = 0.1
 SLICE = 64
 
@@ -39,6 +42,7 @@ class Story:
         await self._signs_up()
         await self._learns_the_law()
         await self._is_refused_then_agrees()
+        await self._keeps_a_receipt()
         await self._takes_a_picture()
         await self._deletes_one_and_takes_another()
         await self._withdraws()
@@ -85,6 +89,31 @@ class Story:
         consent = self._tell.expect(await self._app.grant(self._laws["jurisdiction"], version), 201)
         self._consent_ids.append(consent.document["id"])
         self._tell.fields(consent, "id", "consent_type", "granted_at", "expires_at")
+
+    async def _keeps_a_receipt(self) -> None:
+        """Fetch the receipt, and check it as a stranger would: with the published keys and nothing else."""
+        tell, app = self._tell, self._app
+        tell.chapter("She keeps a receipt that anybody can check")
+        deadline = time.monotonic() + SEAL_SECONDS
+        while (answer := await app.receipt(self._consent_ids[-1])).status == NOT_SEALED:
+            if time.monotonic() > deadline:
+                raise StoryBroken(f"the consent was not in the log after {SEAL_SECONDS:.0f} s")
+            await asyncio.sleep(POLL_SECONDS)
+        receipt = tell.expect(answer, 200).body.decode()
+        jwks = tell.expect(await app.published_keys(), 200).body.decode()
+        verified = verify_receipt(receipt, jwks)
+        tell.fact("its leaf in the log", f"{verified.leaf_index} of {verified.checkpoint.size}")
+        tell.prove(
+            verified.leaf["kind"] == "grant", "her receipt holds: signature, commitment, place in the log"
+        )
+        head, claims, signature = receipt.split(".")
+        forged = f"{head}.{claims[:-9]}{'A' if claims[-9] != 'A' else 'B'}{claims[-8:]}.{signature}"
+        try:
+            verify_receipt(forged, jwks)
+        except InvalidReceipt as error:
+            tell.proven(f"with one letter changed it does not hold: {error}")
+        else:
+            raise StoryBroken("a forged receipt was taken for a real one")
 
     async def _takes_a_picture(self) -> None:
         tell, app = self._tell, self._app

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from consent.policy import EntryKind
-from consent.rulebook import ConsentText
 from contracts.fields import ConsentType
 
 
@@ -20,6 +19,7 @@ class _Data(BaseModel):
 class ControllerTerms(_Data):
     """Who answers for the data, as far as the texts say it; an operator's name stands in the app."""
 
+    name: str
     role: str
     identified_by: str
     contact: str
@@ -59,6 +59,7 @@ class RecordTerms(_Data):
     controller: ControllerTerms
     collection_method: str
     processing: tuple[str, ...]
+    storage_locations: tuple[str, ...]
     recipients: tuple[RecipientTerms, ...]
     withdrawal: str
     entries: dict[EntryKind, EntryTerms]
@@ -66,11 +67,16 @@ class RecordTerms(_Data):
     indication_methods: dict[str, str]
     purposes: dict[ConsentType, PurposeTerms]
 
-    def indication_method(self, details: dict[str, Any] | None) -> str:
-        """Return how a yes was shown: by a typed signature where the app sent one, else by agreeing."""
-        return self.indication_methods["signed" if (details or {}).get("signature") else "tapped"]
+    def indication_method(self, kind: EntryKind, details: dict[str, Any] | None) -> str | None:
+        """Return how a person showed it: a yes by a typed signature where the app sent one, else by agreeing.
+
+        None for what nobody showed.
+        """
+        if kind in {EntryKind.GRANT, EntryKind.RENEWAL}:
+            return self.indication_methods["signed" if (details or {}).get("signature") else "tapped"]
+        return self.indication_methods.get(kind)
 
 
-def notice_id(jurisdiction: str, text: ConsentText) -> str:
+def notice_id(jurisdiction: str, consent_type: str, version: str, locale: str) -> str:
     """Return the id of the very words that were shown: regime, purpose, version and language."""
-    return f"{jurisdiction}/{text.consent_type}/{text.version}.{text.locale}"
+    return f"{jurisdiction}/{consent_type}/{version}.{locale}"

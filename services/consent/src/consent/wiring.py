@@ -10,7 +10,8 @@ from chassis.http import ServiceClient
 from chassis.service_auth import ServiceTokens
 from consent.geography import Geography
 from consent.models import SCHEMA
-from consent.rule_files import load_rulebook
+from consent.records import RecordTerms
+from consent.rule_files import load_records, load_rulebook
 from consent.rulebook import Rulebook
 from consent.settings import ConsentSettings
 from consent.transparency.keys import LogKeys
@@ -26,6 +27,7 @@ class Service:
     database: Database
     clock: Clock
     rulebook: Rulebook
+    records: RecordTerms
     geography: Geography
     service_tokens: ServiceTokens
     log_keys: LogKeys
@@ -68,6 +70,7 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
                 database=database,
                 clock=clock,
                 rulebook=rulebook,
+                records=load_records(),
                 geography=geography,
                 service_tokens=service_tokens,
                 log_keys=log_keys,

@@ -234,12 +234,14 @@ def test_a_record_has_terms_for_every_kind_of_entry_and_every_purpose() -> None:
     assert set(terms.entries) == set(EntryKind)
     assert set(terms.purposes) == set(ConsentType)
     assert {terms.purposes[kind].special_category for kind in BIOMETRIC} == {True}
-    assert terms.indication_method({"signature": "Ann"}) != terms.indication_method(None)
+    signed = terms.indication_method(EntryKind.GRANT, {"signature": "Ann"})
+    assert signed != terms.indication_method(EntryKind.RENEWAL, None)
+    assert [kind for kind in EntryKind if terms.indication_method(kind, None) is None] == [EntryKind.EXPIRY]
 
 
 def test_a_notice_is_named_by_the_very_words(rulebook: Rulebook) -> None:
     named = {
-        notice_id(regime.code, text): text.sha256
+        notice_id(regime.code, text.consent_type, text.version, text.locale): text.sha256
         for regime in every_regime(rulebook)
         for text in regime.texts
     }

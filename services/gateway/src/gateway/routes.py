@@ -171,6 +171,7 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_CONSENT, "POST", "/api/v1/privacy/consent"),
     _bearer(_CONSENT, "GET", "/api/v1/privacy/consent/biometric-status"),
     _bearer(_CONSENT, "POST", "/api/v1/privacy/consent/{consent_id}/withdraw"),
+    _bearer(_CONSENT, "GET", "/api/v1/privacy/consent/{consent_id}/receipt"),
     _bearer(_CONSENT, "GET", "/api/v1/privacy/preferences"),
     _bearer(_CONSENT, "PUT", "/api/v1/privacy/preferences"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),

@@ -102,6 +102,15 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
     }
 
 
+def test_g71_receipt_is_behind_a_token() -> None:
+    found = route("GET", f"/api/v1/privacy/consent/{PHOTO}/receipt")
+    assert (found.upstream, found.access, found.rate) == (
+        Upstream.CONSENT,
+        Access.BEARER,
+        RateClass.USER,
+    )
+
+
 @pytest.mark.parametrize("number", ["000", "067.p/1", "x001/067", "x001/x234/067.p/255"])
 def test_k35_number_of_a_tile_may_be_a_path(number: str) -> None:
     assert route("GET", f"/api/v1/privacy/ledger/tile/0/{number}").path.endswith("{tile_number}")

@@ -30,7 +30,7 @@ Languages = Annotated[
     str | None, Header(alias="Accept-Language", description="RFC 9110 §12.5.4; English where nothing fits.")
 ]
 _WEIGHTED = re.compile(
-    r"(?P<kind>text/html|application/json)\s*(?:;\s*(?!q=)[^;,]*)*(?:;\s*q=(?P<q>[01](?:\.\d{0,3})?))?",
+    r"(?P<kind>text/html|application/(?:json|consent-receipt\+jwt))\s*(?:;\s*(?!q=)[^;,]*)*(?:;\s*q=(?P<q>[01](?:\.\d{0,3})?))?",
     re.IGNORECASE,
 )
 _PAGE: dict[str, Any] = {"200": {"content": {"text/html": {"schema": {"type": "string"}}}}}
@@ -106,7 +106,7 @@ async def get_retention_schedule(
     schedule = RetentionSchedule(
         jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes]
     )
-    if _wants_a_page(accept):
+    if wants_a_page(accept):
         return HTMLResponse(retention_page(schedule), headers={"Vary": "Accept", "Content-Language": "en"})
     response.headers["Vary"] = "Accept"
     return schedule
@@ -117,9 +117,13 @@ def _in_language(response: Response, language: str) -> None:
     response.headers["Vary"] = "Accept-Language"
 
 
-def _wants_a_page(accept: str | None) -> bool:
-    # Browsers name HTML; everybody else gets JSON, also for */* (RFC 9110 §12.5.1).
+def wants_a_page(accept: str | None) -> bool:
+    """Tell whether HTML is preferred to what programs read.
+
+    Browsers name HTML; everybody else gets the other form, also for */* (RFC 9110 §12.5.1).
+    """
     weights = {
         match["kind"].lower(): float(match["q"] or 1) for match in _WEIGHTED.finditer((accept or "")[:1000])
     }
-    return weights.get("text/html", 0.0) > weights.get("application/json", 0.0)
+    page = weights.pop("text/html", 0.0)
+    return page > max(weights.values(), default=0.0)

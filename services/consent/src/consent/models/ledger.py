@@ -120,9 +120,17 @@ class LedgerEntry(Base):
 
     def holds(self) -> bool:
         """Tell whether the commitment is to the personal fields that stand here; no, once they are blank."""
-        if self.user_id is None or self.consent_id is None or self.salt is None:
+        personal = self.personal
+        if personal is None or self.salt is None:
             return False
-        personal = Personal(
+        return self.commitment == personal.commitment(self.salt)
+
+    @property
+    def personal(self) -> "Personal | None":
+        """What leads to the person; None once it is blank."""
+        if self.user_id is None or self.consent_id is None:
+            return None
+        return Personal(
             self.user_id,
             self.consent_id,
             details=self.details,
@@ -131,7 +139,6 @@ class LedgerEntry(Base):
             residence=self.residence,
             ip_address=self.ip_address,
         )
-        return self.commitment == personal.commitment(self.salt)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,16 @@ class Ledger:
         )
         return await self._session.scalar(query)
 
+    async def newest(self, user_id: UUID, consent_id: UUID) -> LedgerEntry | None:
+        """Return the last entry about a consent or refusal with that id, if it is that person's."""
+        query = (
+            select(LedgerEntry)
+            .where(LedgerEntry.user_id == user_id, LedgerEntry.consent_id == consent_id)
+            .order_by(LedgerEntry.epoch.desc())
+            .limit(1)
+        )
+        return await self._session.scalar(query)
+
     async def last(self, gate: GateState) -> LedgerEntry | None:
         """Return the newest entry of a gate; None while it has none."""
         query = select(LedgerEntry).where(
