@@ -4,7 +4,7 @@ An entry keeps what differs: who, when, which text in which language with which 
 and until when.
 """
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -66,6 +66,11 @@ class RecordTerms(_Data):
     actor: str
     indication_methods: dict[str, str]
     purposes: dict[ConsentType, PurposeTerms]
+
+    def under(self, name: str, contact: str) -> Self:
+        """Return the terms with an operator's name and contact; what is empty stays as the texts say it."""
+        said = {key: value for key, value in (("name", name), ("contact", contact)) if value}
+        return self.model_copy(update={"controller": self.controller.model_copy(update=said)})
 
     def indication_method(self, kind: EntryKind, details: dict[str, Any] | None) -> str | None:
         """Return how a person showed it: a yes by a typed signature where the app sent one, else by agreeing.

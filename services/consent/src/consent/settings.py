@@ -119,6 +119,12 @@ class ConsentSettings(StatefulSettings):
     expiry_seconds: float = Field(
         default=60, gt=0, description="How often the worker looks for consents that have lapsed."
     )
+    controller_name: str = Field(
+        default="", description="Who answers for the data, as receipts name them; empty: as the texts do."
+    )
+    controller_contact: str = Field(
+        default="", description="How to reach them, as receipts say it; empty: as the texts do."
+    )
     regulator_filings: Annotated[dict[str, date], NoDecode, BeforeValidator(_read_json)] = Field(
         default={},
         description="When which regulator was told of the biometric system, as JSON: jurisdiction to day,"

@@ -8,13 +8,16 @@ from pydantic import SecretStr
 from chassis.ids import new_id
 from consent.jurisdictions import Hints, Place, Resolution, Source
 from consent.preferences import Choice, Signal
+from consent.receipts import Issuer
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.change_preferences import change_preferences
 from consent.use_cases.check_biometric_consent import check_biometric_consent
 from consent.use_cases.grant_consent import GrantLimits, grant_consent
 from consent.use_cases.list_changes import list_changes
 from consent.use_cases.record_activity import record_activity
+from consent.use_cases.seal_log import seal_log
 from consent.use_cases.show_preferences import show_preferences
+from consent.use_cases.show_receipt import show_receipt
 from consent.use_cases.what_was_shown import Agreement
 from consent.use_cases.withdraw_consent import withdraw_consent
 from consent.wiring import open_service
@@ -72,6 +75,19 @@ class Paths:
             self._service.database, user_id=self._person, seen=SEEN, rulebook=rules, now=now
         )
 
+    async def receipt(self):
+        await show_receipt(
+            self._service.database,
+            user_id=self._person,
+            consent_id=self._granted.id,
+            issuer=Issuer(self._service.records, self._service.rulebook, "https://irisvue.example"),
+            keys=self._service.log_keys,
+            now=self._service.clock.now(),
+        )
+
+    async def seal(self):
+        await seal_log(self._service.database, keys=self._service.log_keys, clock=self._service.clock)
+
     async def preferences(self):
         await show_preferences(self._service.database, user_id=self._person)
 
@@ -111,6 +127,7 @@ async def paths(service, settings, clock, round_trips):
         ("grant", ("withdraw",), 4),
         ("grant_anew", (), 4),
         ("withdraw", ("grant",), 4),
+        ("receipt", ("seal",), 8),
         ("preferences", ("choose",), 1),
         ("choose_otherwise", ("choose",), 4),
         ("choose", ("choose",), 1),

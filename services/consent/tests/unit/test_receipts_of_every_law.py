@@ -92,6 +92,21 @@ def test_g71_page_escapes_everything() -> None:
     assert "<b>" not in page
 
 
+@pytest.mark.parametrize(
+    ("name", "contact", "named"),
+    [
+        ("", "", ("IrisVue", "Settings › Privacy")),
+        ("Iris GmbH", "", ("Iris GmbH", "Settings › Privacy")),
+        ("Iris GmbH", "privacy@iris.example", ("Iris GmbH", "privacy@iris.example")),
+    ],
+)
+def test_g71_operator_is_named_as_the_controller(name: str, contact: str, named: tuple[str, str]) -> None:
+    issuer = Issuer(load_records().under(name, contact), RULES, "https://irisvue.example")
+    record = issuer.record(entry(EntryKind.GRANT, ConsentType.MARKETING, "gdpr"))
+    [controller] = record["dpv:hasDataController"]
+    assert (controller["dpv:hasName"], controller["dpv:hasContact"]) == named
+
+
 def test_g71_blank_entry_has_no_record() -> None:
     blank = entry(EntryKind.GRANT, ConsentType.MARKETING, "gdpr", user_id=None, consent_id=None, salt=None)
     with pytest.raises(ValueError, match="blank"):
