@@ -13,7 +13,7 @@ from chassis.ids import new_id
 from chassis.relay import Relay
 from contracts.envelope import parse_head, wrap
 from contracts.fields import AuthProvider, RevocationReason
-from contracts.identity import SessionRevoked, UserActive, UserRegistered
+from contracts.identity import SessionRevoked, UserRegistered, UserVerified
 from support import eventually
 
 QUEUE = "consent.erase-user"
@@ -170,7 +170,7 @@ async def test_event_that_nobody_hears_leaves_the_outbox(
     open_publisher, run_relay, announce, outbox_is_empty
 ):
     # No queue is bound to it by design, so an answer "unroutable" is no fault.
-    await announce(UserActive(user_id=new_id(), active_on=datetime.now(UTC).date()))
+    await announce(UserVerified(user_id=new_id(), verified_at=datetime.now(UTC)))
     run_relay(await open_publisher())
     await eventually(outbox_is_empty)
 
@@ -200,7 +200,7 @@ async def test_type_that_the_relay_does_not_know_is_kept_until_somebody_is_bound
 async def test_author_decides_whether_an_event_must_be_heard(
     open_publisher, run_relay, announce, registered, scratch, broker, rows
 ):
-    await announce(registered(new_id()), UserActive(user_id=new_id(), active_on=datetime.now(UTC).date()))
+    await announce(registered(new_id()), UserVerified(user_id=new_id(), verified_at=datetime.now(UTC)))
     assert [row["mandatory"] for row in await rows("identity.outbox")] == [True, False]
     await scratch.execute("UPDATE identity.outbox SET mandatory = NOT mandatory")
     await broker.unbind(ONLY_HEARER, REGISTERED)
@@ -209,7 +209,7 @@ async def test_author_decides_whether_an_event_must_be_heard(
 
         async def only_what_its_author_wants_heard_is_left():
             left = [(row["type"], row["last_error"]) for row in await rows("identity.outbox")]
-            assert left == [(UserActive.type, "PublishError")]
+            assert left == [(UserVerified.type, "PublishError")]
 
         await eventually(only_what_its_author_wants_heard_is_left)
     finally:

@@ -125,7 +125,7 @@ async def test_a_refusal_goes_with_the_person(person, service, admin, open_erasu
     await holdings.erase(ann.id)
     [row] = await admin.fetch("SELECT * FROM consent.entries")
     assert (row["user_id"], row["metadata"], row["residence"], row["salt"]) == (None,) * 4
-    assert await holdings.count(ann.id) == {"consent_entries": 0, "consent_gates": 0}
+    assert set((await holdings.count(ann.id)).values()) == {0}
 
 
 async def test_E02_a_consent_is_renewed_in_its_last_days(person, ask, admin, clock) -> None:  # noqa: N802
