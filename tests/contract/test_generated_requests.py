@@ -18,7 +18,8 @@ from support.fuzzing import Findings, fuzz
 
 SERVICES = Path(__file__).parents[2] / "services"
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
-    "consent": {},
+    # Where the law allows no consent, or none without a signature, the most valid of requests is refused.
+    "consent": {"POST /api/v1/privacy/consent": [422, 451]},
     # A link that nobody gave out is refused or gone, whatever comes with it.
     "storage": {"PUT /api/v1/photos/{photo_id}/content": [400, 410, 413, 415]},
 }
