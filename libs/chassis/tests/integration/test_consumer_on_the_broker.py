@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -60,6 +61,15 @@ def send(broker, body_of, an_event):
         return event_id
 
     return to_queue
+
+
+async def test_no_message_costs_the_turn_of_a_thread(start, send, acted):
+    before = {thread.ident for thread in threading.enumerate()}
+    connection = await start(act)
+    ids = [await send() for _ in range(30)]
+    await eventually(acted(*ids))
+    await connection.close()
+    assert {thread.ident for thread in threading.enumerate()} <= before
 
 
 async def test_handled_message_leaves_the_queue(start, send, broker, acted):
