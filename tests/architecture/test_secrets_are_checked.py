@@ -117,7 +117,7 @@ WEAK: dict[str, dict[str, dict[str, str]]] = {
         "REFRESH_TOKEN_KEY": KEYS,
         "PROVIDER_TOKEN_KEY": KEYS,
     },
-    "consent": STATEFUL,
+    "consent": STATEFUL | {"S3_ACCESS_KEY": PASSWORDS, "S3_SECRET_KEY": PASSWORDS},
     "storage": STATEFUL
     | {
         "KEYRING_DATABASE_URL": DATABASE,

@@ -117,7 +117,13 @@ async def prepared(servers: RunningServers) -> Platform:
     await asyncio.gather(
         prepare_postgres(servers.postgres_dsn, servers.role_passwords),
         prepare_rabbitmq(servers.management_url, servers.rabbitmq_admin, servers.broker_passwords),
-        prepare_bucket(servers.s3_endpoint, servers.s3_admin),
+        *(
+            prepare_bucket(
+                servers.s3_endpoint, servers.s3_admin, bucket=it.bucket, keeps_versions=it.keeps_versions
+            )
+            for it in MEMBERS.values()
+            if it.bucket
+        ),
     )
     return Platform(servers)
 

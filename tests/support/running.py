@@ -86,6 +86,11 @@ class RunningServers:
         return self.values["STORAGE_S3_ACCESS_KEY"], self.values["STORAGE_S3_SECRET_KEY"]
 
     @property
+    def s3_consent(self) -> tuple[str, str]:
+        """Access key and secret key of consent's identity, which only adds to the bucket irisvue-ledger."""
+        return self.values["CONSENT_S3_ACCESS_KEY"], self.values["CONSENT_S3_SECRET_KEY"]
+
+    @property
     def smtp_url(self) -> str:
         """The mailbox for development."""
         return f"smtp://{self.network.smtp}"

@@ -6,9 +6,16 @@ The values are in the words in which Compose fills in variables.
 import json
 from collections.abc import Mapping
 
-from cluster.environment import ADMIN, BUCKET, DATABASE, KEYRING_DATABASE, REGION, VHOST
+from cluster.environment import ADMIN, DATABASE, KEYRING_DATABASE, REGION, VHOST
 from cluster.errors import ClusterError
-from cluster.members import COUNTING_SERVICES, DATABASE_SERVICES, DOORS, SCHEMAS, SERVICES
+from cluster.members import (
+    COUNTING_SERVICES,
+    DATABASE_SERVICES,
+    DOORS,
+    SCHEMAS,
+    SERVICES,
+    STORING_SERVICES,
+)
 from cluster.variables import variables
 from contracts.registry import MEMBERS, Member
 from service_settings.fields import SHARED, defaults, own_settings, settings
@@ -94,7 +101,7 @@ def _containers(member: Member) -> str:
 
 
 def _networks(member: Member) -> list[str]:
-    used = {"counters": member.counts, "egress": member.reaches_out, "photos": member.stores_objects}
+    used = {"counters": member.counts, "egress": member.reaches_out, "objects": bool(member.bucket)}
     return sorted({"broker", "database", "services"} | {name for name, uses in used.items() if uses})
 
 
@@ -147,7 +154,7 @@ def _bootstrap() -> dict[str, str]:
         "POSTGRES_ADDRESS": "postgres:5432",
         "RABBITMQ_MANAGEMENT_ADDRESS": "rabbitmq-management:15672",
         "S3_ADDRESS": "s3:8333",
-        "STORAGE_S3_BUCKET": "${STORAGE_S3_BUCKET-}",
+        **{name: f"${{{name}-}}" for name in (f"{it.upper()}_S3_BUCKET" for it in STORING_SERVICES)},
         **{name: _needed(name) for name in (*own, *roles, *users)},
     }
 
@@ -202,8 +209,8 @@ def _servers(member: Member) -> dict[str, str]:
         found["REDIS_URL"] = f"redis://{member.name}:{_needed(f'REDIS_{prefix}_PASSWORD')}@redis:6379/0"
     if member.sends_mail:
         found["SMTP_URL"] = "smtp://mail:1025"
-    if member.stores_objects:
-        found |= {"S3_ENDPOINT_URL": "http://s3:8333", "S3_BUCKET": BUCKET, "S3_REGION": REGION}
+    if member.bucket:
+        found |= {"S3_ENDPOINT_URL": "http://s3:8333", "S3_BUCKET": member.bucket, "S3_REGION": REGION}
         found |= {name: _needed(f"{prefix}_{name}") for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")}
     return found
 

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-BUCKET = "irisvue-photos"
+from contracts.registry import MEMBERS
+
+BUCKET = next(it.bucket for it in MEMBERS.values() if it.bucket and not it.keeps_versions)
+"""Where people's objects lie: what is deleted there is gone."""
+
 REGION = "us-east-1"
 DATABASE = "irisvue"
 KEYRING_DATABASE = "keyring"
@@ -42,9 +46,9 @@ def redis_url(values: Mapping[str, str], user: str) -> str:
     return f"redis://{user}:{values[f'REDIS_{name}_PASSWORD']}@{published(values).redis}/0"
 
 
-def bucket_of(values: Mapping[str, str]) -> str:
-    """Return the name of the bucket of sealed photos."""
-    return values.get("STORAGE_S3_BUCKET", "") or BUCKET
+def bucket_of(values: Mapping[str, str], service: str) -> str:
+    """Return the name of a service's bucket."""
+    return values.get(f"{service.upper()}_S3_BUCKET", "") or MEMBERS[service].bucket
 
 
 def role_password(values: Mapping[str, str], role: str) -> str:

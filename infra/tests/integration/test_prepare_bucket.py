@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from urllib.parse import quote
 
 import aioboto3
 import aiohttp
@@ -16,6 +17,7 @@ from yarl import URL
 
 from cluster.bootstrap import prepare_bucket
 from cluster.environment import BUCKET
+from contracts.registry import MEMBERS
 from support.servers import RunningServers
 
 Client = Callable[[tuple[str, str]], AbstractAsyncContextManager[Any]]
@@ -106,17 +108,22 @@ async def test_storage_cannot_change_its_bucket(servers: RunningServers, client:
             assert refused.value.response["Error"]["Code"] == "AccessDenied"
 
 
+@pytest.mark.parametrize(
+    ("service", "key", "status"), [("storage", "key", "Enabled"), ("consent", "checkpoints/1", "Suspended")]
+)
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("what", ["versioning", "lifecycle", "cors", "policy", "object-lock", "acl"])
 async def test_change_of_the_bucket_does_not_pass_for_a_write_of_an_object(
-    servers: RunningServers, client: Client, method: str, what: str
+    servers: RunningServers, client: Client, method: str, what: str, service: str, key: str, status: str
 ) -> None:
-    await prepare_bucket(servers.s3_endpoint, servers.s3_admin)
-    body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-    url = f"{servers.s3_endpoint}/{BUCKET}?{what}=&prefix=key"
+    await prepare(servers, service)
+    bucket = MEMBERS[service].bucket
+    keys = {"storage": servers.s3_storage, "consent": servers.s3_consent}[service]
+    body = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>"
+    url = f"{servers.s3_endpoint}/{bucket}?{what}=&prefix={quote(key, safe='')}"
     digest = hashlib.sha256(body.encode()).hexdigest()
     request = AWSRequest(method, url, data=body, headers={"X-Amz-Content-SHA256": digest})
-    SigV4Auth(Credentials(*servers.s3_storage), "s3", "us-east-1").add_auth(request)
+    SigV4Auth(Credentials(*keys), "s3", "us-east-1").add_auth(request)
 
     async with (
         aiohttp.ClientSession() as http,
@@ -126,7 +133,85 @@ async def test_change_of_the_bucket_does_not_pass_for_a_write_of_an_object(
 
     assert "AccessDenied" in refused or "MethodNotAllowed" in refused
     async with client(servers.s3_admin) as admin:
-        assert (await admin.get_bucket_versioning(Bucket=BUCKET)).get("Status") != "Enabled"
+        assert (await admin.get_bucket_versioning(Bucket=bucket)).get("Status") != status
+
+
+async def prepare(servers: RunningServers, service: str) -> None:
+    member = MEMBERS[service]
+    await prepare_bucket(
+        servers.s3_endpoint, servers.s3_admin, bucket=member.bucket, keeps_versions=member.keeps_versions
+    )
+
+
+async def refused(attempt: Any) -> None:
+    with pytest.raises(ClientError) as found:
+        await attempt
+    assert found.value.response["Error"]["Code"] == "AccessDenied"
+
+
+async def test_consent_adds_checkpoints_and_reads_every_version(
+    servers: RunningServers, client: Client, name: str
+) -> None:
+    await prepare(servers, "consent")
+    await prepare(servers, "consent")
+    place = {"Bucket": MEMBERS["consent"].bucket, "Key": f"checkpoints/{name}"}
+
+    async with client(servers.s3_consent) as consent:
+        for body in (b"first", b"second"):
+            await consent.put_object(**place, Body=body, ServerSideEncryption="AES256")
+        listed = await consent.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])
+        found = [await consent.get_object(**place, VersionId=it["VersionId"]) for it in listed["Versions"]]
+        bodies = {await it["Body"].read() for it in found}
+
+    assert bodies == {b"first", b"second"}
+    assert {it["ServerSideEncryption"] for it in found} == {"AES256"}
+
+
+async def test_consent_deletes_nothing_and_stays_under_its_prefix(
+    servers: RunningServers, client: Client, name: str
+) -> None:
+    await prepare(servers, "consent")
+    await prepare(servers, "storage")
+    bucket, key = MEMBERS["consent"].bucket, f"checkpoints/{name}"
+
+    async with client(servers.s3_admin) as admin:
+        await admin.put_object(Bucket=BUCKET, Key=f"checkpoints/{name}", Body=b"a photo")
+    async with client(servers.s3_consent) as consent:
+        await consent.put_object(Bucket=bucket, Key=key, Body=b"kept")
+        [version] = (await consent.list_object_versions(Bucket=bucket, Prefix=key))["Versions"]
+        for attempt in (
+            consent.delete_object(Bucket=bucket, Key=key),
+            consent.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"]),
+            consent.put_object(Bucket=bucket, Key=name, Body=b"x"),
+            consent.get_object(Bucket=BUCKET, Key=key),
+            consent.put_object(Bucket=BUCKET, Key=key, Body=b"x"),
+            consent.list_objects_v2(Bucket=BUCKET),
+            consent.create_multipart_upload(Bucket=bucket, Key=name),
+            consent.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}),
+            consent.delete_bucket(Bucket=bucket),
+            consent.create_bucket(Bucket=name),
+        ):
+            await refused(attempt)
+        answer = await consent.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})
+        assert [it["Code"] for it in answer["Errors"]] == ["AccessDenied"]
+        kept = await consent.get_object(Bucket=bucket, Key=key)
+        assert await kept["Body"].read() == b"kept"
+
+
+async def test_storage_reaches_no_checkpoint(servers: RunningServers, client: Client, name: str) -> None:
+    await prepare(servers, "consent")
+    place = {"Bucket": MEMBERS["consent"].bucket, "Key": f"checkpoints/{name}"}
+
+    async with client(servers.s3_consent) as consent:
+        await consent.put_object(**place, Body=b"kept")
+    async with client(servers.s3_storage) as storage:
+        for attempt in (
+            storage.get_object(**place),
+            storage.put_object(**place, Body=b"x"),
+            storage.delete_object(**place),
+            storage.list_object_versions(Bucket=place["Bucket"]),
+        ):
+            await refused(attempt)
 
 
 async def test_storage_lists_ends_and_deletes_what_an_erasure_has_to(

@@ -88,7 +88,7 @@ def test_bootstrap_container_has_the_secrets_that_its_job_needs(
         *("POSTGRES_ADMIN_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"),
     }
 
-    needed |= {"STORAGE_S3_BUCKET", "ENVIRONMENT"}
+    needed |= {"STORAGE_S3_BUCKET", "CONSENT_S3_BUCKET", "ENVIRONMENT"}
 
     environment = services["bootstrap"]["environment"]
     assert {name: environment.pop(name) for name in needed} == {name: values[name] for name in needed}
@@ -151,7 +151,7 @@ NEIGHBOURS = {
     "egress": {"identity-api", "identity-worker", "storage-api", "storage-worker"},
     "mailbox": {"mail", "identity-worker"},
     "management": {"rabbitmq", "bootstrap"},
-    "photos": {"s3", "bootstrap", "storage-api", "storage-worker"},
+    "objects": {"s3", "bootstrap", "consent-api", "consent-worker", "storage-api", "storage-worker"},
     "services": {"gateway", *APIS, *WORKERS},
 }
 

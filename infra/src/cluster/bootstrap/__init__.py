@@ -15,8 +15,9 @@ from cluster.environment import (
     bucket_of,
     role_password,
 )
-from cluster.members import DATABASE_SERVICES
+from cluster.members import DATABASE_SERVICES, STORING_SERVICES
 from cluster.strength import refuse_weak
+from contracts.registry import MEMBERS
 
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
 
@@ -59,10 +60,12 @@ class Bootstrap:
         )
 
     async def s3(self) -> None:
-        """Prepare the bucket."""
-        await prepare_bucket(
-            f"http://{self._values['S3_ADDRESS']}",
-            (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
-            bucket=bucket_of(self._values),
-            region=REGION,
-        )
+        """Prepare the buckets."""
+        for service in STORING_SERVICES:
+            await prepare_bucket(
+                f"http://{self._values['S3_ADDRESS']}",
+                (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
+                bucket=bucket_of(self._values, service),
+                keeps_versions=MEMBERS[service].keeps_versions,
+                region=REGION,
+            )

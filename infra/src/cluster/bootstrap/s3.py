@@ -1,4 +1,4 @@
-"""The bucket of sealed photos; harmless when repeated."""
+"""The buckets of the services; harmless when repeated."""
 
 OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
@@ -8,9 +8,10 @@ async def prepare_bucket(
     admin: tuple[str, str],
     *,
     bucket: str = "irisvue-photos",
+    keeps_versions: bool = False,
     region: str = "us-east-1",
 ) -> None:
-    """Create a private bucket without versions: a deleted photo must not live on as an old version.
+    """Create a private bucket; versions are kept only if asked for: a deleted photo must not live on as one.
 
     `admin` is (access key, secret key) of an identity that may create buckets.
     """
@@ -34,3 +35,5 @@ async def prepare_bucket(
         except ClientError as error:
             if error.response["Error"]["Code"] not in OURS:
                 raise
+        if keeps_versions:
+            await s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

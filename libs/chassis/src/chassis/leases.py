@@ -76,6 +76,13 @@ class Depth:
     failing: int
     oldest_seconds: float
 
+    @property
+    def words(self) -> str | None:
+        """The same in words; None while nothing waits."""
+        if not self.waiting:
+            return None
+        return f"{self.waiting} wait, {self.failing} failing, the oldest for {self.oldest_seconds:.0f} s"
+
 
 class LeasedTable:
     """A work table whose rows are taken under leases by any number of processes."""

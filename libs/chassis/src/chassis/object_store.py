@@ -155,13 +155,16 @@ class ObjectStore:
                 "The store did not confirm server-side encryption; the object was removed."
             )
 
-    async def download(self, key: str, *, most_bytes: int, admit: Admit | None = None) -> bytes:
-        """Read one object; one that is larger than `most_bytes` is refused before it is read.
+    async def download(
+        self, key: str, *, most_bytes: int, admit: Admit | None = None, version: str | None = None
+    ) -> bytes:
+        """Read one object, or that version of it; one that is larger than `most_bytes` is refused unread.
 
         `admit` is told the size first, and may wait until there is room for it, or refuse.
         """
+        named: Any = {} if version is None else {"VersionId": version}
         with _translated():
-            answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key, **named)
             async with answer["Body"] as body:
                 if answer["ContentLength"] > most_bytes:
                     raise ObjectStoreRefused("The object is larger than anything this service writes.")
@@ -201,6 +204,13 @@ class ObjectStore:
                 for upload in uploads:
                     await self._abort(upload["Key"], upload["UploadId"])
         raise ObjectStoreUnavailable("The store keeps listing what it was told to delete.")
+
+    async def versions(self, prefix: str) -> AsyncIterator[tuple[str, str]]:
+        """Yield key and version of every object under a prefix, by key, those written over included."""
+        with _translated():
+            async for page in self._pages("list_object_versions", prefix):
+                for found in page.get("Versions", []):
+                    yield found["Key"], found["VersionId"]
 
     async def inventory(self, prefix: str) -> Inventory:
         """Count what is left under a prefix, page by page; a current object is its latest version."""

@@ -170,10 +170,7 @@ async def missing_consumers(inbound: BrokerConnection, consumers: Sequence[Consu
 
 
 async def _tell_depth(relay: Relay) -> str | None:
-    depth = await relay.depth()
-    if not depth.waiting:
-        return None
-    return f"{depth.waiting} wait, {depth.failing} failing, the oldest for {depth.oldest_seconds:.0f} s"
+    return (await relay.depth()).words
 
 
 async def _tell_turn(relay: Relay) -> str:

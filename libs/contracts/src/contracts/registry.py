@@ -9,7 +9,8 @@ class Member:
 
     With a schema it has a worker and migrations, a user at the broker and a part in every erasure;
     `further_schemas` lie in the database of the keyring. `secrets` are generated for it alone, by the names
-    of its settings. One that `reaches_out` asks servers outside of the cluster.
+    of its settings. One with a `bucket` in the object store may use the objects there, or, where it
+    `keeps_versions`, only add some. One that `reaches_out` asks servers outside of the cluster.
     """
 
     name: str
@@ -19,7 +20,8 @@ class Member:
     secrets: tuple[str, ...] = ()
     counts: bool = False
     sends_mail: bool = False
-    stores_objects: bool = False
+    bucket: str = ""
+    keeps_versions: bool = False
     reaches_out: bool = False
 
 
@@ -33,13 +35,19 @@ MEMBERS = {
             sends_mail=True,
             reaches_out=True,
         ),
-        Member("consent", asks=("identity",), secrets=("SIGNING_KEY", "LOG_KEYS")),
+        Member(
+            "consent",
+            asks=("identity",),
+            secrets=("SIGNING_KEY", "LOG_KEYS"),
+            bucket="irisvue-ledger",
+            keeps_versions=True,
+        ),
         Member(
             "storage",
             further_schemas=("keyring",),
             asks=("identity", "consent"),
             secrets=("KEY_ENCRYPTION_KEYS", "LINK_KEY"),
-            stores_objects=True,
+            bucket="irisvue-photos",
             reaches_out=True,
         ),
         Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),

@@ -28,8 +28,12 @@ def routers() -> Sequence["APIRouter"]:
 
 
 def work(opened: wiring.Service) -> Work:
-    """Return what consent's worker does: end consents, seal the log, ask its witnesses."""
+    """Return what consent's worker does: end consents, seal the log, store checkpoints, ask witnesses."""
+    # An API stores nothing, and does without the library.
+    from consent.use_cases.store_checkpoints import Storing  # noqa: PLC0415
+
     settings = opened.settings
+    storing = Storing(opened.database, settings)
 
     async def expire() -> None:
         await expire_consents(opened.database, clock=opened.clock)
@@ -52,7 +56,11 @@ def work(opened: wiring.Service) -> Work:
             Periodic("seal-log", settings.seal_seconds, seal),
         ],
         # Each witness has a loop of its own: one that is slow or away holds nothing else.
-        loops={f"ask-{address.verifier.name}": witness(address) for address in settings.witnesses},
+        loops={
+            "store-checkpoints": storing.run,
+            **{f"ask-{address.verifier.name}": witness(address) for address in settings.witnesses},
+        },
+        checks={"checkpoints": storing.tell},
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from chassis.database_url import read_database_url
 from chassis.entry import load_settings
 from consent.repositories.log_reader import LogReader
-from consent.settings import LogSettings
+from consent.settings import ArchiveSettings, LogSettings
 from consent.transparency.keys import ec_keys_in, verifiers_in
 from consent.transparency.note import COSIGNATURE, ED25519, Signer, Verifier
 from consent.transparency.receipts import verify_receipt
@@ -29,6 +29,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verify.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
     verify.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint that was kept; repeatable"
+    )
+    verify.add_argument(
+        "--stored", action="store_true", help="hold the log against the checkpoints in the object store too"
     )
     receipt = commands.add_parser("verify", help="check a consent receipt with nothing but published keys")
     receipt.add_argument("file", type=Path, help="the receipt, as the API gave it")
@@ -71,6 +74,8 @@ def _verify_ledger(arguments: argparse.Namespace) -> int:
     kept = {str(path): path.read_text() for path in arguments.checkpoint}
 
     async def run() -> Verified:
+        if arguments.stored:
+            kept.update(await _stored(load_settings(ArchiveSettings)))
         async with LogReader.open(read_database_url(settings.database_url).dsn) as reader:
             return await verify_log(
                 reader, verifiers=verifiers_in(jwks), public_keys=ec_keys_in(jwks), kept=kept
@@ -82,6 +87,13 @@ def _verify_ledger(arguments: argparse.Namespace) -> int:
     said = "do not hold" if verified.findings else "hold"
     sys.stdout.write(f"{verified.leaves} leaves and {verified.checkpoints} checkpoints {said}\n")
     return 1 if verified.findings else 0
+
+
+async def _stored(settings: ArchiveSettings) -> dict[str, str]:
+    from consent.archive import CheckpointArchive  # noqa: PLC0415 - nothing else here needs its library
+
+    async with CheckpointArchive.open(settings) as archive:
+        return {name: note async for name, note in archive.notes()}
 
 
 def _verify_receipt(arguments: argparse.Namespace) -> int:

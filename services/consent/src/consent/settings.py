@@ -11,7 +11,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chassis.settings import DatabaseUrl, HexKeys, PemKey, PublicKeys, StatefulSettings, all_key_bytes
+from chassis.settings import (
+    DatabaseUrl,
+    HexKeys,
+    Password,
+    PemKey,
+    PublicKeys,
+    StatefulSettings,
+    all_key_bytes,
+)
 from consent.transparency.note import COSIGNATURE, Verifier
 
 LOG_PATH = "/api/v1/privacy/ledger"
@@ -69,7 +77,21 @@ class LogSettings(BaseSettings):
     database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may read the schema.")
 
 
-class ConsentSettings(StatefulSettings):
+class ArchiveSettings(BaseSettings):
+    """All that reading the checkpoints in the object store needs to know from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="CONSENT_", extra="ignore", hide_input_in_errors=True)
+
+    s3_endpoint_url: str = Field(description="The object store.")
+    s3_access_key: Password = Field(description="S3 identity that reads and adds checkpoints.")
+    s3_secret_key: Password = Field(description="Its secret.")
+    s3_bucket: str = Field(
+        default="irisvue-ledger", description="Where checkpoints lie; the bucket keeps every version."
+    )
+    s3_region: str = Field(default="us-east-1", description="The region of that bucket.")
+
+
+class ConsentSettings(ArchiveSettings, StatefulSettings):
     """What consent needs beside what every service needs."""
 
     model_config = SettingsConfigDict(

@@ -16,6 +16,7 @@ from consent.models.ledger import (
     Personal,
 )
 from consent.models.people import Activity, Preferences
+from consent.models.uploads import LogUpload
 
 __all__ = [
     "GATE_POSITIONS",
@@ -31,6 +32,7 @@ __all__ = [
     "LogLeaf",
     "LogNode",
     "LogQueue",
+    "LogUpload",
     "Personal",
     "Preferences",
 ]

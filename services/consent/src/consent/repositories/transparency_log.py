@@ -31,6 +31,7 @@ from consent.models import (
     LogLeaf,
     LogNode,
     LogQueue,
+    LogUpload,
 )
 from consent.repositories.rows import ENTRIES
 from consent.transparency.leaves import Source, anchor_leaf, entry_leaf
@@ -43,6 +44,7 @@ LEAVES = cast("Table", LogLeaf.__table__)
 NODES = cast("Table", LogNode.__table__)
 CHECKPOINTS = cast("Table", LogCheckpoint.__table__)
 COSIGNATURES = cast("Table", LogCosignature.__table__)
+UPLOADS = cast("Table", LogUpload.__table__)
 
 LEAF_COLUMNS = [column for column in ENTRIES.c if column.name != "position" and "on_erase" not in column.info]
 """All of an entry that names nobody: what an erasure leaves as it is."""
@@ -202,6 +204,11 @@ class TransparencyLog:
             return None
         size, root, sealed_at, note, jws, lines = row
         return SealedCheckpoint(size, root, sealed_at, note + (lines or ""), jws)
+
+    async def note_of(self, size: int) -> str:
+        """Return the signed note of the checkpoint of that size."""
+        query = select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.tree_size == size)
+        return str((await self._session.execute(query)).scalar_one())
 
     async def index_of(self, source: Source, position: int) -> int | None:
         """Return the index of the leaf of that row; None until it is sealed."""

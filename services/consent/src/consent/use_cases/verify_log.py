@@ -1,5 +1,6 @@
 """Verify the log: every leaf against its row, the tree, every checkpoint, and those that somebody kept."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ async def verify_log(
     audit = Audit(verifiers, await reader.nodes(), public_keys)
     stored = aiter(reader.checkpoints())
     due = await anext(stored, None)
-    waiting = sorted((_size(text), name, text) for name, text in (kept or {}).items())
+    waiting = deque(sorted((_size(text), name, text) for name, text in (kept or {}).items()))
     async for batch in reader.leaves():
         for leaf in batch:
             audit.add(leaf)
@@ -39,7 +40,7 @@ async def verify_log(
                 audit.check(due)
                 due = await anext(stored, None)
             while waiting and waiting[0][0] <= audit.size:
-                _, name, text = waiting.pop(0)
+                _, name, text = waiting.popleft()
                 audit.check(StoredCheckpoint(text), kept_as=name)
     while due is not None:
         audit.check(due)
