@@ -75,7 +75,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/event_schemas tools/service_settings
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 

@@ -20,6 +20,7 @@ IMPORT_NAMES = (
     "gateway",
     "cluster",
     "native",
+    "api_description",
     "event_schemas",
     "service_settings",
 )

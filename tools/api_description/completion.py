@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from api_description.merging import Document, shape
 from chassis.counters import QuotaExceeded
 from chassis.examples import Examples
 from chassis.health import NotHealthy
@@ -11,8 +11,6 @@ from chassis.openapi import leave_out_bodies, problems
 from chassis.problems import PROBLEM_JSON, PROBLEM_TYPE_PREFIX, NotFound, Problem
 from gateway import problems as own
 from gateway.routes import Access, Route
-
-Document = dict[str, Any]
 
 _DESCRIPTION = (
     "Everything the app can ask, through one address. Errors are problem documents (RFC 9457) that carry "
@@ -61,9 +59,9 @@ _OWN_PROBLEMS: dict[str, tuple[type[Problem], ...]] = {
 
 def complete(document: Document, routes: Iterable[Route]) -> Document:
     """Return `document` with what the gateway answers and adds itself."""
-    by_place = {(route.method, re.sub(r"\{[^}]*\}", "{}", route.path)): route for route in routes}
+    by_place = {(route.method, shape(route.path)): route for route in routes}
     for method, path, operation in _operations(document):
-        route = by_place.get((method, re.sub(r"\{[^}]*\}", "{}", path)))
+        route = by_place.get((method, shape(path)))
         _add_answers(operation, route)
         if method == "HEAD":
             leave_out_bodies(operation)
