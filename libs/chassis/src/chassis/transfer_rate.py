@@ -1,9 +1,10 @@
 """How slow a transfer may be: who is slower than that holds a place that belongs to everybody."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+
+from chassis.time_limit import time_limit
 
 LEAST_BYTES_PER_SECOND = 8_000
 GRACE_SECONDS = 10.0
@@ -38,14 +39,9 @@ class TransferRate:
     async def waiting(self) -> AsyncIterator[None]:
         """Wait for the other side in this block; raises `TooSlow` when patience (in seconds) ends."""
         started = self._monotonic()
-        limit = asyncio.timeout(self.patience)
         try:
-            async with limit:
+            async with time_limit(self.patience, TooSlow):
                 yield
-        except TimeoutError:
-            if limit.expired():
-                raise TooSlow from None
-            raise
         finally:
             self.count(waited=self._monotonic() - started)
 

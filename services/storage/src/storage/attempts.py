@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from chassis.time_limit import time_limit
 from storage.policy import UploadOvertaken
 
 
@@ -25,21 +26,17 @@ class Attempts:
         Raises `UploadOvertaken` in the block when a newer one begins.
         """
         older = self._running.get(photo_id)
-        limit, ended = asyncio.timeout(None), asyncio.Event()
-        try:
-            async with limit:
-                self._running[photo_id] = limit, ended
+        async with time_limit(None, UploadOvertaken) as limit:
+            mine = limit, asyncio.Event()
+            self._running[photo_id] = mine
+            try:
                 if older is not None:
                     await _end(*older)
                 yield
-        except TimeoutError:
-            if limit.expired():
-                raise UploadOvertaken from None
-            raise
-        finally:
-            ended.set()
-            if self._running.get(photo_id) == (limit, ended):
-                del self._running[photo_id]
+            finally:
+                mine[1].set()
+                if self._running.get(photo_id) == mine:
+                    del self._running[photo_id]
 
 
 async def _end(limit: asyncio.Timeout, ended: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from chassis.time_limit import time_limit
 from chassis.transfer_rate import TransferRate
 from storage.policy import TooBusy
 
@@ -44,16 +45,11 @@ class MemoryShare:
     @asynccontextmanager
     async def client_turn(self) -> AsyncIterator[None]:
         """Wait for the client in this block; raises `MadeRoom` when others need the memory meanwhile."""
-        limit = asyncio.timeout(None)
         began = self._loop.time()
-        self._waiting = began, limit
         try:
-            async with limit:
+            async with time_limit(None, MadeRoom) as limit:
+                self._waiting = began, limit
                 yield
-        except TimeoutError:
-            if limit.expired():
-                raise MadeRoom from None
-            raise
         finally:
             self._waiting = None
             self._rate.count(waited=self._loop.time() - began)
@@ -115,7 +111,7 @@ class Transfers:
         Raises `TooBusy` when the person's others do not end in time; nobody else waits for them.
         """
         person = self._people.setdefault(user_id, _Person(self._per_person))
-        async with self._in_time():
+        async with time_limit(self._wait_seconds, TooBusy):
             await person.places.acquire()
         share = MemoryShare(self, person.turn)
         self._shares.add(share)
@@ -130,7 +126,7 @@ class Transfers:
         """Take units of memory, all or none; raises `TooBusy`."""
         taken = 0
         try:
-            async with self._in_time(), turn, self._one_taker:
+            async with time_limit(self._wait_seconds, TooBusy), turn, self._one_taker:
                 # One at a time: two that each hold half of what they need would wait for each other.
                 while taken < units:
                     if self._free.locked():
@@ -154,14 +150,3 @@ class Transfers:
             if slowest.lag >= SLOW_SECONDS:
                 slowest.end()
             await asyncio.sleep(LOOK_SECONDS)
-
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        limit = asyncio.timeout(self._wait_seconds)
-        try:
-            async with limit:
-                yield
-        except TimeoutError:
-            if limit.expired():
-                raise TooBusy from None
-            raise
