@@ -16,7 +16,9 @@ MIGRATIONS = {"alembic", "mako"}
 NEVER = MIGRATIONS | {"pi_heif", "rich"}
 NOT_IN = {
     "api": NEVER | BROKER,
-    "worker": NEVER | {"chassis.idempotency", "zxcvbn"} | {f"{service}.api" for service in STATEFUL},
+    "worker": NEVER
+    | {"fastapi", "chassis.idempotency", "zxcvbn"}
+    | {f"{service}.api" for service in STATEFUL},
     "gateway": NEVER | BROKER | {"sqlalchemy", "asyncpg", "aioboto3", "botocore"},
 }
 BECOME = {

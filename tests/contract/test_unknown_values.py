@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
-from chassis.auth import current_principal
+from chassis.callers import current_principal
 from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
 from consent.main import CONSENT

@@ -8,17 +8,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import jwt
 import structlog
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jwt import PyJWK, PyJWTError
 from jwt.utils import base64url_decode
 
-from chassis.problems import InvalidToken, ServiceUnavailable, Unauthorized, describe
+from chassis.problems import InvalidToken, ServiceUnavailable, describe
 
 ALGORITHM = "ES256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
@@ -244,24 +242,3 @@ def _principal(claims: dict[str, Any]) -> Principal:
         email_verified=claims.get("email_verified") is True,
         generation=generation if type(generation) is int else None,
     )
-
-
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of /auth/login.")
-
-
-async def current_principal(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
-    """Return whom the request's bearer token speaks for; the verifier is `app.state.access_tokens`."""
-    if credentials is None:
-        raise Unauthorized
-    verifier: AccessTokens = request.app.state.access_tokens
-    return await verifier.verify(credentials.credentials)
-
-
-async def principal_of(request: Request) -> Principal:
-    """Return whom the request's bearer token speaks for; raises `Unauthorized`."""
-    return await current_principal(request, await _bearer(request))
-
-
-CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -2,23 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import structlog
-from fastapi import APIRouter
 
 from chassis.faults import asked_to_stop
-from chassis.openapi import example, problems
 from chassis.problems import NotFound, Problem, describe
 
 CHECK_SECONDS = 1.0
 OK, FAILING = "ok", "failing"
 # The public name of each part, as the health answers spell it.
 PARTS = {"db": "database", "redis": "redis", "broker": "broker", "storage": "storage"}
-
-HEALTHY = example({"status": "healthy", "version": "0.1.0"})
-ALIVE = example({"status": "alive"})
-WELL = example({"status": "healthy", "service": PARTS["db"]})
 
 HealthCheck = Callable[[], Awaitable[str | None]]
 """Raises when a part does not answer; what it returns is told beside "ok"."""
@@ -46,47 +39,50 @@ async def run_check(name: str, check: HealthCheck) -> str:
     return f"{OK}: {told}" if told else OK
 
 
-def refuse_while(is_stopping: Callable[[], bool]) -> None:
-    """Raise `NotHealthy` in a process that has begun to end: whoever spreads requests goes elsewhere."""
-    if is_stopping():
-        raise NotHealthy("This process is stopping.")
+class Health:
+    """What a process tells about itself; `checks` are the parts that it needs, by their short names.
 
+    A process that `is_stopping` is not ready, whatever the checks say.
+    """
 
-def health_router(
-    version: str, checks: Mapping[str, HealthCheck], is_stopping: Callable[[], bool] = lambda: False
-) -> APIRouter:
-    """Return the /health routes; `checks` are the parts this process needs, by their short names."""
-    router = APIRouter(tags=["health"])
-    ready = example({"status": "ready", **dict.fromkeys(checks, OK)})
+    def __init__(
+        self,
+        version: str,
+        checks: Mapping[str, HealthCheck],
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.checks = checks
+        self._version = version
+        self._is_stopping = is_stopping
 
-    @router.get("/health", summary="Whether the process serves", responses=HEALTHY)
-    async def health() -> dict[str, str]:
-        return {"status": "healthy", "version": version}
+    def serving(self) -> dict[str, str]:
+        """Return that the process serves, and in which version."""
+        return {"status": "healthy", "version": self._version}
 
-    @router.get("/health/liveness", summary="Whether the process runs; asks nobody else", responses=ALIVE)
-    async def liveness() -> dict[str, str]:
+    def alive(self) -> dict[str, str]:
+        """Return that the process runs."""
         return {"status": "alive"}
 
-    @router.get("/health/readiness", summary="Whether every part that is needed answers", responses=ready)
-    async def readiness() -> dict[str, Any]:
-        refuse_while(is_stopping)
-        states = await asyncio.gather(*(run_check(name, check) for name, check in checks.items()))
-        parts = dict(zip(checks, states, strict=True))
+    async def ready(self) -> dict[str, str]:
+        """Return that every part answers; raises `NotHealthy`, naming those that do not."""
+        refuse_while(self._is_stopping)
+        states = await asyncio.gather(*(run_check(name, check) for name, check in self.checks.items()))
+        parts = dict(zip(self.checks, states, strict=True))
         failing = [name for name, state in parts.items() if state == FAILING]
         if failing:
             raise NotHealthy(f"Not answering: {', '.join(failing)}.", extra=parts)
         return {"status": "ready", **parts}
 
-    @router.get(
-        "/health/{part}",
-        summary="Whether one part answers: db, redis, broker or storage",
-        responses=WELL | problems(NotFound),
-    )
-    async def part_health(part: str) -> dict[str, str]:
-        if part not in PARTS or part not in checks:
+    async def part(self, name: str) -> dict[str, str]:
+        """Return that one part answers; raises `NotFound` or `NotHealthy`."""
+        if name not in PARTS or name not in self.checks:
             raise NotFound("This process does not use that part.")
-        if await run_check(part, checks[part]) == FAILING:
-            raise NotHealthy(f"Not answering: {part}.")
-        return {"status": "healthy", "service": PARTS[part]}
+        if await run_check(name, self.checks[name]) == FAILING:
+            raise NotHealthy(f"Not answering: {name}.")
+        return {"status": "healthy", "service": PARTS[name]}
 
-    return router
+
+def refuse_while(is_stopping: Callable[[], bool]) -> None:
+    """Raise `NotHealthy` in a process that has begun to end: whoever spreads requests goes elsewhere."""
+    if is_stopping():
+        raise NotHealthy("This process is stopping.")

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import scripts
-from chassis.auth import current_principal, principal_of
+from chassis.callers import current_principal, principal_of
 from chassis.database_faults import is_lock_timeout
 from chassis.db import Database
 from chassis.driver import Statements

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from chassis.api import create_app
 from chassis.broker import BrokerConnection, BrokerUnavailable, EventPublisher, consume
 from chassis.consumer import Consumer, Inbound
 from chassis.db import Database
 from chassis.dead_letters import DeadLetters, purge_dead_letters
+from chassis.edge import Edge
 from chassis.faults import TransientFault, is_transient
-from chassis.health import HealthCheck
+from chassis.health import Health, HealthCheck
 from chassis.idempotency_records import purge_idempotency_records
 from chassis.inbox import purge_old_records
 from chassis.problems import describe
@@ -22,6 +22,7 @@ from chassis.relay import Relay
 from chassis.server import serve
 from chassis.settings import StatefulSettings
 from chassis.work import Periodic, Work
+from chassis.worker_health import WorkerHealth
 from contracts.envelope import Event
 
 CONSUMER_CHECK_SECONDS = 10.0
@@ -98,13 +99,8 @@ class Worker:
         ]
 
     def _health(self, checks: Mapping[str, HealthCheck], process: Process) -> Part:
-        app = create_app(
-            self.settings,
-            title="Worker health",
-            routers=[],
-            checks=checks,
-            is_stopping=lambda: process.is_stopping,
-        )
+        health = Health(self.settings.version, checks, lambda: process.is_stopping)
+        app = Edge(WorkerHealth(health))
         server = serve(app, host=self.settings.host, port=self.settings.worker_port)
         return server.part("health", outlasts=True)
 

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from chassis import idempotency
 from chassis.api import create_app
-from chassis.auth import AccessTokens, CurrentPrincipal, KeySet
+from chassis.auth import AccessTokens, KeySet
+from chassis.callers import CurrentPrincipal
 from chassis.idempotency import Idempotency, IdempotentRoute
 from chassis.idempotency_records import IdempotencyRecord, purge_idempotency_records
 from chassis.ids import new_id

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from chassis import context
-from chassis.api import MAX_BODY_BYTES
+from chassis.edge import MAX_BODY_BYTES
 from chassis.server import serve
 from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
 from support import eventually

@@ -2,10 +2,12 @@ import asyncio
 import json
 
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from chassis import health
 from chassis.api import create_app
+from chassis.edge import Edge
+from chassis.worker_health import WorkerHealth
 
 CANARY = "canary"
 
@@ -31,6 +33,14 @@ def routes():
 def checks(monkeypatch):
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.1)
     return {"db": well, "redis": broken, "broker": hanging}
+
+
+@pytest.fixture(params=["api", "worker"])
+async def client(request, settings, app, checks, behind_gateway):
+    of_worker = Edge(WorkerHealth(health.Health(settings.version, checks)))
+    made_with = behind_gateway(app) if request.param == "api" else {"transport": ASGITransport(of_worker)}
+    async with AsyncClient(base_url="http://service", **made_with) as client:
+        yield client
 
 
 async def test_process_that_runs_is_alive_and_healthy_whatever_else_is_broken(client):
@@ -71,6 +81,21 @@ async def test_part_answers_for_itself(client):
     assert "redis" in refused.json()["detail"]
     assert (await client.get("/health/storage")).status_code == 404
     assert (await client.get("/health/anything")).status_code == 404
+
+
+async def test_worker_answers_nothing_but_questions_about_its_health(settings):
+    app = Edge(WorkerHealth(health.Health(settings.version, {})))
+    async with AsyncClient(base_url="http://service", transport=ASGITransport(app)) as client:
+        for method, path in [
+            ("GET", "/"),
+            ("GET", "/healthy"),
+            ("GET", "/openapi.json"),
+            ("POST", "/health"),
+        ]:
+            answer = await client.request(method, path)
+            assert answer.status_code == 404
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.head("/health")).status_code == 200
 
 
 async def test_check_that_a_lost_connection_cancels_is_failing_and_nothing_more(client, checks):

@@ -9,8 +9,9 @@ from httpx2 import ASGITransport, AsyncClient
 
 from chassis import auth, service_auth
 from chassis.api import create_app
+from chassis.callers import client_address, require_service
 from chassis.problems import Unauthorized
-from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens, client_address, require_service
+from chassis.service_auth import GATEWAY_TOKEN_HEADER, ServiceTokens
 from support import FrozenClock
 
 DEVICE = "203.0.113.9"

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from chassis.health import ALIVE, HEALTHY, OK, PARTS, WELL, refuse_while
+from chassis.health import OK, PARTS, refuse_while
+from chassis.health_routes import ALIVE, HEALTHY, WELL
 from chassis.openapi import example
 from gateway.documents import served_documents
 from gateway.routes import Upstream

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.api import Edge
+from chassis.edge import Edge
 from chassis.openapi import name_operation
-from chassis.problems import install_problem_handlers
+from chassis.problem_handlers import install_problem_handlers
 from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
 from gateway.api import document_routes, health, health_routes

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal, require_service
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
 from chassis.problems import Forbidden
-from chassis.service_auth import require_service
 from consent.api.dependencies import CurrentService, HonoursSignal, address_of, one_spelling
 from consent.api.law import Languages
 from consent.examples import ANSWER, BIOMETRIC_STATUS, CHANGES, CONSENT, CONSENTS, WITHDRAWN

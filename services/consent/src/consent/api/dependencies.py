@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal, client_address
 from chassis.networks import normalised
-from chassis.service_auth import client_address
 from consent.preferences import Signal
 from consent.use_cases.change_preferences import change_preferences
 from consent.wiring import Service

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
 from chassis.problems import Problem

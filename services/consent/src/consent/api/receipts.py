@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal
 from chassis.openapi import problems
 from consent.api.dependencies import CurrentService, HonoursSignal
 from consent.api.law import wants_a_page

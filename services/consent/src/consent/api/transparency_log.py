@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from chassis.callers import require_service
 from chassis.openapi import example, problems
 from chassis.problems import Forbidden, NotFound
-from chassis.service_auth import require_service
 from consent.api.dependencies import CurrentService
 from consent.repositories.transparency_log import SealedCheckpoint
 from consent.transparency.tiles import MalformedTilePath, Tile

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems

@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
-from chassis.auth import CurrentPrincipal, Principal
+from chassis.auth import Principal
+from chassis.callers import CurrentPrincipal, client_address
 from chassis.problems import InvalidToken
-from chassis.service_auth import client_address
 from identity import schemas
 from identity.addresses import AddressNotMailable, is_mailable
 from identity.models import User

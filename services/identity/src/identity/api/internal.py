@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from chassis.service_auth import require_service
+from chassis.callers import require_service
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService

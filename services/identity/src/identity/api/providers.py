@@ -5,7 +5,8 @@ from dataclasses import replace
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from chassis.auth import CurrentPrincipal, Principal
+from chassis.auth import Principal
+from chassis.callers import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems
 from chassis.problems import NotFound, Unauthorized

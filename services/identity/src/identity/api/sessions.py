@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems

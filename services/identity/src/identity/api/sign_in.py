@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Form
 from pydantic import SecretStr
 
-from chassis.auth import CurrentPrincipal, Principal
+from chassis.auth import Principal
+from chassis.callers import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import example, problems

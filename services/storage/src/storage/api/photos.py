@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import NotFound, PersonErased, Unauthorized

@@ -10,11 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from starlette.requests import ClientDisconnect
 
-from chassis.auth import CurrentPrincipal
+from chassis.callers import CurrentPrincipal, client_address
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import PersonErased, Unauthorized
-from chassis.service_auth import client_address
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS, TooSlow, TransferRate
 from storage import schemas
 from storage.api.dependencies import CurrentService
