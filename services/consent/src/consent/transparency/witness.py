@@ -94,7 +94,9 @@ class Witness:
 
     def _check(self, submission: Submission, checkpoint: Checkpoint) -> None:
         if submission.old > checkpoint.size:
-            raise WitnessRefused(400, "The old size is larger than the checkpoint's.\n")
+            raise WitnessRefused(
+                400, f"The checkpoint has {checkpoint.size} leaves, and the old size is {submission.old}.\n"
+            )
         known = self._known.get(checkpoint.origin) or Checkpoint(checkpoint.origin, 0, EMPTY_ROOT)
         if submission.old != known.size:
             raise WitnessRefused(409, f"{known.size}\n", is_size=True)
