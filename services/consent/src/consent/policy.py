@@ -1,6 +1,6 @@
 """The rules of consent, without any machinery: when a consent counts, and for how long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -169,6 +169,11 @@ def consent_of(
         place=Place(granted.country, granted.region),
         residence=_place_of(granted.residence),
     )
+
+
+def refusal_of(said: Grant) -> Consent:
+    """Read a refusal likewise; it ends when it begins."""
+    return replace(consent_of(said), refused=True)
 
 
 def _place_of(code: str | None) -> Place | None:

@@ -222,6 +222,24 @@ async def test_g71_refusal_withdrawal_renewal_and_expiry_have_receipts(person, s
     assert "dpv:hasIndicationMethod" not in lapsed
 
 
+async def test_g71_grant_of_a_withdrawn_consent_has_its_receipt(person, service, seal) -> None:
+    ann = person()
+    consent = (await ann.agree()).json()
+    refused = (await ann.agree("marketing", granted=False)).json()
+    await ann.withdraw(consent["id"])
+    await seal()
+
+    async def kind(consent_id, query):
+        answer = await ann.call("GET", f"/consent/{consent_id}/receipt{query}")
+        return read(answer, service)["dpv:hasConsentStatus"]["event"]
+
+    assert await kind(consent["id"], "") == await kind(consent["id"], "?of=newest") == "withdrawal"
+    assert await kind(consent["id"], "?of=grant") == "grant"
+    assert await kind(refused["id"], "?of=grant") == "refusal"
+    assert (await ann.call("GET", f"/consent/{uuid4()}/receipt?of=grant")).status_code == 404
+    assert (await person().call("GET", f"/consent/{consent['id']}/receipt?of=grant")).status_code == 404
+
+
 async def test_g71_receipt_is_a_page_for_people(person, service, seal) -> None:
     ann = person()
     consent = (await ann.agree("marketing", metadata={"app": "<script>alert(1)</script>"})).json()

@@ -75,6 +75,34 @@ async def test_who_refused_can_agree_later_and_refuse_again(person, ask, admin) 
     ]
 
 
+async def test_refusals_are_listed_for_who_asks_for_them(person) -> None:
+    ann, ben = person(), person()
+    refused = (await ann.agree(granted=False)).json()
+    granted = (await ann.agree()).json()
+    again = (await ann.agree(granted=False)).json()
+    await ben.agree(granted=False)
+
+    async def listed(query: str) -> dict:
+        answer = await ann.call("GET", f"/consent{query}")
+        assert answer.status_code == 200
+        return answer.json()
+
+    # Who asks as ever gets what they ever got.
+    assert [it["id"] for it in (await listed(""))["consents"]] == [granted["id"]]
+    everything = await listed("?include=refusals")
+    assert [(it["id"], it["status"]) for it in everything["consents"]] == [
+        (again["id"], "refused"),
+        (granted["id"], "withdrawn"),
+        (refused["id"], "refused"),
+    ]
+    assert everything["consents"][0] == again
+    first = await listed("?include=refusals&limit=1")
+    assert first["next"] == again["id"]
+    rest = await listed(f"?include=refusals&after={first['next']}")
+    assert [it["id"] for it in rest["consents"]] == [granted["id"], refused["id"]]
+    assert (await ann.call("GET", "/consent?include=everything")).status_code == 422
+
+
 async def test_a_consent_that_has_lapsed_is_closed_before_the_no(person, admin, clock) -> None:
     ann = person()
     await ann.agree()

@@ -1,6 +1,6 @@
 """The HTTP routes about a person's consents; those about the law are `law`, the shapes `schemas`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -57,10 +57,16 @@ async def get_consents(
     principal: CurrentPrincipal,
     after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = PAGE,
+    include: Annotated[
+        Literal["refusals"] | None, Query(description="`refusals`: what the caller said no to as well.")
+    ] = None,
 ) -> ConsentList:
     """List the caller's consents as they stand now, in pages."""
+    refusals = include is not None
     async with service.unit_of_work() as uow:
-        page = await list_consents(uow, user_id=principal.user_id, after=after, limit=limit)
+        page = await list_consents(
+            uow, user_id=principal.user_id, after=after, limit=limit, refusals=refusals
+        )
     now = service.clock.now()
     return ConsentList(
         consents=[ConsentRead.of(consent, service.rulebook, now) for consent in page.consents],

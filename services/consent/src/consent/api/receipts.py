@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from chassis.callers import CurrentPrincipal
@@ -13,7 +13,7 @@ from consent.api.law import wants_a_page
 from consent.pages import receipt_page
 from consent.receipts import Issuer
 from consent.transparency.receipts import RECEIPT_TYPE
-from consent.use_cases.show_receipt import show_receipt
+from consent.use_cases.show_receipt import ReceiptOf, show_receipt
 from consent.use_cases.withdraw_consent import ConsentNotFound
 
 MEDIA_TYPE = f"application/{RECEIPT_TYPE}"
@@ -54,13 +54,20 @@ async def get_receipt(
     consent_id: UUID,
     service: CurrentService,
     principal: CurrentPrincipal,
+    of: Annotated[
+        ReceiptOf,
+        Query(
+            description="`grant`: what was agreed to, or refused, also when it was withdrawn or has lapsed."
+        ),
+    ] = ReceiptOf.NEWEST,
     accept: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Give the record (ISO/IEC TS 27560) of the newest entry of that consent, with its proof of inclusion."""
+    """Give the record (ISO/IEC TS 27560) of an entry of that consent, with its proof of inclusion."""
     receipt = await show_receipt(
         service.database,
         user_id=principal.user_id,
         consent_id=consent_id,
+        of=of,
         issuer=Issuer(service.records, service.rulebook, service.settings.public_url),
         keys=service.log_keys,
         now=service.clock.now(),

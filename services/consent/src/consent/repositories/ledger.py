@@ -20,9 +20,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from chassis.repository import Repository
 from chassis.tables import Moment
 from consent.jurisdictions import Resolution
 from consent.models import SALT_BYTES, Gate, LedgerEntry, Personal
@@ -30,6 +30,7 @@ from consent.policy import EntryKind
 from consent.repositories.rows import ENTRIES, GATES, GRANT_FIELDS, SAYS_YES, GateState, GrantRow
 from consent.rulebook import ConsentText, Ruleset
 
+SAYS_YES_OR_NO = [*SAYS_YES, literal_column("'refusal'")]
 # Position and time are the database's.
 _WRITTEN = [column for column in ENTRIES.c if column.name not in {"position", "occurred_at"}]
 _FIELDS = {
@@ -93,18 +94,15 @@ class GrantInHistory:
     followed_by: str | None
 
 
-class Ledger:
+class Ledger(Repository):
     """The entries: what was agreed to, what was withdrawn and what has lapsed."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def grant(self, user_id: UUID, consent_id: UUID) -> LedgerEntry | None:
-        """Return the grant with that id if it is that person's."""
+    async def said(self, user_id: UUID, consent_id: UUID) -> LedgerEntry | None:
+        """Return the grant or refusal with that id if it is that person's."""
         query = select(LedgerEntry).where(
             LedgerEntry.consent_id == consent_id,
             LedgerEntry.user_id == user_id,
-            LedgerEntry.kind.in_(SAYS_YES),
+            LedgerEntry.kind.in_(SAYS_YES_OR_NO),
         )
         return await self._session.scalar(query)
 
@@ -128,9 +126,12 @@ class Ledger:
         return await self._session.scalar(query)
 
     async def grants(
-        self, user_id: UUID, *, before: LedgerEntry | None = None, limit: int
+        self, user_id: UUID, *, before: LedgerEntry | None = None, limit: int, refusals: bool = False
     ) -> Sequence[GrantInHistory]:
-        """Return at most `limit` of a person's grants, newest first, those older than `before`."""
+        """Return at most `limit` of a person's grants, newest first, those older than `before`.
+
+        With `refusals` they stand among them.
+        """
         later = aliased(LedgerEntry)
         follows = and_(
             later.user_id == LedgerEntry.user_id,
@@ -145,7 +146,10 @@ class Ledger:
                 withdrawn.with_only_columns(later.occurred_at).scalar_subquery(),
                 first_later.with_only_columns(later.kind).scalar_subquery(),
             )
-            .where(LedgerEntry.user_id == user_id, LedgerEntry.kind.in_(SAYS_YES))
+            .where(
+                LedgerEntry.user_id == user_id,
+                LedgerEntry.kind.in_(SAYS_YES_OR_NO if refusals else SAYS_YES),
+            )
             .order_by(LedgerEntry.position.desc())
             .limit(limit)
         )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound, PersonErased
-from consent.policy import Consent, consent_of
+from consent.policy import Consent, EntryKind, consent_of, refusal_of
 from consent.repositories import Ledger
 
 
@@ -23,20 +23,24 @@ class Page:
     following: UUID | None
 
 
-async def list_consents(uow: UnitOfWork, *, user_id: UUID, after: UUID | None, limit: int) -> Page:
-    """Return a page of the person's consents, withdrawn, expired and superseded ones too.
+async def list_consents(
+    uow: UnitOfWork, *, user_id: UUID, after: UUID | None, limit: int, refusals: bool = False
+) -> Page:
+    """Return a page of the person's consents, those that have ended too, and refusals if asked for.
 
     Raises `PageNotFound`, and `PersonErased` for someone whose erasure has begun.
     """
     if await uow.is_erased(user_id):
         raise PersonErased
     ledger = Ledger(uow.session)
-    before = None if after is None else await ledger.grant(user_id, after)
+    before = None if after is None else await ledger.said(user_id, after)
     if after is not None and before is None:
         raise PageNotFound
-    found = await ledger.grants(user_id, before=before, limit=limit + 1)
+    found = await ledger.grants(user_id, before=before, limit=limit + 1, refusals=refusals)
     consents = [
-        consent_of(grant.entry, withdrawn_at=grant.withdrawn_at, followed_by=grant.followed_by)
+        refusal_of(grant.entry)
+        if grant.entry.kind == EntryKind.REFUSAL
+        else consent_of(grant.entry, withdrawn_at=grant.withdrawn_at, followed_by=grant.followed_by)
         for grant in found[:limit]
     ]
     return Page(consents, following=consents[-1].id if len(found) > limit else None)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.db import UnitOfWork
-from consent.policy import Consent, EntryKind, consent_of
+from consent.policy import Consent, EntryKind, consent_of, refusal_of
 from consent.repositories import Gates, Ledger
 from consent.rulebook import Rulebook
 from consent.use_cases.expire_consents import close_lapsed_gate
@@ -39,7 +39,7 @@ async def refuse_consent(
         last = await ledger.last(gate)
         said = (EntryKind.REFUSAL, shown.regime.code, shown.text.version)
         if last is not None and (last.kind, last.jurisdiction, last.consent_text_version) == said:
-            return _refusal(consent_of(last))
+            return refusal_of(last)
         refuse_too_many_changes(held)
     elif consent_of(held.granted).has_lapsed(now):
         gate = await close_lapsed_gate(uow, gate, held.granted)
@@ -47,8 +47,4 @@ async def refuse_consent(
         await close_withdrawn_gate(uow, gate, held.granted)
         gate = replace(gate, epoch=gate.epoch + 1, ended_epoch=gate.epoch + 1)
     terms = terms_of(EntryKind.REFUSAL, rulebook, agreement, shown, now)
-    return _refusal(consent_of(await ledger.append_refusal(gate, terms)))
-
-
-def _refusal(said: Consent) -> Consent:
-    return replace(said, refused=True)
+    return refusal_of(await ledger.append_refusal(gate, terms))

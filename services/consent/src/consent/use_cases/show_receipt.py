@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,13 @@ from consent.transparency.keys import LogKeys
 from consent.transparency.receipts import RECEIPT_TYPE
 from consent.use_cases.prove_inclusion import Inclusion, prove_inclusion
 from consent.use_cases.withdraw_consent import ConsentNotFound
+
+
+class ReceiptOf(StrEnum):
+    """Which entry about a consent a receipt tells of."""
+
+    NEWEST = "newest"
+    GRANT = "grant"
 
 
 @dataclass(frozen=True)
@@ -30,18 +38,19 @@ async def show_receipt(
     *,
     user_id: UUID,
     consent_id: UUID,
+    of: ReceiptOf = ReceiptOf.NEWEST,
     issuer: Issuer,
     keys: LogKeys,
     now: datetime,
 ) -> Receipt | None:
-    """Return the signed receipt of the newest entry of that consent; None until the entry is sealed.
+    """Return the signed receipt of that consent's newest entry, or its grant; None until that is sealed.
 
-    Raises `ConsentNotFound`, also for someone whose erasure has begun.
+    A refusal counts as a grant here. Raises `ConsentNotFound`, also for someone whose erasure has begun.
     """
     async with database.unit_of_work() as uow:
-        entry = (
-            None if await uow.is_erased(user_id) else await Ledger(uow.session).newest(user_id, consent_id)
-        )
+        ledger = Ledger(uow.session)
+        find = ledger.said if of is ReceiptOf.GRANT else ledger.newest
+        entry = None if await uow.is_erased(user_id) else await find(user_id, consent_id)
         if entry is None:
             raise ConsentNotFound
     inclusion = await prove_inclusion(database, entry.position)
