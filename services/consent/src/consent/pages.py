@@ -114,5 +114,5 @@ def _clause(obligation: Mapping[str, str]) -> str:
 
 
 def _days(item: Mapping[str, Any]) -> str:
-    length = "As long as the account exists" if item["days"] is None else f"At most {item['days']} days"
+    length = "As long as the account exists" if item.get("days") is None else f"At most {item['days']} days"
     return f"{length} ({item['jurisdiction']})"

@@ -27,6 +27,16 @@ _RIGHTS = (
     ObligationKind.GLOBAL_PRIVACY_CONTROL,
 )
 # Terms of the GDPR are a legal basis only where it holds; elsewhere consent is, under the clauses named.
+# What neither vocabulary has a term for.
+_OWN_TERMS = (
+    *("agreed", "basis", "clause", "days", "event", "jurisdiction", "kind", "role"),
+    *("ruleset_digest", "ruleset_version", "sha256"),
+)
+_NAME_THINGS = (
+    *("dct:source", "dct:type", "dpv:hasDataSubject", "dpv:hasLegalBasis", "dpv:hasNecessity"),
+    *("dpv:hasProcessing", "dpv:isExercisedAt", "dpv:isIndicatedBy", "skos:broader"),
+)
+_TELL_TIMES = ("dct:valid", "dpv:isIndicatedAtTime")
 _BASIS_ELSEWHERE = ("dpv:Consent",)
 _GDPR = "gdpr"
 
@@ -109,7 +119,8 @@ class Issuer:
             {
                 "@type": "dpv:StorageDeletion",
                 "jurisdiction": code,
-                "days": item.days,
+                # JSON-LD drops what is null: a key that says nothing is left out.
+                **({} if item.days is None else {"days": item.days}),
                 "dct:description": item.destruction,
                 "basis": item.basis,
             }
@@ -146,13 +157,27 @@ def receipt_id(leaf: bytes) -> str:
     return hashlib.sha256(leaf).hexdigest()
 
 
-def _context(vocabulary: str) -> dict[str, str]:
+def _context(vocabulary: str) -> dict[str, Any]:
+    """Return what gives every key of a receipt its meaning, with nothing to fetch (JSON-LD 1.1)."""
     return {
+        "@version": 1.1,
         "dpv": f"{vocabulary}#",
         "eu-gdpr": f"{vocabulary}/legal/eu/gdpr#",
         "pd": f"{vocabulary}/pd#",
         "dct": "http://purl.org/dc/terms/",
         "skos": "http://www.w3.org/2004/02/skos/core#",
+        "xsd": "http://www.w3.org/2001/XMLSchema#",
+        "jwt": "https://www.iana.org/assignments/jwt#",
+        "irisvue": "urn:irisvue:consent:",
+        **{name: f"irisvue:{name}" for name in _OWN_TERMS},
+        "laws": {"@id": "irisvue:laws", "@container": "@index"},
+        # Bytes that are checked as they are: nobody may read them as anything else.
+        "log": {"@id": "irisvue:log", "@type": "@json"},
+        **{name: {"@id": name, "@type": "@id"} for name in _NAME_THINGS},
+        **{name: {"@id": name, "@type": "xsd:dateTime"} for name in _TELL_TIMES},
+        "iss": {"@id": "jwt:iss", "@type": "@id"},
+        "iat": "jwt:iat",
+        "jti": "jwt:jti",
     }
 
 
