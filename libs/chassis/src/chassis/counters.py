@@ -26,7 +26,7 @@ REDIS_TIMEOUT_SECONDS = 0.25
 RETRY_REDIS_SECONDS = 2.0
 """While Redis is away it is asked again at most this often, so that an outage does not slow every request."""
 LOCAL_SHARE = 2
-"""Without Redis each process counts alone, so it allows only this fraction (1/2) of the numbers."""
+"""Without Redis each process counts alone; all of one machine allow this fraction (1/2) of the numbers."""
 _KEY_PURPOSE = b"irisvue rate limit identifiers"
 
 log = structlog.get_logger(__name__)
@@ -63,11 +63,15 @@ class Counters:
         *,
         prefix: str,
         secret: bytes,
+        processes: int = 1,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`secret` keys the hashes under which callers are counted: Redis holds no address and no user id."""
+        """`secret` keys the hashes under which callers are counted: Redis holds no address and no user id.
+
+        So many `processes` beside each other serve the same callers.
+        """
         self._limits = limits
-        self._stricter = {name: _share_of(limit) for name, limit in limits.items()}
+        self._stricter = {name: _share_of(limit, processes) for name, limit in limits.items()}
         self._hash_key = hmac.digest(secret, _KEY_PURPOSE, "sha256")
         self._monotonic = monotonic
         self._shared = SlidingWindows(redis, prefix=f"{prefix}:limits")
@@ -142,8 +146,8 @@ class Counters:
         self._ask_redis_at = now + RETRY_REDIS_SECONDS
 
 
-def _share_of(limit: RateLimitItem) -> RateLimitItem:
-    return type(limit)(max(1, limit.amount // LOCAL_SHARE), limit.multiples)
+def _share_of(limit: RateLimitItem, processes: int) -> RateLimitItem:
+    return type(limit)(max(1, limit.amount // (LOCAL_SHARE * processes)), limit.multiples)
 
 
 def connect_redis(url: str) -> Redis:

@@ -4,9 +4,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
+WHOLE_BYTES = 4096
+"""What the system writes as a whole into a pipe (POSIX, PIPE_BUF): lines of several processes never mix."""
 MOST_WAITING = 10_000
 """Lines that wait to be written, about 3 MB; more are dropped and counted."""
 COLLECT_SECONDS = 0.05
@@ -29,8 +31,8 @@ class LogWriter:
         self._tell_dropped = tell_dropped
         self._most = most
         self._begin()
-        # No thread survives a fork, and what waited is the parent's to write.
-        os.register_at_fork(after_in_child=self._begin)
+        # No thread survives a fork, and what waited is the parent's to write; nothing is half written then.
+        os.register_at_fork(before=self._pause, after_in_parent=self._resume, after_in_child=self._begin)
 
     def _begin(self) -> None:
         self._lines: deque[str] = deque()
@@ -38,7 +40,15 @@ class LogWriter:
         self._counting = threading.Lock()
         self._waiting = threading.Event()
         self._turn = threading.Lock()
+        self._paused = False
         self._thread: threading.Thread | None = None
+
+    def _pause(self) -> None:
+        self._paused = self._turn.acquire(timeout=DRAIN_SECONDS)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._turn.release()
 
     def write(self, text: str) -> int:
         """Have `text` written soon, a line or several."""
@@ -75,8 +85,9 @@ class LogWriter:
             # Only who has the turn takes lines away, so as many are there as were counted.
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             try:
-                self._stream.write("".join(lines))
-                self._stream.flush()
+                for piece in _pieces(lines):
+                    self._stream.write(piece)
+                    self._stream.flush()
             except (OSError, ValueError):
                 # The reader is gone, or the stream is closed: there is nowhere to say so yet.
                 self._count_dropped(len(lines))
@@ -88,3 +99,16 @@ class LogWriter:
     def _count_dropped(self, count: int) -> None:
         with self._counting:
             self._dropped += count
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Put lines together, as many as are written as a whole; what is longer than that goes alone."""
+    piece, size = "", 0
+    for line in lines:
+        length = len(line.encode())
+        if piece and size + length > WHOLE_BYTES:
+            yield piece
+            piece, size = "", 0
+        piece, size = piece + line, size + length
+    if piece:
+        yield piece

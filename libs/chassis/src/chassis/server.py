@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from socket import socket
 from typing import Any
 
@@ -42,9 +43,10 @@ class Server(uvicorn.Server):
         self.should_exit = True
         await self._over.wait()
 
-    def part(self, name: str, *, outlasts: bool = False) -> Part:
-        """Return this server as a part of a process."""
-        return Part(name, self.serve, finish=self.finish, outlasts=outlasts)
+    def part(self, name: str, *, listening: socket | None = None, outlasts: bool = False) -> Part:
+        """Return this server as a part of a process; without a `listening` socket it makes its own."""
+        sockets = None if listening is None else [listening]
+        return Part(name, partial(self.serve, sockets), finish=self.finish, outlasts=outlasts)
 
 
 def serve(app: ASGIApp, *, host: str, port: int, grace_seconds: float = 0.0, **options: Any) -> Server:

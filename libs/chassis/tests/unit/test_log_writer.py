@@ -10,7 +10,7 @@ import threading
 import pytest
 import structlog
 
-from chassis.log_writer import LogWriter
+from chassis.log_writer import WHOLE_BYTES, LogWriter
 from chassis.telemetry import configure_logging
 
 PATIENCE_SECONDS = 5.0
@@ -135,3 +135,27 @@ def test_lines_of_several_threads_stay_whole_and_each_in_its_order(writers):
     lines = [line.split() for line in stream.getvalue().splitlines()]
     for name in range(writers):
         assert [int(number) for who, number in lines if who == str(name)] == list(range(500))
+
+
+def test_lines_go_out_in_pieces_that_the_system_writes_whole():
+    class Pipe(io.StringIO):
+        def __init__(self):
+            super().__init__()
+            self.pieces = []
+
+        def write(self, text):
+            self.pieces.append(text)
+            return super().write(text)
+
+    pipe = Pipe()
+    writer = LogWriter(pipe, tell_dropped=lambda count: None)
+    lines = [f"{number} {'é' * 150}\n" for number in range(100)] + ["x" * WHOLE_BYTES + "\n", "last\n"]
+    with writer._turn:
+        for line in lines:
+            writer.write(line)
+    writer.drain()
+    assert pipe.getvalue() == "".join(lines)
+    assert all(piece.endswith("\n") for piece in pipe.pieces)
+    long = [piece for piece in pipe.pieces if len(piece.encode()) > WHOLE_BYTES]
+    assert long == [lines[-2]]
+    assert len(pipe.pieces) < 15
