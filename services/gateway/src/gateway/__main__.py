@@ -9,7 +9,7 @@ with quick_imports():
 
 
 def main() -> None:
-    """Be the one process that a gateway is."""
+    """Be the process that the command line names."""
     run_service("gateway", GatewaySettings, {"api": run_api})
 
 

@@ -21,6 +21,7 @@ from gateway.problems import LinkGone, LinkRefused, RevocationsUnknown
 from gateway.revocations import DenyList, RevocationFeed
 from gateway.routes import Access, Ends, RateClass, Route
 from gateway.session_activity import SessionActivity
+from gateway.siblings import Siblings
 
 _ONE_SPELLING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -44,6 +45,7 @@ class AdmissionControl:
 
     tokens: AccessTokens
     denylist: DenyList
+    siblings: Siblings
     feed: RevocationFeed
     activity: SessionActivity
     rates: RateLimits
@@ -74,13 +76,19 @@ class AdmissionControl:
     def end_sessions(self, principal: Principal, ends: Ends, path: str, *, answered: str | None) -> None:
         """Refuse from now on what a successful call to `path` has ended; `answered` is the answer's Date."""
         if ends is Ends.NAMED_SESSION:
-            self.denylist.deny_session(UUID(path.rsplit("/", 1)[1]))
+            self._end_session(UUID(path.rsplit("/", 1)[1]))
             return
-        self.denylist.deny_session(principal.session_id)
+        self._end_session(principal.session_id)
         if ends is Ends.ALL_SESSIONS:
             # Identity's list names the person's other sessions within a second; until then this refuses them.
             ended_at = moment_of_answer(answered, self.clock.now())
-            self.denylist.deny_person(principal.user_id, max(ended_at, principal.issued_at))
+            until = max(ended_at, principal.issued_at)
+            self.denylist.deny_person(principal.user_id, until)
+            self.siblings.tell_person(principal.user_id, until)
+
+    def _end_session(self, session_id: UUID) -> None:
+        self.denylist.deny_session(session_id)
+        self.siblings.tell_session(session_id)
 
     async def _person(self, route: Route, scope: Scope, address: str) -> Principal:
         try:
@@ -108,6 +116,7 @@ class AdmissionControl:
         # The receipt of an erasure is the last answer that anybody gets. Who lost it may ask identity for it,
         # which has kept it under their key, and knows without one that the session has ended.
         repeat = route.repeats and header(scope["headers"], b"idempotency-key") is not None
+        self.siblings.hear()
         if self.denylist.denies(principal) and not repeat:
             raise InvalidToken("This session has ended. Sign in again.")
         self.activity.record(principal)
@@ -118,6 +127,7 @@ class AdmissionControl:
         session_id = _named_session(scope)
         if not self.feed.fresh:
             raise RevocationsUnknown
+        self.siblings.hear()
         if self.denylist.denies_session(session_id):
             raise LinkGone
         return session_id

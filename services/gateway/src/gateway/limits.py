@@ -24,14 +24,21 @@ SITE_SHARE_FACTOR = 3
 class RateLimits:
     """The counters of every class, and the headers that tell a caller how it stands."""
 
-    def __init__(self, redis: Redis, limits: Mapping[RateClass, RateLimitItem], *, secret: bytes) -> None:
-        """`secret` keys the hashes under which callers are counted."""
+    def __init__(
+        self,
+        redis: Redis,
+        limits: Mapping[RateClass, RateLimitItem],
+        *,
+        secret: bytes,
+        processes: int = 1,
+    ) -> None:
+        """`secret` keys the hashes under which callers are counted, by so many `processes` together."""
         by_name = {rate.value: limit for rate, limit in limits.items()}
         by_name |= {
             _site(rate): type(limit)(limit.amount * SITE_RATE_FACTOR, limit.multiples)
             for rate, limit in limits.items()
         }
-        self._counters = Counters(redis, by_name, prefix="gateway", secret=secret)
+        self._counters = Counters(redis, by_name, prefix="gateway", secret=secret, processes=processes)
 
     async def spend(self, rate: RateClass, caller: str) -> AnswerHeaders:
         """Count one request of the person `caller`; returns headers, raises `QuotaExceeded`."""

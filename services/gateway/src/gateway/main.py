@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from socket import socket
 
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
@@ -16,9 +17,11 @@ from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
 from gateway.api import document_routes, health, health_routes
 from gateway.middleware import Cors, ResponseHeaders
+from gateway.processes import run_processes
 from gateway.published_keys import published_keys_route
 from gateway.server import serve
 from gateway.settings import GatewaySettings
+from gateway.siblings import Pipes
 from gateway.wiring import Service
 
 # Every route has its own limit, which the proxy keeps.
@@ -30,19 +33,31 @@ _OWN_PATHS = re.compile(
 
 
 def run_api(settings: GatewaySettings) -> None:
-    """Run the gateway until it is told to stop, or a part of it ends."""
+    """Run the gateway, in as many processes as its settings say, until it is told to stop."""
+    if settings.processes == 1:
+        _run_one(settings)
+    else:
+        run = partial(_run_one, settings)
+        run_processes(settings.processes, run, host=settings.host, port=settings.port)
+
+
+def _run_one(settings: GatewaySettings, listening: socket | None = None, pipes: Pipes | None = None) -> None:
     run_process(
-        partial(_parts, settings), grace_seconds=settings.stop_grace_seconds, loop_factory=new_event_loop
+        partial(_parts, settings, listening, pipes),
+        grace_seconds=settings.stop_grace_seconds,
+        loop_factory=new_event_loop,
     )
 
 
 @asynccontextmanager
-async def _parts(settings: GatewaySettings, process: Process) -> AsyncIterator[list[Part]]:
-    service = Service(settings)
+async def _parts(
+    settings: GatewaySettings, listening: socket | None, pipes: Pipes | None, process: Process
+) -> AsyncIterator[list[Part]]:
+    service = Service(settings, pipes=pipes)
     app = create_api(settings, service, lambda: process.is_stopping)
     server = serve(app, host=settings.host, port=settings.port, grace_seconds=settings.stop_grace_seconds)
     async with service.opened() as own:
-        yield [server.part("http"), *own]
+        yield [server.part("http", listening=listening), *own]
 
 
 def create_api(

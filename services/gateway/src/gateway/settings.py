@@ -91,6 +91,12 @@ class GatewaySettings(ServiceSettings):
         description="Address on which the API listens.",
     )
     port: int = Field(default=8000, description="Port of the API.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that share the port, at most one per core; one that ends is started anew.",
+    )
     identity_url: str = Field(description="Where identity answers.")
     consent_url: str = Field(description="Where consent answers.")
     storage_url: str = Field(description="Where storage answers.")

@@ -18,6 +18,7 @@ from gateway.revocations import DenyList, RevocationFeed
 from gateway.routes import ROUTES, RoutingTable, with_photos_of
 from gateway.session_activity import SessionActivity
 from gateway.settings import GatewaySettings
+from gateway.siblings import Pipes, Siblings
 from gateway.upstreams import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
@@ -26,7 +27,10 @@ JWKS_PATH = "/.well-known/jwks.json"
 class Service:
     """The parts of a gateway and how they know each other."""
 
-    def __init__(self, settings: GatewaySettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: GatewaySettings, clock: Clock | None = None, *, pipes: Pipes | None = None
+    ) -> None:
+        """`pipes` lead to the others where several gateways share the port."""
         clock = clock or SystemClock()
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
@@ -37,31 +41,40 @@ class Service:
         )
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
         self.denylist = DenyList(keep=settings.remember_revocations)
+        self.siblings = Siblings(self.denylist, pipes)
         self.feed = RevocationFeed(self._identity, self.denylist)
         self.activity = SessionActivity(self._identity)
-        access_tokens = AccessTokens(
-            KeySet(lambda: self._identity.get(JWKS_PATH)),
-            issuer=settings.access_token_issuer,
-            audience=settings.access_token_audience,
-        )
-        self.admission = AdmissionControl(
-            tokens=access_tokens,
-            denylist=self.denylist,
-            feed=self.feed,
-            activity=self.activity,
-            rates=RateLimits(
-                self._redis, settings.rate_limits, secret=settings.service_key.get_secret_value().encode()
-            ),
-            places=ConcurrencyLimits(settings.shares),
-            clock=clock,
-            trusted_proxies=settings.trusted_proxies,
-        )
+        self.admission = self._admission_control(settings, clock)
         table = RoutingTable(with_photos_of(settings.upload_limit_bytes, ROUTES))
         self.proxy = Proxy(table, self.admission, self.upstreams)
         self.health = PlatformHealth(
             self.upstreams, settings.worker_urls, redis=self._ping_redis, revocations=self.feed.check
         )
         self.public_url = settings.public_url
+        self._beside_others = [Part("hear-siblings", self.siblings.run, outlasts=True)] if pipes else []
+
+    def _admission_control(self, settings: GatewaySettings, clock: Clock) -> AdmissionControl:
+        access_tokens = AccessTokens(
+            KeySet(lambda: self._identity.get(JWKS_PATH)),
+            issuer=settings.access_token_issuer,
+            audience=settings.access_token_audience,
+        )
+        return AdmissionControl(
+            tokens=access_tokens,
+            denylist=self.denylist,
+            siblings=self.siblings,
+            feed=self.feed,
+            activity=self.activity,
+            rates=RateLimits(
+                self._redis,
+                settings.rate_limits,
+                secret=settings.service_key.get_secret_value().encode(),
+                processes=settings.processes,
+            ),
+            places=ConcurrencyLimits(settings.shares),
+            clock=clock,
+            trusted_proxies=settings.trusted_proxies,
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[list[Part]]:
@@ -74,6 +87,7 @@ class Service:
             yield [
                 Part("follow-revocations", self.feed.run, outlasts=True),
                 Part("report-session-activity", self.activity.run, outlasts=True),
+                *self._beside_others,
             ]
 
     async def _ping_redis(self) -> None:

@@ -253,6 +253,11 @@ async def test_without_redis_limits_are_stricter_and_never_open(
         assert (await statuses(stage, OPEN, 40)).count(200) == 35
 
 
+async def test_without_redis_two_processes_together_allow_no_more_than_one(open_stage: Any) -> None:
+    async with open_stage(processes=2, **limits(public="40/minute")) as stage:
+        assert await statuses(stage, OPEN, 15) == [200] * 10 + [429] * 5
+
+
 async def test_redis_that_hangs_costs_a_quarter_of_a_second_once(
     open_stage: Any, redis_url: str, cable: Any
 ) -> None:
