@@ -100,10 +100,11 @@ class Vault:
         return await self._unwrapped(wrapped, user_id)
 
     async def _find_key(self, user_id: UUID) -> WrappedKey | None:
-        async with self._keyring.unit_of_work() as uow:
-            if await uow.is_erased(user_id):
-                raise PersonErased
-            return await DataKeys(uow.session).find(self._keyring.person_hash(user_id))
+        async with self._keyring.read_only() as session:
+            holder = await DataKeys(session).look_at(self._keyring.person_hash(user_id))
+        if holder.erased:
+            raise PersonErased
+        return holder.key
 
     async def _existing_key(self, user_id: UUID) -> bytes:
         return await self._unwrapped(await self._find_key(user_id), user_id)

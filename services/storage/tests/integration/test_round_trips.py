@@ -9,7 +9,10 @@ from chassis.consumer import Inbound, Outcome
 from chassis.ids import new_id
 from contracts.envelope import wrap
 from storage.main import STORAGE
+from storage.policy import Rendition
 from storage.use_cases.ask_consent import ask_consent
+from storage.use_cases.confirm_photo import confirm_photo
+from storage.use_cases.receive_bytes import Body
 from storage.use_cases.reconcile_consents import reconcile_consents
 from storage.use_cases.request_upload import request_upload
 from storage.wiring import open_service
@@ -18,8 +21,9 @@ from storage.wiring import open_service
 class Paths:
     """The actions of storage, without HTTP of its own."""
 
-    def __init__(self, service, consent) -> None:
-        self._service, self._consent = service, consent
+    def __init__(self, service, consent, picture) -> None:
+        self._service, self._consent, self._picture = service, consent, picture
+        self._photo_id = None
         self._person = new_id()
         consent.grant(self._person)
         self._inbound = {
@@ -44,7 +48,7 @@ class Paths:
     async def upload_link(self):
         answer = await self.ask()
         async with self._service.unit_of_work() as uow:
-            await request_upload(
+            return await request_upload(
                 uow,
                 user_id=self._person,
                 session_id=new_id(),
@@ -56,15 +60,40 @@ class Paths:
                 link_life=timedelta(minutes=5),
             )
 
+    async def upload(self):
+        """Bring a photo to where it can be read."""
+        photo, token = await self.upload_link()
+
+        async def body(_memory):
+            return Body(self._picture, "digest")
+
+        await self._service.reception.receive(
+            photo.id, token=token, content_type="image/jpeg", read_body=body
+        )
+        async with self._service.unit_of_work() as uow:
+            await confirm_photo(uow, user_id=self._person, photo_id=photo.id, file_size=len(self._picture))
+        self._photo_id = photo.id
+
+    async def read(self):
+        async def admit(_size):
+            return
+
+        photo = await self._service.reader.find(self._photo_id)
+        opened = await self._service.reader.open(photo, Rendition.ORIGINAL, admit=admit)
+        assert opened.content.startswith(b"\xff\xd8")
+
     async def idle_reconciliation(self):
         await reconcile_consents(self._service.database, self._service.consents)
 
 
 @pytest.fixture
-async def paths(service, settings, clock, consent, round_trips):
-    url = SecretStr(round_trips.way(settings.database_url.get_secret_value()))
-    async with open_service(settings.model_copy(update={"database_url": url}), clock) as counted:
-        yield Paths(counted, consent)
+async def paths(service, settings, clock, consent, round_trips, pictures):
+    ways = {
+        name: SecretStr(round_trips.way(getattr(settings, name).get_secret_value()))
+        for name in ("database_url", "keyring_database_url")
+    }
+    async with open_service(settings.model_copy(update=ways), clock) as counted:
+        yield Paths(counted, consent, pictures.jpeg())
 
 
 @pytest.mark.parametrize(
@@ -72,6 +101,7 @@ async def paths(service, settings, clock, consent, round_trips):
     [
         ("ask", (), 1),
         ("upload_link", (), 4),
+        ("read", ("upload",), 4),
         ("hear_grant", (), 4),
         ("hear_withdrawal", ("hear_grant",), 5),
         ("idle_reconciliation", ("idle_reconciliation",), 2),

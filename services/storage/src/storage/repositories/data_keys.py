@@ -1,11 +1,36 @@
 """Every query of the keyring."""
 
-from sqlalchemy import delete, func, select
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Select, Table, bindparam, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
-from storage.models import DataKey
+from chassis.tables import tables_of
+from storage.models import KEYRING_SCHEMA, DataKey
 from storage.sealing import WrappedKey
+
+_KEYS = cast("Table", DataKey.__table__)
+
+
+def _look() -> Select[Any]:
+    stones = tables_of(KEYRING_SCHEMA).tombstones.c.subject_hash
+    erased = select(stones).where(stones == bindparam("owner")).exists()
+    one = select(literal(1).label("one")).subquery()
+    found = one.outerjoin(_KEYS, _KEYS.c.owner == bindparam("owner"))
+    return select(erased, _KEYS.c.key_id, _KEYS.c.wrapped).select_from(found)
+
+
+_LOOK = _look()
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whether a person is erased, and their key, if any."""
+
+    erased: bool
+    key: WrappedKey | None
 
 
 class DataKeys(Repository):
@@ -19,10 +44,10 @@ class DataKeys(Repository):
             .on_conflict_do_nothing()
         )
 
-    async def find(self, owner: str) -> WrappedKey | None:
-        """Return the owner's key."""
-        row = await self._session.get(DataKey, owner)
-        return None if row is None else WrappedKey(row.key_id, row.wrapped)
+    async def look_at(self, owner: str) -> Holder:
+        """Return what the keyring knows of an owner, in one round trip."""
+        erased, key_id, wrapped = (await self._session.execute(_LOOK, {"owner": owner})).one()
+        return Holder(erased=erased, key=None if key_id is None else WrappedKey(key_id, wrapped))
 
     async def destroy(self, owner: str) -> None:
         """Delete the owner's key."""

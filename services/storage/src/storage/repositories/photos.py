@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any, cast
 from uuid import UUID
 
@@ -24,9 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
-from chassis.tables import Moment
+from chassis.tables import Moment, tables_of
 from contracts.fields import PhotoDeletionReason
-from storage.models import ConsentGate, Photo
+from storage.models import SCHEMA, ConsentGate, Photo
 from storage.paging import Place
 from storage.repositories.destructions import DESTRUCTIONS
 
@@ -106,7 +107,31 @@ def _begin() -> Any:
     return insert(_PHOTOS).from_select(names, live).returning(_PHOTOS.c.id)
 
 
-_RELEASE, _BEGIN = _release(), _begin()
+def _stand() -> Select[bool, bool]:
+    stones, gate = tables_of(SCHEMA).tombstones.c.subject_hash, cast("Table", ConsentGate.__table__)
+    erased = select(stones).where(stones == bindparam("person_hash")).exists()
+    there = select(_PHOTOS.c.id).where(_PHOTOS.c.id == bindparam("photo", type_=Uuid)).exists()
+    permitted = (
+        select(gate.c.user_id)
+        .where(
+            gate.c.user_id == bindparam("person", type_=Uuid),
+            gate.c.granted,
+            gate.c.withdrawn_epoch < bindparam("begun", type_=BigInteger),
+        )
+        .exists()
+    )
+    return select(and_(there, ~erased), permitted)
+
+
+_RELEASE, _BEGIN, _STAND = _release(), _begin(), _stand()
+
+
+class Standing(Enum):
+    """Whether a photo may be shown: not one that is gone, nor one whose consent has ended."""
+
+    SHOWN = auto()
+    GONE = auto()
+    NOT_PERMITTED = auto()
 
 
 class Photos(Repository):
@@ -120,6 +145,19 @@ class Photos(Repository):
     async def find(self, photo_id: UUID) -> Photo | None:
         """Return the photo, whoever's it is."""
         return await self._session.get(Photo, photo_id)
+
+    async def standing_of(self, photo: Photo, *, person_hash: str) -> Standing:
+        """Tell how a photo that was found stands now, in one round trip."""
+        asked = {
+            "person": photo.user_id,
+            "person_hash": person_hash,
+            "photo": photo.id,
+            "begun": photo.consent_epoch,
+        }
+        there, permitted = (await self._session.execute(_STAND, asked)).one()
+        if not there:
+            return Standing.GONE
+        return Standing.SHOWN if permitted else Standing.NOT_PERMITTED
 
     async def of_person(self, user_id: UUID, photo_id: UUID) -> Photo | None:
         """Return the photo if it is that person's and was not closed."""

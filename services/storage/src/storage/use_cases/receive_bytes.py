@@ -74,8 +74,8 @@ class Reception:
         transient faults. An attempt that fails leaves the link as good as it was.
         """
         try:
-            async with self.database.unit_of_work() as uow:
-                photo = self._usable(await Photos(uow.session).find(photo_id), token)
+            async with self.database.read_only() as session:
+                photo = self._usable(await Photos(session).find(photo_id), token)
             if content_type != photo.declared_type:
                 raise WrongImageType(
                     f"This link takes {photo.declared_type}. Ask for another for other types."
@@ -120,8 +120,8 @@ class Reception:
 
     async def _compare(self, photo: Photo, body: Body) -> Photo:
         """Answer as the first time when the same bytes come again: that answer may have been lost."""
-        async with self.database.unit_of_work() as uow:
-            stored = await Photos(uow.session).find(photo.id)
+        async with self.database.read_only() as session:
+            stored = await Photos(session).find(photo.id)
         if stored is None or stored.upload_digest is None:
             raise UploadGone
         if not hmac.compare_digest(stored.upload_digest, body.digest):

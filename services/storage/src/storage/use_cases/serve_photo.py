@@ -14,7 +14,8 @@ from chassis.sealing import SealBroken
 from storage.consents import Consents
 from storage.models import Photo
 from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, Rendition
-from storage.repositories import Gates, Photos
+from storage.repositories import Photos
+from storage.repositories.photos import Standing
 from storage.sealing import UnknownKeyEncryptionKey, UnwrapFailed
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import KeyMissing, PhotoLocation, Vault
@@ -51,8 +52,8 @@ class PhotoReader:
 
     async def find(self, photo_id: UUID) -> Photo:
         """Return a photo that can be read; raises `LinkGone`."""
-        async with self.database.unit_of_work() as uow:
-            photo = await Photos(uow.session).find(photo_id)
+        async with self.database.read_only() as session:
+            photo = await Photos(session).find(photo_id)
         if photo is None or photo.confirmed_at is None or photo.sealed_version is None:
             raise LinkGone
         return photo
@@ -97,11 +98,13 @@ class PhotoReader:
 
     async def _look_again(self, photo: Photo) -> None:
         """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
-        async with self.database.unit_of_work() as uow:
-            if await uow.is_erased(photo.user_id) or await Photos(uow.session).find(photo.id) is None:
-                raise LinkGone
-            gate = await Gates(uow.session).find(photo.user_id)
-        if gate is None or not gate.granted or photo.consent_epoch <= gate.withdrawn_epoch:
+        async with self.database.read_only() as session:
+            standing = await Photos(session).standing_of(
+                photo, person_hash=self.database.person_hash(photo.user_id)
+            )
+        if standing is Standing.GONE:
+            raise LinkGone
+        if standing is Standing.NOT_PERMITTED:
             raise ConsentRequired
 
     async def _explain(self, photo: Photo, error: Exception) -> None:
