@@ -12,8 +12,8 @@ import pytest
 STATEFUL = ("identity", "consent", "storage")
 BROKER = {"faststream", "aio_pika", "chassis.broker", "chassis.consumer", "chassis.relay", "chassis.worker"}
 MIGRATIONS = {"alembic", "mako"}
-# The decoder of one format, which only the sandbox runs; what structlog would load for coloured tracebacks.
-NEVER = MIGRATIONS | {"pi_heif", "rich"}
+# The decoders, which only the sandbox runs; what structlog would load for coloured tracebacks.
+NEVER = MIGRATIONS | {"PIL", "mozjpeg_lossless_optimization", "pi_heif", "rich"}
 NOT_IN = {
     "api": NEVER | BROKER,
     "worker": NEVER

@@ -8,8 +8,8 @@ from typing import get_args
 from contracts import topology
 from contracts.catalogue import EVENTS
 from contracts.envelope import CONTENT_TYPE, Envelope, Event
-from contracts.privacy import Leaf, leaves
 from event_schemas.frozen import LIBRARY, examples_of, file_name
+from event_schemas.privacy import Leaf, leaves
 
 PAGE = Path("docs/events.md")
 

@@ -1,7 +1,7 @@
 """The only types a payload may be made of; each says which kind of harmless value it holds.
 
-Invariant: no type here can hold personal data, so an event made of them can't either. `contracts.privacy`
-walks every model and refuses a leaf that carries no `Kind` and is no enumeration.
+Invariant: no type here can hold personal data, so an event made of them can't either. A contract test walks
+every model (`event_schemas.privacy`) and refuses a leaf that carries no `Kind` and is no enumeration.
 """
 
 from datetime import UTC, date, datetime

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from contracts.catalogue import EVENTS
 from contracts.envelope import Event, envelope_of
 from contracts.fields import Count, DataKind, Kind, UserId
-from contracts.privacy import leaves, unexplained
+from event_schemas.privacy import leaves, unexplained
 
 
 class Colour(StrEnum):

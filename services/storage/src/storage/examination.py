@@ -9,10 +9,14 @@ from typing import Final
 import pi_heif
 from PIL import Image
 
-from storage import stripping
 from storage.confinement import Limits
 from storage.picture_memory import bytes_needed, bytes_needed_to_recode
-from storage.stripping import Frame, NotTranscodable, Stripped
+from storage.stripping.exif import EXIF_MARK, minimal_exif
+from storage.stripping.frame import Frame, NotTranscodable, Stripped
+from storage.stripping.icc import clean_profile
+from storage.stripping.jpeg import read_jpeg_frame, strip_jpeg
+from storage.stripping.png import read_png_frame, strip_png
+from storage.stripping.webp import read_webp_frame, strip_webp
 
 THUMBNAIL_PIXELS: Final = 512
 THUMBNAIL_QUALITY: Final = 85
@@ -60,9 +64,9 @@ class _Format:
 
 
 _FORMATS: Final = {
-    "image/jpeg": _Format("JPEG", stripping.read_jpeg_frame, stripping.strip_jpeg),
-    "image/png": _Format("PNG", stripping.read_png_frame, stripping.strip_png),
-    "image/webp": _Format("WEBP", stripping.read_webp_frame, stripping.strip_webp),
+    "image/jpeg": _Format("JPEG", read_jpeg_frame, strip_jpeg),
+    "image/png": _Format("PNG", read_png_frame, strip_png),
+    "image/webp": _Format("WEBP", read_webp_frame, strip_webp),
 }
 
 
@@ -74,7 +78,7 @@ def prepare(limits: Limits) -> None:
     Image.MAX_IMAGE_PIXELS = limits.pixels
     for declared, found in _FORMATS.items():
         sample = io.BytesIO()
-        exif = stripping.EXIF_MARK + stripping.minimal_exif(6)
+        exif = EXIF_MARK + minimal_exif(6)
         Image.new("RGBA" if found.name == "PNG" else "RGB", (2, 2)).save(sample, found.name, exif=exif)
         examine(declared, sample.getvalue(), limits, recode=found.name == "JPEG")
         examine(declared, sample.getvalue(), limits)
@@ -129,9 +133,9 @@ def _admit(frame: Frame, needed: int, limits: Limits) -> None:
 
 def _recoded(body: bytes, limits: Limits) -> Stripped:
     """Make a new JPEG of one whose coefficients can't be copied."""
-    frame = stripping.read_jpeg_frame(body)
+    frame = read_jpeg_frame(body)
     _admit(frame, bytes_needed_to_recode(frame, len(body)), limits)
-    return stripping.strip_jpeg(body, recode=True)
+    return strip_jpeg(body, recode=True)
 
 
 def _reencoded(body: bytes, limits: Limits) -> Examined:
@@ -183,7 +187,7 @@ def _displayable(image: Image.Image) -> Image.Image:
 
 
 def _jpeg_bytes(image: Image.Image, *, quality: int, subsampling: int) -> bytes:
-    profile = stripping.clean_profile(image.info.get("icc_profile"), len(image.getbands()))
+    profile = clean_profile(image.info.get("icc_profile"), len(image.getbands()))
     target = io.BytesIO()
     image.save(
         target, "JPEG", quality=quality, subsampling=subsampling, icc_profile=profile, exif=b"", comment=b""

@@ -16,7 +16,7 @@ from PIL import Image
 from storage.confinement import Limits, confine_child, confine_worker, system_call_filter
 from storage.examination import Refused, examine, prepare
 from storage.frames import read_frame, write_frame
-from storage.stripping import MalformedImage
+from storage.stripping.frame import MalformedImage
 
 _LARGEST_HEAD: Final = 4_096
 _CHUNK: Final = 1 << 20

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from storage.stripping import Frame
+from storage.stripping.frame import Frame
 
 SANDBOX_OVERHEAD_BYTES: Final = 192 << 20
 """What one sandbox process takes beside the picture: itself, the bytes that it was sent, and its answer."""

@@ -9,7 +9,7 @@ from chassis.secret_checks import check_named_keys
 from chassis.settings import DatabaseUrl, HexKey, Password, StatefulSettings
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
 from storage.sealing import InvalidKeyEncryptionKeys, LocalKeyEncryption
-from storage.stripping import Frame
+from storage.stripping.frame import Frame
 
 MEBIBYTE: Final = 1 << 20
 

@@ -9,7 +9,11 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageCms
 
-from storage.stripping import MalformedImage, Stripped, clean_profile, strip_jpeg, strip_png, strip_webp
+from storage.stripping.frame import MalformedImage, Stripped
+from storage.stripping.icc import clean_profile
+from storage.stripping.jpeg import strip_jpeg
+from storage.stripping.png import strip_png
+from storage.stripping.webp import strip_webp
 
 SECRET = b"moov location Berlin 52.5200 13.4050 " * 200
 END = b"\xff\xd9"

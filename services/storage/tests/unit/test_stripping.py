@@ -7,15 +7,11 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from storage.stripping import (
-    MalformedImage,
-    Stripped,
-    minimal_exif,
-    read_orientation,
-    strip_jpeg,
-    strip_png,
-    strip_webp,
-)
+from storage.stripping.exif import minimal_exif, read_orientation
+from storage.stripping.frame import MalformedImage, Stripped
+from storage.stripping.jpeg import strip_jpeg
+from storage.stripping.png import strip_png
+from storage.stripping.webp import strip_webp
 
 Strip = Callable[[bytes], Stripped]
 
