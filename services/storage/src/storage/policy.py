@@ -153,6 +153,11 @@ class ConsentState:
         """The epoch up to which everything has ended; a consent that is not live has ended with its own."""
         return self.withdrawn_epoch if self.granted else self.epoch
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether something new may be taken under it."""
+        return self.granted and self.stricter_jurisdiction is None
+
     def is_news_to(self, known: tuple[int, int] | None) -> bool:
         """Whether it says more than is known: the epochs of the last change and of the last end."""
         if known is None:
@@ -162,6 +167,18 @@ class ConsentState:
     def covers(self, photo_epoch: int) -> bool:
         """Whether a photo that rests on the consent of this epoch may be used now."""
         return self.granted and photo_epoch > self.withdrawn_epoch
+
+
+def refuse_unless_enough(answer: ConsentState) -> None:
+    """Raise `ConsentRequired` unless something new may be taken under it."""
+    if not answer.granted:
+        raise ConsentRequired
+    if answer.stricter_jurisdiction is not None:
+        raise ConsentRequired(
+            f"Where you are, the law asks for more than you agreed to: {answer.stricter_jurisdiction} holds."
+            " Read its text and agree to that; the photos that you have stay.",
+            extra={"reason": "stricter-jurisdiction-holds", "jurisdiction": answer.stricter_jurisdiction},
+        )
 
 
 @dataclass(frozen=True, slots=True)

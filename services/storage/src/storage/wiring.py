@@ -21,6 +21,7 @@ from storage.settings import StorageSettings
 from storage.transfers import Transfers
 from storage.use_cases.destroy_due import Destroyer
 from storage.use_cases.receive_bytes import Reception
+from storage.use_cases.request_upload import UploadDesk
 from storage.use_cases.serve_photo import PhotoReader
 from storage.vault import Vault
 
@@ -42,6 +43,7 @@ class Service:
     vault: Vault
     consents: Consents
     links: Links
+    upload_desk: UploadDesk
     reception: Reception
     destroyer: Destroyer
     reader: PhotoReader
@@ -101,6 +103,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             clock=clock,
             vault=vault,
             consents=consents,
+            upload_desk=_upload_desk(settings, database, vault, consents),
             links=_links(settings),
             reception=reception,
             destroyer=Destroyer(database, vault),
@@ -161,6 +164,13 @@ def _store_settings(settings: StorageSettings) -> ObjectStoreSettings:
         bucket=settings.s3_bucket,
         region=settings.s3_region,
     )
+
+
+def _upload_desk(
+    settings: StorageSettings, database: Database, vault: Vault, consents: Consents
+) -> UploadDesk:
+    life = timedelta(seconds=settings.upload_link_seconds)
+    return UploadDesk(database, vault, consents, _links(settings), life)
 
 
 def _links(settings: StorageSettings) -> Links:

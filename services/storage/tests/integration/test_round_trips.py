@@ -1,20 +1,19 @@
 """What each action costs in round trips to PostgreSQL; docs/architecture.md has the table."""
 
-from datetime import timedelta
-
 import pytest
 from pydantic import SecretStr
 
 from chassis.consumer import Inbound, Outcome
 from chassis.ids import new_id
 from contracts.envelope import wrap
+from storage.consents import Whereabouts
 from storage.main import STORAGE
 from storage.policy import Rendition
 from storage.use_cases.ask_consent import ask_consent
 from storage.use_cases.confirm_photo import confirm_photo
 from storage.use_cases.receive_bytes import Body
 from storage.use_cases.reconcile_consents import reconcile_consents
-from storage.use_cases.request_upload import request_upload
+from storage.use_cases.request_upload import Uploader
 from storage.wiring import open_service
 
 
@@ -46,19 +45,8 @@ class Paths:
         return await ask_consent(self._service.database, self._service.consents, user_id=self._person)
 
     async def upload_link(self):
-        answer = await self.ask()
-        async with self._service.unit_of_work() as uow:
-            return await request_upload(
-                uow,
-                user_id=self._person,
-                session_id=new_id(),
-                content_type="image/jpeg",
-                answer=answer,
-                address_proved=True,
-                vault=self._service.vault,
-                links=self._service.links,
-                link_life=timedelta(minutes=5),
-            )
+        uploader = Uploader(self._person, new_id(), address_proved=True, seen=Whereabouts())
+        return await self._service.upload_desk.request_upload(uploader, "image/jpeg")
 
     async def upload(self):
         """Bring a photo to where it can be read."""
@@ -100,7 +88,7 @@ async def paths(service, settings, clock, consent, round_trips, pictures):
     ("path", "before", "budget"),
     [
         ("ask", (), 1),
-        ("upload_link", (), 4),
+        ("upload_link", (), 2),
         ("read", ("upload",), 4),
         ("hear_grant", (), 4),
         ("hear_withdrawal", ("hear_grant",), 5),

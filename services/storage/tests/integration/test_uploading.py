@@ -523,3 +523,14 @@ async def test_a_part_of_a_photo_is_refused(ada, client, pictures) -> None:
     answer = await client.put(ticket["upload_url"], content=data, headers=headers)
     assert problem(answer) == (400, "partial-upload")
     assert (await ada.put(ticket, data)).status_code == 200
+
+
+async def test_a_link_is_given_only_when_every_end_that_consent_tells_of_has_been_followed(
+    ada, consent, deliver, pictures
+) -> None:
+    kept = await ada.upload(pictures.plain_jpeg())
+    # Only the grant after it is heard of.
+    consent.withdraw(ada.id)
+    await deliver(consent.grant(ada.id))
+    await ada.ticket()
+    assert (await ada.call("GET", f"/{kept['id']}")).status_code == 404

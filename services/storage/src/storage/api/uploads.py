@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -33,9 +32,8 @@ from storage.policy import (
     WrongImageType,
 )
 from storage.transfers import MadeRoom, MemoryShare
-from storage.use_cases.ask_consent import ask_consent_to_collect
 from storage.use_cases.receive_bytes import Body as Received
-from storage.use_cases.request_upload import request_upload
+from storage.use_cases.request_upload import Uploader
 
 router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
 # Bytes take long to arrive, to examine and to store, and no transaction may be open meanwhile. The same bytes
@@ -81,21 +79,8 @@ async def post_upload(
     if service.settings.proved_address_for_biometrics and not principal.email_verified:
         raise ProveAddressFirst
     declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
-    answer = await ask_consent_to_collect(
-        service.database, service.consents, user_id=principal.user_id, seen=seen
-    )
-    async with service.unit_of_work() as uow:
-        photo, token = await request_upload(
-            uow,
-            user_id=principal.user_id,
-            session_id=principal.session_id,
-            content_type=declared.value,
-            answer=answer,
-            address_proved=principal.email_verified,
-            vault=service.vault,
-            links=service.links,
-            link_life=timedelta(seconds=service.settings.upload_link_seconds),
-        )
+    uploader = Uploader(principal.user_id, principal.session_id, principal.email_verified, seen)
+    photo, token = await service.upload_desk.request_upload(uploader, declared.value)
     return schemas.UploadTicket(
         upload_url=service.links.upload_url(photo.id, token),
         photo_id=photo.id,

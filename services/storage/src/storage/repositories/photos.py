@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis import scripts
+from chassis.db import UnitOfWork
 from chassis.repository import Repository
 from chassis.tables import Moment, tables_of
 from contracts.fields import PhotoDeletionReason
@@ -48,6 +50,7 @@ _BEGUN = (
     "updated_at",
 )
 _PHOTOS = cast("Table", Photo.__table__)
+_ONE_INSERTED = "INSERT 0 1"
 
 
 def _release() -> Select[Any]:
@@ -89,24 +92,6 @@ def _release() -> Select[Any]:
     return select(func.count()).select_from(ordered).add_cte(closed)
 
 
-def _begin() -> Any:
-    columns = [column for column in _PHOTOS.c if column.name in _BEGUN]
-    gate = ConsentGate.__table__.c
-    values = [bindparam(f"photo_{column.name}", type_=column.type) for column in columns]
-    # A withdrawal comes wholly before it or wholly after: it waits for the share that is taken here.
-    live = (
-        select(*values)
-        .where(
-            gate.user_id == bindparam("photo_user_id", type_=Uuid),
-            gate.granted,
-            gate.epoch == bindparam("photo_consent_epoch", type_=BigInteger),
-        )
-        .with_for_update(read=True)
-    )
-    names = [column.name for column in columns]
-    return insert(_PHOTOS).from_select(names, live).returning(_PHOTOS.c.id)
-
-
 def _stand() -> Select[bool, bool]:
     stones, gate = tables_of(SCHEMA).tombstones.c.subject_hash, cast("Table", ConsentGate.__table__)
     erased = select(stones).where(stones == bindparam("person_hash")).exists()
@@ -123,7 +108,7 @@ def _stand() -> Select[bool, bool]:
     return select(and_(there, ~erased), permitted)
 
 
-_RELEASE, _BEGIN, _STAND = _release(), _begin(), _stand()
+_RELEASE, _STAND = _release(), _stand()
 
 
 class Standing(Enum):
@@ -134,13 +119,31 @@ class Standing(Enum):
     NOT_PERMITTED = auto()
 
 
+async def begin_photo(uow: UnitOfWork, photo: Photo, *, ended_epoch: int, person_hash: str) -> bool:
+    """Insert a photo if the person's gate knows the consent that it rests on as live; in one round trip.
+
+    The gate knows every end up to `ended_epoch`, too. False as well for somebody who is erased.
+    """
+    stones, gates = uow.tables.tombstones, ConsentGate.__table__
+    fields = [getattr(photo, name) for name in _BEGUN]
+    values = (scripts.literal(str(value) if isinstance(value, int) else value) for value in fields)
+    # A withdrawal comes wholly before it or wholly after: it waits for the share that is taken here.
+    # Every value is a literal in which nothing has a meaning.
+    live = (
+        f"SELECT {', '.join(values)} FROM {gates} AS gate"  # noqa: S608
+        f" WHERE user_id = {scripts.literal(photo.user_id)}"
+        f" AND granted AND epoch = {photo.consent_epoch:d} AND withdrawn_epoch >= {ended_epoch:d}"
+        f" AND NOT EXISTS ({scripts.find_tombstone(stones, person_hash)}) FOR SHARE OF gate"
+    )
+    script = (
+        f"{scripts.lock_subject(stones, person_hash)};"
+        f" INSERT INTO {_PHOTOS.fullname} ({', '.join(_BEGUN)}) {live}"
+    )
+    return await uow.statements.run(script, purpose="begin a photo") == _ONE_INSERTED
+
+
 class Photos(Repository):
     """Photos, and the uploads that they begin as."""
-
-    async def begin(self, photo: Photo) -> bool:
-        """Insert a photo if the consent that it rests on is the one that the person's gate knows as live."""
-        fields = {f"photo_{name}": getattr(photo, name) for name in _BEGUN}
-        return await self._session.scalar(_BEGIN, fields) is not None
 
     async def find(self, photo_id: UUID) -> Photo | None:
         """Return the photo, whoever's it is."""

@@ -1,50 +1,79 @@
-"""Hand out an upload link to a person whose consent is live."""
+"""Hand out an upload link to a person whose consent is live, and enough where they are."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from chassis.db import UnitOfWork
+from chassis.db import Database
 from chassis.ids import new_id
+from storage.consents import Consents, Whereabouts
 from storage.links import Links, UploadToken
 from storage.models import Photo
-from storage.policy import ConsentRequired, ConsentState, Rendition
-from storage.repositories import Photos
+from storage.policy import ConsentRequired, ConsentState, Rendition, refuse_unless_enough
+from storage.repositories.photos import begin_photo
+from storage.use_cases.ask_consent import take_over
 from storage.vault import Vault
 
 
-async def request_upload(
-    uow: UnitOfWork,
-    *,
-    user_id: UUID,
-    session_id: UUID,
-    content_type: str,
-    answer: ConsentState,
-    address_proved: bool,
-    vault: Vault,
-    links: Links,
-    link_life: timedelta,
-) -> tuple[Photo, UploadToken]:
-    """Begin a photo under the consent that was just confirmed; raises `ConsentRequired` or `PersonErased`."""
-    await uow.lock_subject(user_id)
-    if answer.consent_id is None:
-        raise ConsentRequired
-    photo_id, now = new_id(), uow.now()
-    token = links.upload_token(photo_id, session_id)
-    photo = Photo(
-        id=photo_id,
-        user_id=user_id,
-        # Where the first attempt will put it; a later one writes where it is then.
-        s3_key=vault.locate(user_id, photo_id, version=1).key(Rendition.ORIGINAL),
-        declared_type=content_type,
-        consent_id=answer.consent_id,
-        consent_epoch=answer.epoch,
-        upload_token_hash=token.digest(),
-        upload_expires_at=now + link_life,
-        upload_attempts=0,
-        address_proved=address_proved,
-        created_at=now,
-        updated_at=now,
-    )
-    if not await Photos(uow.session).begin(photo):
-        raise ConsentRequired
-    return photo, token
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """Who asks for a link, in which session, and where they are seen."""
+
+    user_id: UUID
+    session_id: UUID
+    address_proved: bool
+    seen: Whereabouts
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDesk:
+    """What handing out links needs; `link_life` is how long they are good."""
+
+    database: Database
+    vault: Vault
+    consents: Consents
+    links: Links
+    link_life: timedelta
+
+    async def request_upload(self, uploader: Uploader, content_type: str) -> tuple[Photo, UploadToken]:
+        """Begin a photo under a consent that is confirmed now.
+
+        Raises `ConsentRequired`, `PersonErased`, and `NeighbourUnavailable` when nothing can be known.
+        """
+        answer = await self.consents.ask(uploader.user_id, seen=uploader.seen)
+        photo, token = self._photo(uploader, answer, content_type)
+        if answer.is_enough and await self._begin(photo, answer):
+            return photo, token
+        # The answer is a no, or the gate does not know it yet.
+        await take_over(self.database, answer, user_id=uploader.user_id)
+        refuse_unless_enough(answer)
+        if not await self._begin(photo, answer):
+            raise ConsentRequired
+        return photo, token
+
+    def _photo(
+        self, uploader: Uploader, answer: ConsentState, content_type: str
+    ) -> tuple[Photo, UploadToken]:
+        photo_id, now = new_id(), self.database.clock.now()
+        token = self.links.upload_token(photo_id, uploader.session_id)
+        photo = Photo(
+            id=photo_id,
+            user_id=uploader.user_id,
+            # Where the first attempt will put it; a later one writes where it is then.
+            s3_key=self.vault.locate(uploader.user_id, photo_id, version=1).key(Rendition.ORIGINAL),
+            declared_type=content_type,
+            consent_id=answer.consent_id,
+            consent_epoch=answer.epoch,
+            upload_token_hash=token.digest(),
+            upload_expires_at=now + self.link_life,
+            upload_attempts=0,
+            address_proved=uploader.address_proved,
+            created_at=now,
+            updated_at=now,
+        )
+        return photo, token
+
+    async def _begin(self, photo: Photo, answer: ConsentState) -> bool:
+        person_hash = self.database.person_hash(photo.user_id)
+        async with self.database.unit_of_work() as uow:
+            return await begin_photo(uow, photo, ended_epoch=answer.ended_epoch, person_hash=person_hash)
