@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import scripts
-from chassis.callers import current_principal, principal_of
+from chassis.callers import current_principal
 from chassis.database_faults import is_lock_timeout
 from chassis.db import Database
 from chassis.driver import Statements
@@ -100,7 +100,7 @@ class IdempotentRoute(APIRoute):
                 return await handler(request)
             try:
                 # An open route ignores a token, so one that expires must not make a new request of a repeat.
-                caller = str((await principal_of(request)).user_id) if personal else _ANYBODY
+                caller = str((await current_principal(request)).user_id) if personal else _ANYBODY
             except Unauthorized:
                 return await handler(request)
             idempotency: Idempotency = request.app.state.idempotency

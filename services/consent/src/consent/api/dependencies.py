@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from chassis.callers import CurrentPrincipal, client_address
+from chassis.callers import client_address, current_principal
 from chassis.networks import normalised
 from consent.preferences import Signal
 from consent.use_cases.change_preferences import change_preferences
@@ -30,24 +30,22 @@ def one_spelling(address: str | None) -> str | None:
     return None if found is None else str(found)
 
 
-def _signal_sent(
-    sec_gpc: Annotated[
-        str | None,
-        Header(description="`1` is the Global Privacy Control signal: it opts out of sale and sharing."),
-    ] = None,
-) -> bool:
-    # Of all values only this one says something (Global Privacy Control, W3C).
-    return sec_gpc == "1"
+_Signal = Annotated[
+    str | None,
+    Header(description="`1` is the Global Privacy Control signal: it opts out of sale and sharing."),
+]
 
 
-SignalSent = Annotated[bool, Depends(_signal_sent)]
-
-
-async def _honour_signal(service: CurrentService, principal: CurrentPrincipal, signal: SignalSent) -> None:
-    if signal:
-        await change_preferences(
-            service.database, Signal(), user_id=principal.user_id, now=service.clock.now()
-        )
+async def _honour_signal(request: Request, sec_gpc: _Signal = None) -> bool:
+    """Opt out whoever sends the signal; returns whether it was sent."""
+    # Of all values only this one says something (Global Privacy Control, W3C). Who calls, and with what, is
+    # asked for only then: each further dependency is solved for every request.
+    if sec_gpc != "1":
+        return False
+    principal, service = await current_principal(request), await _service(request)
+    await change_preferences(service.database, Signal(), user_id=principal.user_id, now=service.clock.now())
+    return True
 
 
 HonoursSignal = Depends(_honour_signal)
+SignalSent = Annotated[bool, HonoursSignal]

@@ -44,7 +44,6 @@ async def get_preferences(service: CurrentService, principal: CurrentPrincipal) 
     "/preferences",
     name="put_preferences",
     summary="Choose how the caller's data is treated",
-    dependencies=[HonoursSignal],
     responses=example(PREFERENCES) | problems(SignalPresent),
 )
 async def put_preferences(
