@@ -120,6 +120,14 @@ class LeasedTable:
             *(key == bindparam(f"held_{key.name}", type_=key.type) for key in self._keys),
         )
         self._remove_mine = delete(table).where(self._mine).returning(*self._keys)
+        self._remove_named = (
+            delete(table)
+            .where(
+                table.c.lease_token == bindparam("held_token", type_=Uuid),
+                self._keys[0] == any_(bindparam("held_keys", type_=ARRAY(self._keys[0].type))),
+            )
+            .returning(self._keys[0])
+        )
 
     async def claim(
         self, limit: int, *, only: ColumnElement[bool] | None = None, token: UUID | None = None
@@ -176,11 +184,17 @@ class LeasedTable:
         return update(self.table).where(self._mine).values(**values).returning(*self._keys)
 
     async def remove(self, session: AsyncSession, claimed: Sequence[Claimed]) -> int:
-        """Remove those of the rows that are still ours, in the caller's transaction; return how many."""
+        """Remove those of the rows that are still ours, in the caller's transaction; return how many.
+
+        For tables whose key is one column.
+        """
         if not claimed:
             return 0
-        held = or_(*(self._held_all(token, rows) for token, rows in _by_token(claimed).items()))
-        return len((await session.execute(delete(self.table).where(held).returning(*self._keys))).all())
+        removed = 0
+        for token, rows in _by_token(claimed).items():
+            named = {"held_token": token, "held_keys": [row.key[0] for row in rows]}
+            removed += len((await session.execute(self._remove_named, named)).all())
+        return removed
 
     async def postpone(
         self,

@@ -22,6 +22,8 @@ from contracts.topology import has_queue, may_be_unroutable
 BATCH = 100
 IN_FLIGHT = 50
 ROW_BACKOFF_SECONDS = (1.0, 60.0)
+PACE_SECONDS = 0.02
+"""How soon one look at the outbox may follow another: a look costs as much for one row as for many."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,9 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled."""
-        await self._rows.run_batches(self._relay, size=BATCH, holds=(BrokerUnavailable,))
+        await self._rows.run_batches(
+            self._relay, size=BATCH, holds=(BrokerUnavailable,), pace_seconds=PACE_SECONDS
+        )
 
     async def relay_once(self) -> int:
         """Claim and publish one batch; return how many rows were claimed.

@@ -16,6 +16,7 @@ from sqlalchemy import FromClause
 from chassis.db import Database
 from chassis.faults import asked_to_stop, is_transient
 from chassis.leases import Claimed, Depth, LeasedTable, LeaseLost, backoff
+from chassis.pace import Pace
 from chassis.problems import describe
 
 __all__ = ["Claimed", "Depth", "LeaseLost", "WorkTable", "backoff"]
@@ -62,14 +63,26 @@ class WorkTable(LeasedTable):
         await self.run_batches(_one_by_one(work), size=1, workers=workers, holds=holds)
 
     async def run_batches(
-        self, work: BatchWork, *, size: int, workers: int = 1, holds: tuple[type[Exception], ...] = ()
+        self,
+        work: BatchWork,
+        *,
+        size: int,
+        workers: int = 1,
+        holds: tuple[type[Exception], ...] = (),
+        pace_seconds: float = 0.0,
     ) -> None:
-        """Work on what is due until cancelled, at most `workers` batches of `size` rows at a time."""
+        """Work on what is due until cancelled, at most `workers` batches of `size` rows at a time.
+
+        Between two claims lie at least `pace_seconds`, unless the first of them found all that it could take.
+        """
+        pace, idle = Pace(pace_seconds), True
         running: dict[asyncio.Task[bool], list[Claimed]] = {}
         # What is just being claimed when we are stopped may be ours without our having heard of it.
         claiming, held = uuid4(), 0
         try:
             while True:
+                if idle:
+                    await pace.turn()
                 self._wake.clear()
                 self._turned_at = time.monotonic()
                 claiming, free = uuid4(), (workers - len(running)) * size
@@ -80,7 +93,8 @@ class WorkTable(LeasedTable):
                     held = 0
                 for batch in _batches(claimed or [], size):
                     running[asyncio.create_task(self._attempt(batch, work, holds))] = batch
-                await self._wait(running, seconds=_pause(held), idle=len(claimed or []) < free)
+                idle = len(claimed or []) < free
+                await self._wait(running, seconds=_pause(held), idle=idle)
                 for task in [task for task in running if task.done()]:
                     del running[task]
                     held = held + 1 if task.result() else 0

@@ -459,3 +459,25 @@ async def test_four_relays_that_crash_and_stall_publish_everything(
     assert set(trouble.arrived) == written, f"seed {seed}"
     assert len(trouble.arrived) > 600, "no fault led to a second delivery: the test proved nothing"
     assert all(trouble.faults[kind] for kind in ("crash before", "crash after", "stall"))
+
+
+async def test_rows_that_come_one_by_one_leave_together(
+    open_database, round_trips, scratch, announce, monkeypatch, rows
+):
+    pace, clock = 0.5, asyncio.get_running_loop().time
+    monkeypatch.setattr(relay_module, "PACE_SECONDS", pace)
+    database = open_database("identity", pool_size=1, url=round_trips.way(scratch.url()))
+    publisher = Publisher()
+    began, relaying = clock(), asyncio.create_task(Relay(database, publisher).run())
+    ids = [event_id for _ in range(20) for event_id in await announce(new_id())]
+
+    async def all_have_left():
+        assert sorted(publisher.arrived) == sorted(ids)
+        assert await rows("identity.outbox") == []
+
+    await eventually(all_have_left)
+    most = 1 + (clock() - began) / pace
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
+    removals = [said for said in round_trips.taken if said.startswith("DELETE FROM identity.outbox")]
+    assert len(removals) <= most, "\n".join(removals)
