@@ -20,16 +20,16 @@ from chassis import scripts
 from chassis.clock import Clock, SystemClock
 from chassis.context import traceparent
 from chassis.database_url import read_database_url
-from chassis.driver import Statements
+from chassis.driver import statements_of
 from chassis.engine import TAKES_NO_WRITES, ReadOnlyServer, make_engine
-from chassis.ids import new_id
 from chassis.notifications import Notifications
+from chassis.outbox import outbox_row
+from chassis.prepared import Prepared
 from chassis.problems import PersonErased
 from chassis.settings import StatefulSettings, key_bytes
 from chassis.tables import ChassisTables, tables_of
 from chassis.transactions import transaction_open
-from contracts.envelope import Event, wrap
-from contracts.topology import has_queue
+from contracts.envelope import Event
 
 CLOSE_SECONDS = 2.0
 
@@ -41,7 +41,7 @@ class UnitOfWork:
 
     def __init__(self, session: AsyncSession, database: "Database") -> None:
         self.session = session
-        self.statements = Statements(session)
+        self.statements = statements_of(session)
         self._database = database
         self._events: list[tuple[Event, str | None]] = []
         self._after_commit: list[Callable[[], None]] = []
@@ -72,6 +72,20 @@ class UnitOfWork:
         script = scripts.lock_subject(self.tables.tombstones, self._database.person_hash(user_id))
         if await self.statements.run(script, purpose="lock a data subject") != scripts.NOTHING_FOUND:
             raise PersonErased
+
+    async def fetch_about(self, user_id: UUID, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
+        """Do what `lock_subject` does and return the rows of a statement behind it, in one round trip.
+
+        The statement looks for the tombstone itself, by the parameter `person_hash`: its first row begins
+        with whether there is one. Raises `PersonErased`.
+        """
+        digest = self._database.person_hash(user_id)
+        rows = await self.statements.fetch(
+            statement, {**values, "person_hash": digest}, behind=[scripts.hold_subject(digest)]
+        )
+        if rows[0][0]:
+            raise PersonErased
+        return rows
 
     async def is_erased(self, user_id: UUID) -> bool:
         """Tell whether the erasure of `user_id` has begun here."""
@@ -113,7 +127,9 @@ class UnitOfWork:
 
     async def _announcements(self) -> str:
         if self._events:
-            await write_outbox(self, self._rows())
+            now = self.now()
+            rows = [outbox_row(event, trace, now=now) for event, trace in self._events]
+            await write_outbox(self, rows)
             self._woken.add(self.tables.outbox.name)
         notifications = self._database.notifications
         for table in sorted(self._woken):
@@ -123,22 +139,6 @@ class UnitOfWork:
         for done in (self._events, self._woken, self.before_commit):
             done.clear()
         return script
-
-    def _rows(self) -> list[dict[str, Any]]:
-        now = self.now()
-        rows: list[dict[str, Any]] = []
-        for event, trace in self._events:
-            envelope = wrap(event, event_id=new_id(), time=now, traceparent=trace)
-            rows.append(
-                {
-                    "event_id": envelope.id,
-                    "type": envelope.type,
-                    "subject": envelope.subject,
-                    "body": envelope.to_json(),
-                    "mandatory": has_queue(envelope.type),
-                }
-            )
-        return rows
 
 
 async def write_outbox(uow: UnitOfWork, rows: Sequence[dict[str, Any]]) -> None:

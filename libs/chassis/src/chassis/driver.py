@@ -1,15 +1,19 @@
 """The driver's connections, and what the chassis says to them past the library's statements.
 
 A script is several statements in one message of the simple protocol: one round trip. Each sees what was
-committed before it began, also after the one before it has waited for a lock.
+committed before it began, also after the one before it has waited for a lock. The same holds for statements
+that return no rows and are sent right before a prepared one: only that one is waited for.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import asyncpg
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from chassis.prepared import Prepared
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
@@ -21,6 +25,11 @@ class Transaction:
         self._connection = connection
         self._begun = False
         self._last: list[str] = []
+
+    def opening(self) -> str:
+        """Return the statement that begins it, for whoever sends it right before another one."""
+        self._begun = True
+        return _BEGIN
 
     async def start(self, script: str = "") -> str:
         """Begin and run `script`; return the status of its last statement."""
@@ -59,6 +68,32 @@ class DriverConnection(asyncpg.Connection):  # type: ignore[misc]
         chosen = {value for value in options.values() if value}
         return Transaction(self) if chosen <= {"read_committed"} else super().transaction(**options)
 
+    async def fetch_behind(self, first: Sequence[str], text: str, arguments: Sequence[Any]) -> list[Any]:
+        """Return the rows of a statement that runs behind others, which return none, in one round trip.
+
+        If one of them fails, those behind it do not run, and its error is raised.
+        """
+        if first:
+            known = (text, self._protocol.get_record_class(), False)
+            if self._stmt_cache.has(known):
+                # Without a message that asks for an answer, so the driver waits once, for its own: it lets
+                # pass what comes before the rows. It has no way of its own to send statements in one go.
+                self._transport.write(b"".join(map(_unanswered, first)))
+            else:
+                await self.execute("; ".join(first))
+        return list(await self.fetch(text, *arguments))
+
+
+def _unanswered(statement: str) -> bytes:
+    """Return the messages of the extended protocol (PostgreSQL, ch. 54) that run a statement: no Sync."""
+    nothing, no_values = b"\0", bytes(6)
+    parse = _message(b"P", nothing + statement.encode() + nothing + bytes(2))
+    return parse + _message(b"B", nothing + nothing + no_values) + _message(b"E", nothing + bytes(4))
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4) + body
+
 
 class Statements:
     """What the chassis says to the connection of one session's transaction, beginning it if need be.
@@ -84,6 +119,24 @@ class Statements:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised again, as the library would
             return await connection.run_sync(_raise, adapted, error, purpose)
 
+    async def fetch(
+        self, statement: Prepared, values: Mapping[str, Any], *, behind: Sequence[str] = ()
+    ) -> list[Any]:
+        """Return the rows of a statement, in one round trip also when it begins the transaction.
+
+        It runs behind the statements `behind`, which return no rows. It does not see what the session holds
+        back.
+        """
+        connection, adapted = await self._connection()
+        try:
+            if adapted._transaction is None and adapted.isolation_level != "autocommit":  # noqa: SLF001
+                adapted._transaction = adapted._connection.transaction()  # noqa: SLF001
+                behind = (adapted._transaction.opening(), *behind)  # noqa: SLF001
+            raw: DriverConnection = adapted._connection  # noqa: SLF001
+            return await raw.fetch_behind(behind, statement.text, statement.arguments(values))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised again, as the library would
+            return await connection.run_sync(_raise, adapted, error, statement.text)
+
     async def before_commit(self, script: str) -> None:
         """Run a script in the round trip of the commit, which must come next."""
         _, adapted = await self._connection()
@@ -98,6 +151,12 @@ class Statements:
             raw = await connection.get_raw_connection()
             self._opened = connection, raw.dbapi_connection
         return self._opened
+
+
+def statements_of(session: AsyncSession) -> Statements:
+    """Return what is said past a session to the connection of its transaction."""
+    said: Statements = session.info.setdefault(Statements, Statements(session))
+    return said
 
 
 def _raise(connection: Connection, adapted: Any, error: BaseException, purpose: str) -> NoReturn:

@@ -45,6 +45,12 @@ def lock_subject(tombstones: Table, digest: str) -> str:
     return f"SELECT pg_advisory_xact_lock_shared({key}); {find_tombstone(tombstones, digest)}"
 
 
+def hold_subject(digest: str) -> str:
+    """Return what keeps a person's erasure from beginning, and returns no row; see `Statements.fetch`."""
+    # What returns nothing of its own (void) is no NULL.
+    return f"SELECT WHERE pg_advisory_xact_lock_shared({advisory_lock_key(digest)}) IS NULL"
+
+
 def add_tombstone(tombstones: Table, digest: str) -> str:
     """Return what waits for every transaction that writes about a person, and raises their tombstone."""
     key = advisory_lock_key(digest)

@@ -124,9 +124,9 @@ async def paths(service, settings, clock, round_trips):
     [
         ("answer", (), 1),
         ("status", (), 1),
-        ("grant", ("withdraw",), 4),
-        ("grant_anew", (), 4),
-        ("withdraw", ("grant",), 4),
+        ("grant", ("withdraw",), 3),
+        ("grant_anew", (), 3),
+        ("withdraw", ("grant",), 3),
         ("receipt", ("seal",), 8),
         ("preferences", ("choose",), 1),
         ("choose_otherwise", ("choose",), 4),

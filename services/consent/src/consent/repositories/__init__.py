@@ -1,7 +1,7 @@
 """Every query of consent, by what it is about."""
 
 from consent.repositories.changes import ChangedGate, Changes
-from consent.repositories.gates import Gates, Held, Lapsed, Standing
+from consent.repositories.gates import Gates, Held, HeldGates, Lapsed, Standing
 from consent.repositories.ledger import GrantInHistory, GrantTerms, Ledger
 from consent.repositories.rows import GateState, GrantRow
 
@@ -14,6 +14,7 @@ __all__ = [
     "GrantRow",
     "GrantTerms",
     "Held",
+    "HeldGates",
     "Lapsed",
     "Ledger",
     "Standing",

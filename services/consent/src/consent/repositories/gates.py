@@ -22,11 +22,14 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.db import UnitOfWork
+from chassis.prepared import Prepared
 from chassis.tables import Moment, tables_of
 from consent.models import SCHEMA, Gate, LedgerEntry
 from consent.repositories.rows import (
@@ -87,14 +90,16 @@ class Lapsed:
     consent_type: str
 
 
+_STONES = tables_of(SCHEMA).tombstones.c.subject_hash
+_ERASED = select(_STONES).where(bindparam("person_hash") == _STONES).exists()
+
+
 def _look() -> Select[Any]:
     gate, entry = GATES, ENTRIES
-    stones = tables_of(SCHEMA).tombstones.c.subject_hash
-    erased = select(stones).where(stones == bindparam("person_hash")).exists()
     asked = and_(gate.c.user_id == bindparam("user_id"), gate.c.consent_type == bindparam("consent_type"))
     one = select(literal(1).label("one")).subquery()
     found = one.outerjoin(gate, asked).outerjoin(entry, holds_open(gate, entry))
-    return select(*_of(gate, GATE_FIELDS), *_of(entry, GRANT_FIELDS), erased).select_from(found)
+    return select(_ERASED, *_of(gate, GATE_FIELDS), *_of(entry, GRANT_FIELDS)).select_from(found)
 
 
 def _of(table: Any, names: Sequence[str]) -> list[ColumnElement[Any]]:
@@ -135,7 +140,7 @@ def _hold() -> Select[Any]:
     free_at = early.c.occurred_at + literal(HOUR, Interval)
     wait = select(func.extract("epoch", free_at - func.clock_timestamp())).where(is_early)
     return select(
-        *_of(held, GATE_FIELDS), *_of(holding, GRANT_FIELDS), wait.scalar_subquery(), _sees_all(held)
+        _ERASED, *_of(held, GATE_FIELDS), *_of(holding, GRANT_FIELDS), wait.scalar_subquery(), _sees_all(held)
     ).select_from(held.outerjoin(holding, holds_open(held, holding)))
 
 
@@ -164,56 +169,70 @@ def _hold_of_grant() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
+    one = select(literal(1).label("one")).subquery()
+    found = one.outerjoin(named, true()).outerjoin(held, true()).outerjoin(holding, holds_open(held, holding))
     return select(
+        _ERASED,
         *_of(held, GATE_FIELDS),
         *_of(holding, GRANT_FIELDS),
         *_of(named, GRANT_FIELDS),
         withdrawn,
-        _sees_all(held),
-    ).select_from(
-        named.join(held, held.c.user_id == named.c.user_id).outerjoin(holding, holds_open(held, holding))
-    )
+        or_(held.c.epoch.is_(None), _sees_all(held)),
+    ).select_from(found)
 
 
-_LOOK, _HOLD, _HOLD_OF_GRANT = _look(), _hold(), _hold_of_grant()
-_GRANT, _BEHIND = len(GATE_FIELDS), len(GATE_FIELDS) + len(GRANT_FIELDS)
+_LOOK, _HOLD, _HOLD_OF_GRANT = _look(), Prepared(_hold()), Prepared(_hold_of_grant())
+# A row of these begins with whether the person is erased.
+_GATE = 1
+_GRANT, _BEHIND = _GATE + len(GATE_FIELDS), _GATE + len(GATE_FIELDS) + len(GRANT_FIELDS)
 
 
-class Gates:
-    """The locks that put one person's entries of a type in order."""
+class HeldGates:
+    """The gates that a unit of work holds until it ends; so one person's entries of a type have an order."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
 
     async def hold(self, user_id: UUID, consent_type: str, *, now: datetime, changes: int) -> Held:
-        """Lock the gate until the transaction ends, made at epoch 0 if it is the first time."""
+        """Lock the person and the gate until the transaction ends, made at epoch 0 if it is the first time.
+
+        Raises `PersonErased`.
+        """
         asked = {"user_id": user_id, "consent_type": consent_type, "now": now, "changes": changes}
-        row = await self._held(_HOLD, asked)
-        gate = gate_of(row)
+        row = await self._held(user_id, _HOLD, asked)
+        gate = gate_of(row, begin=_GATE)
         if gate is None:
             raise RuntimeError("a gate that is made or locked is there")
         return Held(gate, grant_of(row, begin=_GRANT), max(float(row[_BEHIND] or 0), 0.0))
 
     async def hold_of(self, user_id: UUID, consent_id: UUID) -> HeldOfGrant | None:
-        """Lock the gate of a person's grant likewise; None when that person has no such grant."""
-        row = await self._held(_HOLD_OF_GRANT, {"user_id": user_id, "consent_id": consent_id})
-        gate, named = (None, None) if row is None else (gate_of(row), grant_of(row, begin=_BEHIND))
+        """Lock the person and the gate of their grant likewise; None when they have no such grant."""
+        asked = {"user_id": user_id, "consent_id": consent_id}
+        row = await self._held(user_id, _HOLD_OF_GRANT, asked)
+        gate, named = gate_of(row, begin=_GATE), grant_of(row, begin=_BEHIND)
         if gate is None or named is None:
             return None
         return HeldOfGrant(named, gate, grant_of(row, begin=_GRANT), row[-2])
 
-    async def _held(self, statement: Select[Any], asked: dict[str, Any]) -> Any:
-        row = (await self._session.execute(statement, asked)).one_or_none()
-        if row is not None and not row[-1]:
+    async def _held(self, user_id: UUID, statement: Prepared, asked: dict[str, Any]) -> Any:
+        (row,) = await self._uow.fetch_about(user_id, statement, asked)
+        if not row[-1]:
             # It waited for somebody whose entries it does not see. Now that the gate is ours it will.
-            row = (await self._session.execute(statement, asked)).one()
+            (row,) = await self._uow.fetch_about(user_id, statement, asked)
         return row
+
+
+class Gates:
+    """What the gates say; see `HeldGates` for who writes."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def look_at(self, user_id: UUID, consent_type: str, *, person_hash: str) -> Standing:
         """Return where a person's consent stands, in one snapshot and one round trip."""
         asked = {"user_id": user_id, "consent_type": consent_type, "person_hash": person_hash}
         row = (await self._session.execute(_LOOK, asked)).one()
-        return Standing(gate_of(row), grant_of(row, begin=_GRANT), row[-1])
+        return Standing(gate_of(row, begin=_GATE), grant_of(row, begin=_GRANT), row[0])
 
     async def lapsed(self, *, by: datetime, after: Lapsed | None, limit: int) -> list[Lapsed]:
         """Return at most `limit` gates whose consent has lapsed `by` then, the longest first; locks none."""

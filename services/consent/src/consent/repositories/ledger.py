@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -22,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.orm import aliased
 
+from chassis.driver import statements_of
+from chassis.prepared import Prepared
 from chassis.repository import Repository
 from chassis.tables import Moment
 from consent.jurisdictions import Resolution
@@ -61,7 +63,7 @@ def _append_entry() -> Any:
     return insert(ENTRIES).values(entry).add_cte(moved).returning(ENTRIES.c.occurred_at)
 
 
-_APPEND = _append_entry()
+_APPEND = Prepared(_append_entry())
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,8 @@ class Ledger(Repository):
             "gate_until": until,
         }
         written = {f"entry_{column.name}": entry.get(_FIELDS[column.name]) for column in _WRITTEN}
-        occurred_at: datetime = (await self._session.execute(_APPEND, moved | written)).scalar_one()
-        return occurred_at
+        ((occurred_at,),) = await statements_of(self._session).fetch(_APPEND, moved | written)
+        return cast("datetime", occurred_at)
 
     async def append_ends(
         self,

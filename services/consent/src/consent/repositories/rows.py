@@ -62,7 +62,7 @@ def holds_open(gate: Any, entry: Any) -> ColumnElement[bool]:
     )
 
 
-def gate_of(row: Any, *, begin: int = 0) -> GateState | None:
+def gate_of(row: Any, *, begin: int) -> GateState | None:
     """Return the gate whose columns begin there in a row, if there is one."""
     part = row[begin : begin + len(GATE_FIELDS)]
     return None if part[0] is None else GateState(*part)

@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from chassis.db import UnitOfWork
 from chassis.problems import Problem
 from consent.policy import Consent, EntryKind, consent_of, utc_day
-from consent.repositories import Gates, Held, Ledger
+from consent.repositories import Held, HeldGates, Ledger
 from consent.rulebook import Rulebook
 from consent.use_cases.expire_consents import close_lapsed_gate
 from consent.use_cases.what_was_shown import Agreement, Shown, check_what_was_shown, terms_of
@@ -68,8 +68,7 @@ async def grant_consent(
     if agreement.consent_type in limits.proved_address_for and not address_proved:
         raise ProveAddressFirst
     shown = check_what_was_shown(rulebook, agreement, utc_day(clock.now()), limits.filings)
-    await uow.lock_subject(user_id)
-    held = await Gates(uow.session).hold(
+    held = await HeldGates(uow).hold(
         user_id, agreement.consent_type, now=clock.now(), changes=limits.changes_per_hour
     )
     gate, kind = held.gate, EntryKind.GRANT

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.clock import Clock
 from chassis.db import UnitOfWork
 from consent.policy import Consent, EntryKind, consent_of, refusal_of
-from consent.repositories import Gates, Ledger
+from consent.repositories import HeldGates, Ledger
 from consent.rulebook import Rulebook
 from consent.use_cases.expire_consents import close_lapsed_gate
 from consent.use_cases.grant_consent import GrantLimits, refuse_too_many_changes
@@ -30,8 +30,7 @@ async def refuse_consent(
     live that the no would end, and `PersonErased`.
     """
     shown = find_what_was_refused(rulebook, agreement)
-    await uow.lock_subject(user_id)
-    held = await Gates(uow.session).hold(
+    held = await HeldGates(uow).hold(
         user_id, agreement.consent_type, now=clock.now(), changes=limits.changes_per_hour
     )
     gate, ledger, now = held.gate, Ledger(uow.session), clock.now()

@@ -6,7 +6,7 @@ from uuid import UUID
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
 from consent.policy import Consent, EntryKind, consent_of
-from consent.repositories import Gates, GateState, GrantRow, Ledger
+from consent.repositories import GateState, GrantRow, HeldGates, Ledger
 from contracts.consent import ConsentWithdrawn
 from contracts.fields import ConsentType
 
@@ -23,8 +23,7 @@ async def withdraw_consent(uow: UnitOfWork, *, user_id: UUID, consent_id: UUID) 
     It ends the person's consent to that purpose, also when the record that was named has lapsed or has been
     superseded by a newer one. Raises `ConsentNotFound`.
     """
-    await uow.lock_subject(user_id)
-    held = await Gates(uow.session).hold_of(user_id, consent_id)
+    held = await HeldGates(uow).hold_of(user_id, consent_id)
     if held is None:
         raise ConsentNotFound
     named = held.named
