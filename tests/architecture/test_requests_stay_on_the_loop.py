@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from chassis.health import Health
 from chassis.health_routes import health_router
 from consent.main import CONSENT
 from gateway.api import document_routes, health_routes
@@ -19,7 +20,7 @@ from storage.main import STORAGE
 
 GATEWAY = cast("Any", SimpleNamespace(public_url="https://api.irisvue.example"))
 ROUTERS = {
-    "chassis": lambda: [health_router("1", {})],
+    "chassis": lambda: [health_router(Health("1", {}))],
     "consent": CONSENT.routers,
     "gateway": lambda: [
         health_routes(GATEWAY, "1"),

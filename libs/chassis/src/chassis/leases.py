@@ -36,7 +36,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from chassis.db import Database
 from chassis.faults import TransientFault, is_transient
@@ -120,14 +120,7 @@ class LeasedTable:
             *(key == bindparam(f"held_{key.name}", type_=key.type) for key in self._keys),
         )
         self._remove_mine = delete(table).where(self._mine).returning(*self._keys)
-        self._remove_named = (
-            delete(table)
-            .where(
-                table.c.lease_token == bindparam("held_token", type_=Uuid),
-                self._keys[0] == any_(bindparam("held_keys", type_=ARRAY(self._keys[0].type))),
-            )
-            .returning(self._keys[0])
-        )
+        self._remove_named = _removing(table, self._keys[0])
 
     async def claim(
         self, limit: int, *, only: ColumnElement[bool] | None = None, token: UUID | None = None
@@ -268,6 +261,13 @@ def _pause_after(attempts: ColumnElement[int], shortest: float, longest: float) 
     doubled = shortest * func.power(2.0, func.least(attempts, _DOUBLINGS))
     seconds = func.least(doubled, longest) * (0.5 + func.random() / 2)
     return seconds * literal(timedelta(seconds=1), Interval)
+
+
+def _removing(table: Table, key: ColumnElement[Any]) -> ReturningDelete[Any]:
+    """Return what removes those rows of one lease that have one of these keys."""
+    held = table.c.lease_token == bindparam("held_token", type_=Uuid)
+    named = key == any_(bindparam("held_keys", type_=ARRAY(key.type)))
+    return delete(table).where(held, named).returning(key)
 
 
 def _by_token(claimed: Sequence[Claimed]) -> dict[UUID, list[Claimed]]:

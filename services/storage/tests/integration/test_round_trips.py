@@ -90,8 +90,8 @@ async def paths(service, settings, clock, consent, round_trips, pictures):
         ("ask", (), 1),
         ("upload_link", (), 2),
         ("read", ("upload",), 4),
-        ("hear_grant", (), 4),
-        ("hear_withdrawal", ("hear_grant",), 5),
+        ("hear_grant", (), 3),
+        ("hear_withdrawal", ("hear_grant",), 4),
         ("idle_reconciliation", ("idle_reconciliation",), 2),
     ],
 )

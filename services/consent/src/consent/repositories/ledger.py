@@ -201,8 +201,8 @@ class Ledger(Repository):
             "gate_until": until,
         }
         written = {f"entry_{column.name}": entry.get(_FIELDS[column.name]) for column in _WRITTEN}
-        ((occurred_at,),) = await statements_of(self._session).fetch(_APPEND, moved | written)
-        return cast("datetime", occurred_at)
+        rows = await statements_of(self._session).fetch(_APPEND, moved | written)
+        return cast("datetime", rows[0][0])
 
     async def append_ends(
         self,
@@ -234,9 +234,8 @@ class Ledger(Repository):
         Raises what the driver raises for a right that is missing when no erasure of that person is open.
         """
         # This role has no right to update entries: the function is the only way, and blanking is all it does.
-        return int(
-            await self._session.scalar(sql("SELECT consent.erase_person(:person)"), {"person": user_id}) or 0
-        )
+        blank = sql("SELECT consent.erase_person(:person)")
+        return int(await self._session.scalar(blank, {"person": user_id}) or 0)
 
 
 def _said(gate: GateState, terms: GrantTerms) -> dict[str, Any]:

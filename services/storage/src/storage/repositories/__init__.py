@@ -2,7 +2,7 @@
 
 from storage.repositories.data_keys import DataKeys
 from storage.repositories.destructions import DESTRUCTIONS, Destructions
-from storage.repositories.gates import FeedPositions, Gates
+from storage.repositories.gates import FeedPositions, Gates, take_over
 from storage.repositories.photos import Photos
 
-__all__ = ["DESTRUCTIONS", "DataKeys", "Destructions", "FeedPositions", "Gates", "Photos"]
+__all__ = ["DESTRUCTIONS", "DataKeys", "Destructions", "FeedPositions", "Gates", "Photos", "take_over"]

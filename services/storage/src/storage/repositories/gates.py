@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from chassis.db import UnitOfWork
+from chassis.prepared import Prepared
 from chassis.repository import Repository
 from chassis.tables import tables_of
 from storage.models import SCHEMA, ConsentGate, FeedPosition
@@ -33,12 +35,14 @@ _EPOCHS = select(_GATES.c.user_id, _GATES.c.epoch, _GATES.c.withdrawn_epoch).whe
 )
 
 
+_STONES = tables_of(SCHEMA).tombstones.c.subject_hash
+_ERASED = select(_STONES).where(bindparam("person_hash") == _STONES).exists()
+
+
 def _look() -> Select[Any]:
-    stones = tables_of(SCHEMA).tombstones.c.subject_hash
-    erased = select(stones).where(stones == bindparam("person_hash")).exists()
     one = select(literal(1).label("one")).subquery()
     found = one.outerjoin(_GATES, _GATES.c.user_id == bindparam("person", type_=Uuid))
-    return select(erased, _GATES.c.epoch, _GATES.c.withdrawn_epoch).select_from(found)
+    return select(_ERASED, _GATES.c.epoch, _GATES.c.withdrawn_epoch).select_from(found)
 
 
 def _take_over() -> Any:
@@ -58,10 +62,10 @@ def _take_over() -> Any:
             "withdrawn_epoch": func.greatest(known.withdrawn_epoch, said.withdrawn_epoch),
             "checked_at": said.checked_at,
         },
-    )
+    ).returning(_ERASED)
 
 
-_LOOK, _TAKE_OVER = _look(), _take_over()
+_LOOK, _TAKE_OVER = _look(), Prepared(_take_over())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,22 @@ class Heard:
     epochs: tuple[int, int] | None
 
 
+async def take_over(uow: UnitOfWork, user_id: UUID, state: ConsentState, *, now: datetime) -> None:
+    """Lock the person, and move their gate to a state unless something later was heard; locked from then on.
+
+    Raises `PersonErased`.
+    """
+    fields = {
+        "gate_user_id": user_id,
+        "gate_epoch": state.epoch,
+        "gate_granted": state.granted,
+        "gate_consent_id": state.consent_id if state.granted else None,
+        "gate_withdrawn_epoch": state.ended_epoch,
+        "gate_checked_at": now,
+    }
+    await uow.fetch_about(user_id, _TAKE_OVER, fields)
+
+
 class Gates(Repository):
     """What was heard of each person's biometric consent."""
 
@@ -80,18 +100,6 @@ class Gates(Repository):
         row = (await self._session.execute(_LOOK, {"person": user_id, "person_hash": person_hash})).one()
         erased, epoch, ended = row
         return Heard(erased=erased, epochs=None if epoch is None else (epoch, ended))
-
-    async def take_over(self, user_id: UUID, state: ConsentState, *, now: datetime) -> None:
-        """Move the person's gate to a state unless something later was heard; locked from then on."""
-        fields = {
-            "gate_user_id": user_id,
-            "gate_epoch": state.epoch,
-            "gate_granted": state.granted,
-            "gate_consent_id": state.consent_id if state.granted else None,
-            "gate_withdrawn_epoch": state.ended_epoch,
-            "gate_checked_at": now,
-        }
-        await self._session.execute(_TAKE_OVER, fields)
 
     async def share(self, user_id: UUID) -> ConsentGate | None:
         """Return the gate, which nobody can change until the transaction ends."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from storage.policy import ConsentState
-from storage.repositories import DESTRUCTIONS, Gates, Photos
+from storage.repositories import DESTRUCTIONS, Photos, take_over
 
 
 async def follow_consent(uow: UnitOfWork, *, user_id: UUID, state: ConsentState) -> None:
@@ -16,9 +16,8 @@ async def follow_consent(uow: UnitOfWork, *, user_id: UUID, state: ConsentState)
 
     An end that is heard of after the next grant closes nothing any more, and still destroys.
     """
-    await uow.lock_subject(user_id)
     now = uow.now()
-    await Gates(uow.session).take_over(user_id, state, now=now)
+    await take_over(uow, user_id, state, now=now)
     # A statement of its own, behind the gate's lock: it has to see the uploads that the lock waited for.
     if state.ended_epoch and await Photos(uow.session).release_resting_on(
         user_id, epoch=state.ended_epoch, now=now
