@@ -90,6 +90,19 @@ async def test_event_delivered_again_acts_once(hearer, an_event, body_of, effect
     assert len(await effects()) == 1
 
 
+async def until_waiting_in_line(hearer, number):
+    """Return when so many deliveries wait for the row that another one holds."""
+
+    async def they_wait():
+        async with hearer.engine.connect() as connection:
+            waiting = await connection.scalar(
+                text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            )
+        assert waiting == number
+
+    await eventually(they_wait)
+
+
 async def test_event_delivered_twice_at_the_same_time_acts_once(hearer, an_event, body_of, effects):
     first_has_begun, second_waits = asyncio.Event(), asyncio.Event()
 
@@ -103,14 +116,7 @@ async def test_event_delivered_twice_at_the_same_time_acts_once(hearer, an_event
     await first_has_begun.wait()
     others = [asyncio.create_task(inbound(hearer, Script()).process(body)) for _ in range(3)]
 
-    async def the_others_wait():
-        async with hearer.engine.connect() as connection:
-            waiting = await connection.scalar(
-                text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-            )
-        assert waiting == 3
-
-    await eventually(the_others_wait)
+    await until_waiting_in_line(hearer, 3)
     second_waits.set()
     assert await asyncio.gather(first, *others) == [Outcome.DONE] * 4
     assert len(await effects()) == 1
@@ -128,6 +134,7 @@ async def test_duplicate_of_a_delivery_that_failed_takes_its_place(hearer, an_ev
     failing = asyncio.create_task(inbound(hearer, fail_late).process(body))
     await begun.wait()
     duplicate = asyncio.create_task(inbound(hearer).process(body))
+    await until_waiting_in_line(hearer, 1)
     fail.set()
     assert await duplicate is Outcome.DONE
     # The other finds it done on its next try.
