@@ -127,7 +127,7 @@ async def paths(service, settings, clock, round_trips):
         ("grant", ("withdraw",), 3),
         ("grant_anew", (), 3),
         ("withdraw", ("grant",), 3),
-        ("receipt", ("seal",), 8),
+        ("receipt", ("seal",), 5),
         ("preferences", ("choose",), 1),
         ("choose_otherwise", ("choose",), 4),
         ("choose", ("choose",), 1),

@@ -8,14 +8,16 @@ import asyncpg
 
 from consent.models import Personal
 from consent.repositories.rows import ENTRIES
-from consent.repositories.transparency_log import LEAF_COLUMNS, leaf_of_anchor, leaf_of_entry
+from consent.repositories.transparency_log import LEAF_COLUMNS, leaf_of_anchor
 from consent.transparency.audit import StoredCheckpoint, StoredLeaf
-from consent.transparency.leaves import Source
+from consent.transparency.leaves import EntryLeaves, Source
 from consent.transparency.merkle import leaf_hash
 
 BATCH = 5_000
 MOST_UNSEALED = 100
 _PERSONAL = [column.name for column in ENTRIES.c if "on_erase" in column.info]
+_DIFFERING = ("commitment", "expires_at", "occurred_at")
+_ALIKE = [column.name for column in LEAF_COLUMNS if column.name not in _DIFFERING]
 _COLUMNS = ", ".join(["position", *(column.name for column in LEAF_COLUMNS), *_PERSONAL])
 _LEAVES = (
     "SELECT leaf_index, source, position, leaf_hash FROM consent.log_leaves"
@@ -46,6 +48,7 @@ class LogReader:
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
+        self._entry_leaves = EntryLeaves(_ALIKE, _DIFFERING)
 
     @classmethod
     @asynccontextmanager
@@ -72,12 +75,18 @@ class LogReader:
             entries = {row["position"]: row for row in await self._connection.fetch(_ENTRIES, of["entry"])}
             anchors = {row["position"]: row for row in await self._connection.fetch(_ANCHORS, of["anchor"])}
             yield [
-                _of_entry(index, hashed, position, entries.get(position))
+                self._of_entry(index, hashed, position, entries.get(position))
                 if source == Source.ENTRY
                 else _of_anchor(index, hashed, position, anchors.get(position))
                 for index, source, position, hashed in rows
             ]
             begin = rows[-1][0] + 1
+
+    def _of_entry(
+        self, index: int, hashed: bytes, position: int, row: Mapping[str, Any] | None
+    ) -> StoredLeaf:
+        computed = None if row is None else leaf_hash(self._entry_leaves.leaf(row))
+        return StoredLeaf(index, hashed, _name("entry", position), computed, row is None or _holds(row))
 
     async def checkpoints(self) -> AsyncIterator[StoredCheckpoint]:
         """Yield the checkpoints, the smallest first."""
@@ -94,11 +103,6 @@ class LogReader:
 
 def _name(source: str, position: int) -> str:
     return f"the {source} at position {position}"
-
-
-def _of_entry(index: int, hashed: bytes, position: int, row: Mapping[str, Any] | None) -> StoredLeaf:
-    computed = None if row is None else leaf_hash(leaf_of_entry(row))
-    return StoredLeaf(index, hashed, _name("entry", position), computed, row is None or _holds(row))
 
 
 def _of_anchor(index: int, hashed: bytes, position: int, row: Mapping[str, Any] | None) -> StoredLeaf:

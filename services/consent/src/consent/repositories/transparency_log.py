@@ -17,6 +17,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy import text as sql
@@ -85,6 +86,28 @@ _TILES = sql(
 ).bindparams(
     bindparam("levels", type_=ARRAY(SmallInteger)),
     *(bindparam(name, type_=ARRAY(BigInteger)) for name in ("tiles", "firsts", "beyonds")),
+)
+_COSIGNED = (
+    select(func.string_agg(COSIGNATURES.c.line, literal_column("'' ORDER BY witness")))
+    .where(COSIGNATURES.c.tree_size == CHECKPOINTS.c.tree_size)
+    .scalar_subquery()
+)
+_LATEST = (
+    select(
+        CHECKPOINTS.c.tree_size,
+        CHECKPOINTS.c.root_hash,
+        CHECKPOINTS.c.sealed_at,
+        CHECKPOINTS.c.note + func.coalesce(_COSIGNED, ""),
+        CHECKPOINTS.c.jws,
+    )
+    .order_by(CHECKPOINTS.c.tree_size.desc())
+    .limit(1)
+)
+_NEWEST = _LATEST.subquery("newest")
+_LOCATE = (
+    select(LEAVES.c.leaf_index, *_NEWEST.c)
+    .join_from(LEAVES, _NEWEST, true())
+    .where(LEAVES.c.source == bindparam("source"), LEAVES.c.position == bindparam("position"))
 )
 _ADD_LEAVES = sql(
     "INSERT INTO consent.log_leaves (leaf_index, source, position, leaf_hash)"
@@ -193,29 +216,19 @@ class TransparencyLog:
 
     async def latest(self) -> SealedCheckpoint | None:
         """Return the last checkpoint with the cosignatures that it has; None before the first."""
-        cosigned = (
-            select(func.string_agg(COSIGNATURES.c.line, literal_column("'' ORDER BY witness")))
-            .where(COSIGNATURES.c.tree_size == CHECKPOINTS.c.tree_size)
-            .scalar_subquery()
-        )
-        query = select(CHECKPOINTS, cosigned).order_by(CHECKPOINTS.c.tree_size.desc()).limit(1)
-        row = (await self._session.execute(query)).one_or_none()
-        if row is None:
-            return None
-        size, root, sealed_at, note, jws, lines = row
-        return SealedCheckpoint(size, root, sealed_at, note + (lines or ""), jws)
+        row = (await self._session.execute(_LATEST)).one_or_none()
+        return None if row is None else SealedCheckpoint(*row)
+
+    async def locate(self, source: Source, position: int) -> tuple[int, SealedCheckpoint] | None:
+        """Return the index of the leaf of that row, and the last checkpoint; None until it is sealed."""
+        asked = {"source": source.value, "position": position}
+        row = (await self._session.execute(_LOCATE, asked)).one_or_none()
+        return None if row is None else (row[0], SealedCheckpoint(*row[1:]))
 
     async def note_of(self, size: int) -> str:
         """Return the signed note of the checkpoint of that size."""
         query = select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.tree_size == size)
         return str((await self._session.execute(query)).scalar_one())
-
-    async def index_of(self, source: Source, position: int) -> int | None:
-        """Return the index of the leaf of that row; None until it is sealed."""
-        query = select(LEAVES.c.leaf_index).where(
-            LEAVES.c.source == source.value, LEAVES.c.position == position
-        )
-        return cast("int | None", await self._session.scalar(query))
 
     async def anchor(self, kind: str, digest: str) -> None:
         """Keep a digest, once."""

@@ -20,7 +20,7 @@ from consent.transparency.tiles import HEIGHT, WIDTH
 _JWS_CLAIMS = ("origin", "tree_size", "root_hash")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredLeaf:
     """A leaf as it is stored, and the hash of what its row says now: None when the row is gone.
 

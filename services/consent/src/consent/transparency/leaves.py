@@ -7,16 +7,20 @@ often somebody has changed one consent, may stand here: the salted commitment be
 
 import hashlib
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, zip_longest
+from json.encoder import encode_basestring
+from json.encoder import encode_basestring_ascii as _ascii
 from typing import Any
 
 
 def _moment(value: Any) -> str:
     if not isinstance(value, datetime):
         raise TypeError(f"{type(value).__name__} has no canonical form")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _ENCODER = json.JSONEncoder(
@@ -28,6 +32,9 @@ _ENCODER = json.JSONEncoder(
 )
 
 
+_MOST_PATTERNS = 10_000
+
+
 class Source(StrEnum):
     """The table that a leaf comes from."""
 
@@ -37,13 +44,52 @@ class Source(StrEnum):
 
 def commitment_to(committed: dict[str, str | None], salt: bytes) -> str:
     """Return the SHA-256, in hex, over the salt and the canonical JSON of the personal fields."""
-    canonical = json.dumps(committed, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(salt + canonical.encode()).hexdigest()
+    fields = ",".join(
+        [f'"{name}":{"null" if said is None else _ascii(said)}' for name, said in sorted(committed.items())]
+    )
+    return hashlib.sha256(b"%b{%b}" % (salt, fields.encode())).hexdigest()
 
 
 def entry_leaf(fields: Mapping[str, Any]) -> bytes:
     """Return the leaf of an entry of the ledger, given all its fields but position and personal ones."""
     return _canonical({"leaf": "entry/1", **fields})
+
+
+class EntryLeaves:
+    """The leaves of many entries, which say most things alike: those are written once, by `entry_leaf`."""
+
+    def __init__(self, alike: Sequence[str], differing: Sequence[str]) -> None:
+        """Take the names of the fields in which entries are alike, and of those in which each differs."""
+        self._alike = alike
+        self._differing = sorted(differing)
+        # What stands for a value that differs; nobody who writes entries can know it.
+        self._gap = secrets.token_hex(16)
+        self._patterns: dict[tuple[Any, ...], list[str]] = {}
+
+    def leaf(self, row: Mapping[str, Any]) -> bytes:
+        """Return the leaf of an entry, given a row that has these fields."""
+        said = [row[name] for name in self._differing]
+        alike = [
+            tuple(value) if type(value) is list else value for value in map(row.__getitem__, self._alike)
+        ]
+        key = (*alike, *(value is None for value in said))
+        pattern = self._patterns.get(key)
+        if pattern is None:
+            pattern = self._remember(key, row)
+        written = [
+            f'"{_moment(it)}"' if isinstance(it, datetime) else encode_basestring(it)
+            for it in said
+            if it is not None
+        ]
+        return "".join(chain.from_iterable(zip_longest(pattern, written, fillvalue=""))).encode()
+
+    def _remember(self, key: tuple[Any, ...], row: Mapping[str, Any]) -> list[str]:
+        if len(self._patterns) >= _MOST_PATTERNS:
+            self._patterns.clear()
+        fields = {name: row[name] for name in self._alike}
+        fields |= {name: None if row[name] is None else self._gap for name in self._differing}
+        pattern = self._patterns[key] = entry_leaf(fields).decode().split(f'"{self._gap}"')
+        return pattern
 
 
 def anchor_leaf(kind: str, digest: str, anchored_at: datetime) -> bytes:

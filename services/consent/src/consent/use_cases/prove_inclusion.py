@@ -22,14 +22,15 @@ async def prove_inclusion(
     database: Database, position: int, source: Source = Source.ENTRY
 ) -> Inclusion | None:
     """Prove that the row at that position is in the newest tree; None until it is sealed."""
-    async with database.unit_of_work() as uow:
-        log = TransparencyLog(uow.session)
-        index = await log.index_of(source, position)
-        checkpoint = await log.latest()
-        if index is None or checkpoint is None:
-            return None
-        ranges = inclusion_ranges(index, checkpoint.size)
-        tiles = await log.tiles(tiles_of(ranges, checkpoint.size))
+    # What was sealed never changes, so the tiles of that checkpoint may be read afterwards.
+    async with database.read_only() as session:
+        located = await TransparencyLog(session).locate(source, position)
+    if located is None:
+        return None
+    index, checkpoint = located
+    ranges = inclusion_ranges(index, checkpoint.size)
+    async with database.read_only() as session:
+        tiles = await TransparencyLog(session).tiles(tiles_of(ranges, checkpoint.size))
     return Inclusion(index, tuple(hashes_of(ranges, tiles)), checkpoint)
 
 
