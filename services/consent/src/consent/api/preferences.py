@@ -16,12 +16,9 @@ from consent.use_cases.show_preferences import show_preferences
 router = APIRouter(prefix="/api/v1/privacy", tags=["consent"], route_class=IdempotentRoute)
 
 
-class SignalPresent(Problem):
+class SignalPresent(Problem, status=409, slug="opt-out-signal-present", title="Your browser opts you out"):
     """The person opts in, and their browser says the opposite in the same breath."""
 
-    status = 409
-    slug = "opt-out-signal-present"
-    title = "Your browser opts you out"
     detail = (
         "Your browser or device sends the Global Privacy Control signal, so you stay opted out of sale and"
         " sharing. Nothing else was changed. Turn the signal off for this service to opt in."

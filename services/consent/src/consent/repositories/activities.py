@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, Select, String, cast, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from consent.idle_periods import IdlePeriod
 from consent.models import Activity, Gate, LedgerEntry
 from consent.repositories.gates import HOLDS_OPEN
@@ -37,11 +37,8 @@ class HeldIdle:
     last: date
 
 
-class Activities:
+class Activities(Repository):
     """The days on which people were last here."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def record(self, user_id: UUID, day: date) -> None:
         """Write that somebody was here on that day, if they ever agreed to anything; never an earlier one."""

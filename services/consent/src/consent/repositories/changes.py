@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from consent.models import GATE_POSITIONS, Gate, LedgerEntry
 from consent.repositories.gates import HOLDS_OPEN
 
@@ -25,11 +25,8 @@ class ChangedGate:
     granted: LedgerEntry | None
 
 
-class Changes:
+class Changes(Repository):
     """The feed of changed gates: each stands in it once, at the position of its last change."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def has_news(self) -> bool:
         """Tell whether a gate waits for its position."""

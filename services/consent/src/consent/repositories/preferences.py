@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import Select, Table, bindparam, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
+from chassis.repository import Repository
 from chassis.tables import tables_of
 from consent.models import SCHEMA
 from consent.models import Preferences as Row
@@ -47,11 +47,8 @@ def _write() -> ReturningInsert[Any]:
 _LOOK, _WRITE = _look(), _write()
 
 
-class PreferencesOfPeople:
+class PreferencesOfPeople(Repository):
     """The choices of people."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def look_at(self, user_id: UUID, *, person_hash: str) -> Found:
         """Return what holds for a person, in one snapshot and one round trip."""

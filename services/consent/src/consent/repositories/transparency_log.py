@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from chassis.repository import Repository
 from consent.models import (
     LogAnchor,
     LogCheckpoint,
@@ -140,11 +140,8 @@ class SealedCheckpoint:
     jws: str
 
 
-class TransparencyLog:
+class TransparencyLog(Repository):
     """The log as rows."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
     async def has_work(self) -> bool:
         """Tell whether anything is in no leaf yet."""

@@ -18,21 +18,15 @@ from contracts.consent import ConsentGranted
 from contracts.fields import ConsentType
 
 
-class TooManyChanges(Problem):
+class TooManyChanges(Problem, status=429, slug="too-many-consent-changes", title="Changed too often"):
     """The person has changed their mind too often within an hour; withdrawing is never refused."""
 
-    status = 429
-    slug = "too-many-consent-changes"
-    title = "Changed too often"
     detail = "This consent was given and withdrawn many times within an hour. Try again later."
 
 
-class ProveAddressFirst(Problem):
+class ProveAddressFirst(Problem, status=403, title="The e-mail address is not confirmed"):
     """Nobody has shown yet that the account's address is theirs."""
 
-    status = 403
-    slug = "prove-address-first"
-    title = "The e-mail address is not confirmed"
     detail = "Confirm your e-mail address first: follow the link in the mail that was sent to you."
 
 

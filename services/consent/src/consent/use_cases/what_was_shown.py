@@ -22,63 +22,35 @@ from consent.rulebook import DEFAULT_LANGUAGE, ConsentText, Regime, Rulebook
 from contracts.fields import ConsentType
 
 
-class JurisdictionUnknown(Problem):
+class JurisdictionUnknown(Problem, status=409, title="This jurisdiction is not known"):
     """No rules and no texts exist under that name."""
-
-    status = 409
-    slug = "jurisdiction-unknown"
-    title = "This jurisdiction is not known"
 
     def __init__(self, rulebook: Rulebook) -> None:
         super().__init__(f"There is no such jurisdiction. Use one of: {rulebook.regime_names}.")
 
 
-class StricterJurisdictionHolds(Problem):
+class StricterJurisdictionHolds(Problem, status=409, title="A stricter law holds here"):
     """Where the person is, the law asks for more than the text that they were shown."""
 
-    status = 409
-    slug = "stricter-jurisdiction-holds"
-    title = "A stricter law holds here"
 
-
-class ConsentTextOutdated(Problem):
+class ConsentTextOutdated(Problem, status=409, title="The consent text has changed"):
     """The person was shown words that are not, or no longer, the current ones."""
 
-    status = 409
-    slug = "consent-text-outdated"
-    title = "The consent text has changed"
 
-
-class LanguageUnknown(Problem):
+class LanguageUnknown(Problem, status=409, title="There is no text in this language"):
     """The text was not written in the language that the person is said to have read."""
 
-    status = 409
-    slug = "language-unknown"
-    title = "There is no text in this language"
 
-
-class SignatureMissing(Problem):
+class SignatureMissing(Problem, status=422, title="Your signature is missing"):
     """A written release is asked for, and nobody has signed one."""
 
-    status = 422
-    slug = "signature-missing"
-    title = "Your signature is missing"
 
-
-class PurposeNotNecessary(Problem):
+class PurposeNotNecessary(Problem, status=451, title="Not allowed where you are"):
     """The law allows the purpose only where it is strictly necessary, which no consent makes it."""
 
-    status = 451
-    slug = "purpose-not-necessary"
-    title = "Not allowed where you are"
 
-
-class JurisdictionBlocked(Problem):
+class JurisdictionBlocked(Problem, status=451, title="Not available where you are"):
     """Nothing may begin in that place before its regulator was told."""
-
-    status = 451
-    slug = "jurisdiction-blocked"
-    title = "Not available where you are"
 
 
 @dataclass(frozen=True)
