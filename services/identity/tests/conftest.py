@@ -61,9 +61,8 @@ async def service(
 
 @pytest.fixture
 def holdings(service: Service) -> Holdings[Service]:
-    """What identity holds, erased without waiting for the farewell."""
-    settings = service.settings.model_copy(update={"farewell_minutes": 0})
-    return Holdings(replace(service, settings=settings), HOLDINGS)
+    """What identity holds."""
+    return Holdings(service, HOLDINGS)
 
 
 @pytest.fixture

@@ -92,10 +92,11 @@ class UnitOfWork:
         script = scripts.find_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
         return await self.statements.run(script, purpose="find a tombstone") != scripts.NOTHING_FOUND
 
-    async def add_tombstone(self, user_id: UUID) -> None:
-        """Raise the tombstone of `user_id`, after every transaction that writes about them has ended."""
-        script = scripts.add_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
-        await self.statements.run(script, purpose="add a tombstone")
+    async def add_tombstone(self, *user_ids: UUID) -> None:
+        """Raise the tombstones of people, after every transaction that writes about them has ended."""
+        digests = map(self._database.person_hash, user_ids)
+        script = scripts.add_tombstones(self.tables.tombstones, digests)
+        await self.statements.run(script, purpose="add tombstones")
 
     def wake(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""

@@ -4,23 +4,29 @@ A service declares its holdings; everything else is here. A report leaves only w
 nothing, and what was there before is what the report counts.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
+import structlog
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Database, UnitOfWork
 from chassis.faults import TransientFault
 from chassis.holdings import Holdings
+from chassis.problems import describe
 from chassis.work_table import Claimed, WorkTable
 from contracts.envelope import subject_of
 from contracts.participation import ErasureReported
 
 BACKOFF_SECONDS = (0.5, 60.0)
+BATCH = 16
+WORKERS = 2
+
+log = structlog.get_logger(__name__)
 
 
 class ErasureIncomplete(TransientFault):
@@ -44,8 +50,14 @@ class ErasureParticipation:
     """A service's part in every erasure."""
 
     def __init__(
-        self, database: Database, holdings: Holdings[Any], *, reported: type[ErasureReported]
+        self,
+        database: Database,
+        holdings: Holdings[Any],
+        *,
+        reported: type[ErasureReported],
+        ready: ColumnElement[bool] | None = None,
     ) -> None:
+        """`ready` tells the tasks whose erasure may begin, all unless given."""
         self._database = database
         self._holdings = holdings
         self._reported = reported
@@ -55,6 +67,7 @@ class ErasureParticipation:
             tasks,
             open_rows=tasks.c.completed_at.is_(None),
             since=tasks.c.requested_at,
+            ready=ready,
             backoff_seconds=BACKOFF_SECONDS,
         )
         # Building a statement costs more than running it: these are built once.
@@ -66,7 +79,8 @@ class ErasureParticipation:
             .add_cte(added)
         )
         outbox = database.tables.outbox
-        self._waiting = select(func.count()).where(outbox.c.subject == bindparam("subject"))
+        subjects = bindparam("subjects", type_=ARRAY(Text))
+        self._waiting = select(outbox.c.subject).distinct().where(outbox.c.subject == any_(subjects))
 
     async def accept(self, uow: UnitOfWork, erasure: OpenErasure) -> None:
         """Take on an erasure in the caller's transaction: tombstone and task, once however often it is asked.
@@ -82,11 +96,11 @@ class ErasureParticipation:
 
     async def run(self) -> None:
         """Work on the open erasures until cancelled."""
-        await self._tasks.run(self._work_on)
+        await self._tasks.run_batches(self._work_on, size=BATCH, workers=WORKERS)
 
     async def work_once(self) -> int:
         """Claim the open erasures that are due and bring each to its end; return how many were claimed."""
-        return await self._tasks.work_once(self._work_on)
+        return await self._tasks.work_together_once(self._work_on, limit=BATCH)
 
     async def reconcile(self, list_open: ListOpenErasures) -> int:
         """Take on every erasure that the coordinator still waits for, whatever became of its event."""
@@ -96,38 +110,81 @@ class ErasureParticipation:
                 await self.accept(uow, erasure)
         return len(erasures)
 
-    async def _work_on(self, claimed: Claimed) -> None:
-        erased = dict(claimed.row.erased)
-        await self._take_inventory(claimed, erased)
-        await self._holdings.erase(claimed.row.user_id)
-        await self._verify(claimed.row.user_id)
-        await self._report(claimed, erased)
+    async def _work_on(self, batch: Sequence[Claimed]) -> None:
+        """Erase together whom nothing is known against; whoever has failed before goes alone."""
+        alone = [claimed for claimed in batch if claimed.row.attempts]
+        if fresh := [claimed for claimed in batch if not claimed.row.attempts]:
+            try:
+                await self._erase(fresh)
+            except Exception as error:
+                if len(batch) == 1:
+                    raise
+                log.warning("erasures_go_on_alone", erasures=len(fresh), error=describe(error))
+                alone += fresh
+        if len(batch) == 1 and alone:
+            await self._erase(alone)
+        else:
+            await self._tasks.attempt_each(alone, self._erase_alone)
 
-    async def _take_inventory(self, claimed: Claimed, erased: dict[str, int]) -> None:
+    async def _erase_alone(self, claimed: Claimed) -> None:
+        await self._erase([claimed])
+
+    async def _erase(self, batch: Sequence[Claimed]) -> None:
+        counted = await self._take_inventory(batch)
+        people = [claimed.row.user_id for claimed in batch]
+        await self._holdings.erase(people)
+        left = await self._left_of(people)
+        await self._report([claimed for claimed in batch if claimed.row.user_id not in left], counted)
+        for claimed in batch:
+            if kinds := left.get(claimed.row.user_id):
+                await self._tasks.give_back([claimed], ErasureIncomplete(f"still there: {', '.join(kinds)}"))
+
+    async def _take_inventory(self, batch: Sequence[Claimed]) -> dict[UUID, dict[str, int]]:
         # What an earlier attempt already destroyed is not there to be counted again, so the highest count
         # of any attempt stands; it is saved before anything is destroyed.
-        for kind, number in (await self._holdings.count(claimed.row.user_id)).items():
-            erased[kind] = max(number, erased.get(kind, 0))
+        held = await self._holdings.count([claimed.row.user_id for claimed in batch])
+        counted = {
+            claimed.row.erasure_id: _highest(claimed.row.erased, held[claimed.row.user_id])
+            for claimed in batch
+        }
         async with self._database.one_statement() as session:
-            # Whoever else holds the task may not have counted yet: what is destroyed here would go uncounted.
-            await self._tasks.keep(session, claimed, erased=erased)
+            # Whoever else holds a task may not have counted yet: what is destroyed here would go uncounted.
+            every = literal({str(erasure_id): erased for erasure_id, erased in counted.items()}, JSONB)
+            its_own = func.jsonb_extract_path(every, cast(self._tasks.table.c.erasure_id, Text))
+            await self._tasks.keep_all(session, batch, erased=its_own)
+        return counted
 
-    async def _verify(self, user_id: UUID) -> None:
-        left = {kind: number for kind, number in (await self._holdings.count(user_id)).items() if number}
-        # What was announced about the person names them until the broker has taken it.
-        if waiting := await self._announced(user_id):
-            left["outbox"] = waiting
-        if left:
-            raise ErasureIncomplete(f"still there: {', '.join(sorted(left))}")
+    async def _left_of(self, people: Sequence[UUID]) -> dict[UUID, list[str]]:
+        """Look again: return what is still there, of whom anything is."""
+        held = await self._holdings.count(people)
+        left = {
+            user_id: sorted(kind for kind, number in held[user_id].items() if number) for user_id in people
+        }
+        # What was announced about a person names them until the broker has taken it.
+        for user_id in await self._announced(people):
+            left[user_id].append("outbox")
+        return {user_id: kinds for user_id, kinds in left.items() if kinds}
 
-    async def _announced(self, user_id: UUID) -> int:
+    async def _announced(self, people: Sequence[UUID]) -> list[UUID]:
+        """Return about whom something waits in the outbox."""
+        subjects = {subject_of(user_id): user_id for user_id in people}
         async with self._database.read_only() as session:
-            return int(await session.scalar(self._waiting, {"subject": subject_of(user_id)}) or 0)
+            found = await session.scalars(self._waiting, {"subjects": list(subjects)})
+            return [subjects[subject] for subject in found]
 
-    async def _report(self, claimed: Claimed, erased: dict[str, int]) -> None:
+    async def _report(self, batch: Sequence[Claimed], counted: dict[UUID, dict[str, int]]) -> None:
+        if not batch:
+            return
         completed_at = self._database.clock.now()
         async with self._database.unit_of_work() as uow:
-            await self._tasks.settle(
-                uow.session, claimed, completed_at=completed_at, user_id=None, last_error=None
+            ended = await self._tasks.settle_all(
+                uow.session, batch, completed_at=completed_at, user_id=None, last_error=None
             )
-            uow.publish(self._reported.of(claimed.row.erasure_id, completed_at=completed_at, erased=erased))
+            for claimed in ended:
+                erasure_id = claimed.row.erasure_id
+                erased = counted[erasure_id]
+                uow.publish(self._reported.of(erasure_id, completed_at=completed_at, erased=erased))
+
+
+def _highest(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    return {**before, **{kind: max(number, before.get(kind, 0)) for kind, number in now.items()}}

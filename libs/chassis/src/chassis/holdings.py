@@ -1,13 +1,13 @@
 """What a service holds of people, declared: from the declaration come the inventory and the erasure."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Table, bindparam, delete, func, select
+from sqlalchemy import ARRAY, Delete, Table, Uuid, any_, bindparam, column, delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from chassis.db import Database
@@ -51,6 +51,7 @@ class HoldsRows(Protocol):
 
 
 C = TypeVar("C", bound=HoldsRows)
+_PEOPLE = bindparam("people", type_=ARRAY(Uuid))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +59,9 @@ class Holding(Generic[C]):
     """One kind of data about a person: why it is held and for how long, and what an erasure does to it.
 
     `kind` is its name in reports. Rows of the service's own tables are named by the column `person`, and are
-    deleted where there is no `erase` and they go with no other row; what lies elsewhere has its own `count`.
-    `erase` must be harmless when repeated, and raise when something resisted.
+    deleted where there is no `erase` and they go with no other row; what lies elsewhere has its own `count`,
+    which names everybody of whom there is something. `erase` must be harmless when repeated, and raise when
+    something resisted. Both are about several people at once.
     """
 
     kind: str
@@ -69,8 +71,8 @@ class Holding(Generic[C]):
     on_erase: OnErase
     in_export: bool
     person: InstrumentedAttribute[Any] | None = None
-    count: Callable[[C, UUID], Awaitable[int]] | None = None
-    erase: Callable[[C, UUID], Awaitable[None]] | None = None
+    count: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, int]]] | None = None
+    erase: Callable[[C, Sequence[UUID]], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if (self.person is None) == (self.count is None):
@@ -92,45 +94,46 @@ class Holdings(Generic[C]):
         self._declared = declared
         # Building a statement costs more than running it: these are built once.
         self._rows = {it.kind: it.person for it in declared if it.person is not None}
-        counts = (select(func.count()).where(_is(person)) for person in self._rows.values())
-        self._counts = select(*(count.scalar_subquery() for count in counts))
+        person = func.unnest(_PEOPLE).table_valued(column("id", Uuid), name="person").render_derived()
+        counts = (select(func.count()).where(rows == person.c.id) for rows in self._rows.values())
+        self._counts = select(person.c.id, *(count.scalar_subquery() for count in counts))
         self._deletions = {
-            it.kind: delete(cast("Table", it.person.class_.__table__)).where(_is(it.person))
+            it.kind: delete(cast("Table", it.person.class_.__table__)).where(it.person == any_(_PEOPLE))
             for it in declared
             if it.person is not None and it.is_deleted_here
         }
 
-    async def count(self, user_id: UUID) -> dict[str, int]:
-        """Return what is held now, by kind: the inventory before erasing and the proof after it.
+    async def count(self, user_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+        """Return what is held now of each, by kind: the inventory before erasing and the proof after it.
 
         Raises what a store outside of the database raises, because unknown is not nothing.
         """
-        found = {
-            holding.kind: await holding.count(self._opened, user_id)
+        found: dict[str, Mapping[UUID, int]] = {
+            holding.kind: await holding.count(self._opened, user_ids)
             for holding in self._declared
             if holding.count is not None
         }
         if self._rows:
             async with self._opened.database.read_only() as session:
-                row = (await session.execute(self._counts, {"person": user_id})).one()
-            found |= zip(self._rows, row, strict=True)
-        return {holding.kind: found[holding.kind] for holding in self._declared}
+                counted = await session.execute(self._counts, {"people": list(user_ids)})
+            rows = {user_id: dict(zip(self._rows, counts, strict=True)) for user_id, *counts in counted}
+            found |= {kind: {user_id: rows[user_id][kind] for user_id in rows} for kind in self._rows}
+        return {
+            user_id: {holding.kind: found[holding.kind].get(user_id, 0) for holding in self._declared}
+            for user_id in user_ids
+        }
 
-    async def erase(self, user_id: UUID) -> None:
-        """Destroy all of it; harmless when repeated, raises when something resisted."""
+    async def erase(self, user_ids: Sequence[UUID]) -> None:
+        """Destroy all that is held of people; harmless when repeated, raises when something resisted."""
         for together, part in groupby(self._declared, lambda holding: holding.is_deleted_here):
             if together:
-                await self._delete((self._deletions[it.kind] for it in part), user_id)
+                await self._delete((self._deletions[it.kind] for it in part), user_ids)
                 continue
             for holding in part:
                 if holding.erase is not None:
-                    await holding.erase(self._opened, user_id)
+                    await holding.erase(self._opened, user_ids)
 
-    async def _delete(self, deletions: Iterator[Delete], user_id: UUID) -> None:
+    async def _delete(self, deletions: Iterator[Delete], user_ids: Sequence[UUID]) -> None:
         async with self._opened.database.unit_of_work() as uow:
             for deletion in deletions:
-                await uow.session.execute(deletion, {"person": user_id})
-
-
-def _is(person: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    return person == bindparam("person", type_=person.type)
+                await uow.session.execute(deletion, {"people": list(user_ids)})

@@ -44,6 +44,7 @@ from chassis.problems import describe
 
 LONGEST_ERROR = 200
 _DOUBLINGS = 32
+_FREED: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 log = structlog.get_logger(__name__)
 
@@ -95,13 +96,15 @@ class LeasedTable:
         open_rows: ColumnElement[bool] | None = None,
         order_by: ColumnElement[Any] | None = None,
         since: ColumnElement[Any] | None = None,
+        ready: ColumnElement[bool] | None = None,
         lease_seconds: float = 30.0,
         backoff_seconds: tuple[float, float] = (0.5, 60.0),
     ) -> None:
         """`table` has the columns of `chassis.tables.lease_columns`, and `last_error`.
 
         `open_rows` tells rows that are work from those that are done (all, unless given), `order_by` which
-        come first (those that wait longest), `since` when a row became work (its `created_at`).
+        come first (those that wait longest), `since` when a row became work (its `created_at`), `ready` which
+        rows may be taken (all).
         """
         if not isinstance(table, Table):
             raise TypeError("a work table is a table of the schema, such as Mail.__table__")
@@ -114,7 +117,7 @@ class LeasedTable:
         self.lease_seconds = lease_seconds
         self._pause = _pause_after(table.c.attempts, *backoff_seconds)
         # Building a statement costs more than running it: these are built once.
-        self._claim = self._claiming(true())
+        self._claim = self._claiming(true() if ready is None else ready)
         self._mine = and_(
             table.c.lease_token == bindparam("held_token", type_=Uuid),
             *(key == bindparam(f"held_{key.name}", type_=key.type) for key in self._keys),
@@ -170,8 +173,30 @@ class LeasedTable:
 
         Raises `LeaseLost` when somebody else has the row; the caller's transaction must then not commit.
         """
-        freed = {"lease_token": None, "lease_until": None, **values}
-        await self._must_hit(session, self._writing(freed) if values else self._remove_mine, claimed)
+        ended = self._writing(_FREED | values) if values else self._remove_mine
+        await self._must_hit(session, ended, claimed)
+
+    async def keep_all(self, session: AsyncSession, claimed: Sequence[Claimed], **values: Any) -> None:
+        """Write `values` into the rows in the caller's transaction, and go on; raises `LeaseLost` for one."""
+        if len(await self._write_all(session, claimed, values)) < len(claimed):
+            raise LeaseLost
+
+    async def settle_all(
+        self, session: AsyncSession, claimed: Sequence[Claimed], **values: Any
+    ) -> list[Claimed]:
+        """Write `values` into the rows and end their leases, in the caller's transaction; return those held.
+
+        Whoever has one of the others now does its work again.
+        """
+        return await self._write_all(session, claimed, _FREED | values)
+
+    async def _write_all(
+        self, session: AsyncSession, claimed: Sequence[Claimed], values: dict[str, Any]
+    ) -> list[Claimed]:
+        mine = or_(*(self._held_all(token, rows) for token, rows in _by_token(claimed).items()))
+        written = update(self.table).where(mine).values(**values).returning(*self._keys)
+        ours = {tuple(key) for key in await session.execute(written)}
+        return [each for each in claimed if each.key in ours]
 
     def _writing(self, values: dict[str, Any]) -> ReturningUpdate[Any]:
         return update(self.table).where(self._mine).values(**values).returning(*self._keys)
@@ -203,9 +228,7 @@ class LeasedTable:
         table = self.table
         said = error if isinstance(error, str) else describe(error)
         pause = self._pause if seconds is None else timedelta(seconds=seconds)
-        values = {
-            "lease_token": None,
-            "lease_until": None,
+        values = _FREED | {
             "attempts": table.c.attempts + 1,
             "next_attempt_at": func.clock_timestamp() + pause,
             "last_error": said[:LONGEST_ERROR],
@@ -230,7 +253,7 @@ class LeasedTable:
 
     async def free(self, rows: ColumnElement[bool]) -> None:
         """End the leases of `rows`; a database that is away is no error: they run out."""
-        await self._unless_away(update(self.table).where(rows).values(lease_token=None, lease_until=None))
+        await self._unless_away(update(self.table).where(rows).values(_FREED))
 
     async def _unless_away(self, statement: Update) -> None:
         try:

@@ -4,18 +4,25 @@ A prefix counts as empty only when no version, no delete marker and no unfinishe
 under it; DeleteObjects answers 200 even when it deleted nothing, so its `Errors` are failures here.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aioboto3
-import aiohttp
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from chassis.faults import TransientFault
-from chassis.transactions import outside_transactions
+from chassis.object_store_faults import (
+    BucketNotFound,
+    ObjectNotFound,
+    ObjectStoreRefused,
+    ObjectStoreUnavailable,
+    code_of,
+    status_of,
+    translated,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -23,41 +30,7 @@ if TYPE_CHECKING:
 SERVER_SIDE_ENCRYPTION: Final = "AES256"
 _MOST_KEYS_PER_PAGE: Final = 1000
 _MOST_ROUNDS: Final = 10_000
-_SERVER_ERROR: Final = 500
-_TRANSIENT_CODES: Final = frozenset(
-    [
-        "SlowDown",
-        "RequestTimeout",
-        "RequestTimeTooSkewed",
-        "ServiceUnavailable",
-        "InternalError",
-        "OperationAborted",
-    ]
-)
-_MISSING_CODES: Final = frozenset(["NoSuchKey", "404", "NotFound"])
-_MISSING_BUCKET_CODES: Final = frozenset(["NoSuchBucket"])
-
 Admit = Callable[[int], Awaitable[None]]
-
-
-class ObjectStoreError(Exception):
-    """The object store did not do what was asked; messages carry no key and no content."""
-
-
-class ObjectStoreUnavailable(ObjectStoreError, TransientFault):
-    """The store can't be reached, is too slow or is overloaded: the same call may work later."""
-
-
-class ObjectStoreRefused(ObjectStoreError):
-    """The store understood the call and said no: credentials, permissions or configuration are wrong."""
-
-
-class ObjectNotFound(ObjectStoreError):
-    """There is no object under this key."""
-
-
-class BucketNotFound(ObjectStoreError):
-    """The bucket does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +96,11 @@ class ObjectStore:
 
     async def check(self) -> None:
         """Prove that the bucket answers; BucketNotFound when it is missing."""
-        with _translated():
+        with translated():
             try:
                 await self._client.head_bucket(Bucket=self._bucket)
             except ClientError as error:
-                if _status(error) == 404:  # noqa: PLR2004  HEAD has no body, so the status is all there is.
+                if status_of(error) == 404:  # noqa: PLR2004  HEAD has no body, so the status is all there is.
                     raise BucketNotFound("The bucket does not exist; run the bootstrap job.") from error
                 raise
 
@@ -136,12 +109,12 @@ class ObjectStore:
         try:
             await self.check()
         except BucketNotFound:
-            with _translated():
+            with translated():
                 await self._client.create_bucket(Bucket=self._bucket)
 
     async def upload(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Write one object, encrypted by the store; a store that does not confirm that is refused."""
-        with _translated():
+        with translated():
             answer = await self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
@@ -163,7 +136,7 @@ class ObjectStore:
         `admit` is told the size first, and may wait until there is room for it, or refuse.
         """
         named: Any = {} if version is None else {"VersionId": version}
-        with _translated():
+        with translated():
             answer = await self._client.get_object(Bucket=self._bucket, Key=key, **named)
             async with answer["Body"] as body:
                 if answer["ContentLength"] > most_bytes:
@@ -175,7 +148,7 @@ class ObjectStore:
     async def size(self, key: str) -> int:
         """Return how many bytes one object has, without reading it."""
         try:
-            with _translated():
+            with translated():
                 return int((await self._client.head_object(Bucket=self._bucket, Key=key))["ContentLength"])
         except ObjectNotFound:
             # An answer without a body does not tell a missing object from a missing bucket.
@@ -184,62 +157,76 @@ class ObjectStore:
 
     async def delete(self, key: str) -> None:
         """Remove the current version of one object; a missing one is no error."""
-        with _translated():
+        with translated():
             await self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    async def delete_everything(self, prefix: str) -> None:
-        """Remove every version, delete marker and unfinished upload under a prefix, which must not be empty.
+    async def delete_everything(self, *prefixes: str) -> None:
+        """Remove every version, delete marker and unfinished upload under prefixes, none of which is empty.
 
         Returns only when the store lists nothing any more.
         """
-        if not prefix:
+        if not all(prefixes):
             raise ObjectStoreRefused("An empty prefix would delete the whole bucket.")
+        left = list(prefixes)
         for _ in range(_MOST_ROUNDS):
-            with _translated():
-                versions = await self._first_versions(prefix)
-                uploads = await self._first_uploads(prefix)
-                if not versions and not uploads:
-                    return
-                await self._delete_versions(versions)
-                for upload in uploads:
-                    await self._abort(upload["Key"], upload["UploadId"])
+            with translated():
+                uploads = await self._uploads(prefixes)
+                for key, upload_id in uploads:
+                    await self._abort(key, upload_id)
+                deleted = await _all(map(self._delete_page, left))
+            left = [prefix for prefix, found in zip(left, deleted, strict=True) if found]
+            if not left and not uploads:
+                return
         raise ObjectStoreUnavailable("The store keeps listing what it was told to delete.")
 
     async def versions(self, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """Yield key and version of every object under a prefix, by key, those written over included."""
-        with _translated():
+        with translated():
             async for page in self._pages("list_object_versions", prefix):
                 for found in page.get("Versions", []):
                     yield found["Key"], found["VersionId"]
 
-    async def inventory(self, prefix: str) -> Inventory:
-        """Count what is left under a prefix, page by page; a current object is its latest version."""
-        objects = versions = uploads = 0
-        with _translated():
-            async for page in self._pages("list_object_versions", prefix):
-                found = page.get("Versions", [])
-                objects += sum(1 for version in found if version.get("IsLatest"))
-                versions += len(found) + len(page.get("DeleteMarkers", []))
-            async for page in self._pages("list_multipart_uploads", prefix):
-                uploads += len(page.get("Uploads", []))
-        return Inventory(objects=objects, versions=versions, uploads=uploads)
+    async def inventory(self, *prefixes: str) -> list[Inventory]:
+        """Count what is left under each prefix, page by page; a current object is its latest version."""
+        with translated():
+            uploads, *found = await _all([self._uploads(prefixes), *map(self._count_versions, prefixes)])
+        return [
+            Inventory(objects, versions, sum(1 for key, _ in uploads if key.startswith(prefix)))
+            for prefix, (objects, versions) in zip(prefixes, found, strict=True)
+        ]
 
-    async def _first_versions(self, prefix: str) -> list[dict[str, str]]:
+    async def _count_versions(self, prefix: str) -> tuple[int, int]:
+        objects = versions = 0
+        async for page in self._pages("list_object_versions", prefix):
+            found = page.get("Versions", [])
+            objects += sum(1 for version in found if version.get("IsLatest"))
+            versions += len(found) + len(page.get("DeleteMarkers", []))
+        return objects, versions
+
+    async def _uploads(self, prefixes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the keys and ids of the unfinished uploads under prefixes."""
+        # There are few in a bucket: to list them once is cheaper than to ask for each prefix.
+        common = prefixes[0] if len(prefixes) == 1 else ""
+        return [
+            (upload["Key"], upload["UploadId"])
+            async for page in self._pages("list_multipart_uploads", common)
+            for upload in page.get("Uploads", [])
+            if upload["Key"].startswith(tuple(prefixes))
+        ]
+
+    async def _delete_page(self, prefix: str) -> bool:
+        """Delete the first versions under a prefix; False when there are none."""
         page = await self._client.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_size
         )
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
-
-    async def _first_uploads(self, prefix: str) -> list[dict[str, str]]:
-        page = await self._client.list_multipart_uploads(
-            Bucket=self._bucket, Prefix=prefix, MaxUploads=self._page_size
-        )
-        return [{"Key": upload["Key"], "UploadId": upload["UploadId"]} for upload in page.get("Uploads", [])]
+        if found:
+            await self._delete_versions(
+                [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+            )
+        return bool(found)
 
     async def _delete_versions(self, versions: list[dict[str, str]]) -> None:
-        if not versions:
-            return
         batch: Any = {"Objects": versions, "Quiet": True}
         answer = await self._client.delete_objects(Bucket=self._bucket, Delete=batch)
         if errors := answer.get("Errors"):
@@ -253,7 +240,7 @@ class ObjectStore:
             await self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
         except ClientError as error:
             # Somebody else has finished or aborted it since it was listed; the next round looks again.
-            if _code(error) != "NoSuchUpload":
+            if code_of(error) != "NoSuchUpload":
                 raise
 
     def _pages(self, operation: Any, prefix: str) -> AsyncIterator[dict[str, Any]]:
@@ -263,34 +250,10 @@ class ObjectStore:
         return pages
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the client library's errors into this module's, without its messages, which name keys."""
-    outside_transactions("the object store")
-    try:
-        yield
-    except ClientError as error:
-        raise _translation(error) from error
-    except (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ObjectStoreUnavailable(
-            f"The object store can't be reached ({type(error).__name__})."
-        ) from error
-
-
-def _translation(error: ClientError) -> ObjectStoreError:
-    code = _code(error)
-    if code in _MISSING_CODES:
-        return ObjectNotFound("There is no such object.")
-    if code in _MISSING_BUCKET_CODES:
-        return BucketNotFound("The bucket does not exist; run the bootstrap job.")
-    if code in _TRANSIENT_CODES or _status(error) >= _SERVER_ERROR:
-        return ObjectStoreUnavailable(f"The object store failed for now ({code}).")
-    return ObjectStoreRefused(f"The object store refused the call ({code}).")
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+async def _all(calls: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Return what each call does; when one fails, the others have ended as well."""
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return done

@@ -24,6 +24,7 @@ from contracts.participation import ErasureReported, ParticipantJoined
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
+    from sqlalchemy import ColumnElement, Table
 
     from chassis.auth import FetchKeys
     from chassis.health import HealthCheck
@@ -76,11 +77,15 @@ async def check_database(opened: Opened) -> None:
 
 @dataclass(frozen=True)
 class Erasing(Generic[C]):
-    """A service's part in erasures: what asks for one, what is held of a person, and who lists them."""
+    """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
+
+    `ready` tells those of the tasks whose erasure may begin.
+    """
 
     event: type[Event]
     holdings: Sequence[Holding[C]]
     open_erasures: Callable[[C], ListOpenErasures]
+    ready: "Callable[[C, Table], ColumnElement[bool]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +162,13 @@ class Service(Generic[S, C]):
 
     def participation(self, opened: C) -> ErasureParticipation:
         """Return the service's part in every erasure."""
-        holdings = Holdings(opened, self.erasing.holdings)
-        return ErasureParticipation(opened.database, holdings, reported=ErasureReported.by(self.name))
+        ready, tasks = self.erasing.ready, opened.database.tables.erasure_tasks
+        return ErasureParticipation(
+            opened.database,
+            Holdings(opened, self.erasing.holdings),
+            reported=ErasureReported.by(self.name),
+            ready=None if ready is None else ready(opened, tasks),
+        )
 
     def create_worker(self, opened: C) -> "Worker":
         """Return the worker: what the service declares, and its part in erasures."""

@@ -48,8 +48,19 @@ class WorkTable(LeasedTable):
     async def work_once(self, work: Work, *, limit: int = WORKERS) -> int:
         """Claim what is due and bring each to its end; return how many rows were claimed."""
         claimed = await self.claim(limit)
-        await asyncio.gather(*(self._attempt([each], _one_by_one(work)) for each in claimed))
+        await self.attempt_each(claimed, work)
         return len(claimed)
+
+    async def work_together_once(self, work: BatchWork, *, limit: int) -> int:
+        """Claim what is due and bring it to its end as one batch; return how many rows were claimed."""
+        claimed = await self.claim(limit)
+        if claimed:
+            await self._attempt(claimed, work)
+        return len(claimed)
+
+    async def attempt_each(self, claimed: Sequence[Claimed], work: Work) -> None:
+        """Work on each of the rows, all at once: what fails postpones its own row only."""
+        await asyncio.gather(*(self._attempt([each], _one_by_one(work)) for each in claimed))
 
     async def run(
         self, work: Work, *, workers: int = WORKERS, holds: tuple[type[Exception], ...] = ()
@@ -150,12 +161,16 @@ class WorkTable(LeasedTable):
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, the rows are tried again
             failure = error
+        await self.give_back(batch, failure)
+        return False
+
+    async def give_back(self, batch: Sequence[Claimed], failure: BaseException) -> None:
+        """Say in the log what has failed, and postpone the rows."""
         told = log.warning if is_transient(failure) else log.error
         for claimed in batch:
             key = ", ".join(map(str, claimed.key))
             told("work_postponed", table=self.table.fullname, key=key, error=describe(failure))
         await self.postpone(batch, failure)
-        return False
 
     async def _drain(self, running: dict[asyncio.Task[bool], list[Claimed]], claiming: UUID) -> None:
         """Let what is under way end, for a moment; release what did not, and what was just being claimed."""

@@ -26,11 +26,11 @@ class Holdings:
         self.faults = []
         self.steps = []
 
-    async def count(self, user_id):
+    async def count(self, user_ids):
         self.steps.append("count")
-        return dict(self.held)
+        return {user_id: dict(self.held) for user_id in user_ids}
 
-    async def erase(self, user_id):
+    async def erase(self, user_ids):
         self.steps.append("erase")
         for kind in self.held:
             if self.faults:
@@ -141,8 +141,8 @@ async def test_residue_is_never_reported_and_is_tried_again_until_it_is_gone(
     participate, opened, ask, reports, rows
 ):
     class Hiding(Holdings):
-        async def erase(self, user_id):
-            await super().erase(user_id)
+        async def erase(self, user_ids):
+            await super().erase(user_ids)
             if self.steps.count("erase") < 3:
                 self.held["photos"] = 1
 
@@ -202,8 +202,8 @@ async def test_erasure_that_fails_does_not_hold_up_the_others(participate, opene
     stubborn, easy = opened(), opened()
 
     class Stubborn(Holdings):
-        async def erase(self, user_id):
-            if user_id == stubborn.user_id:
+        async def erase(self, user_ids):
+            if stubborn.user_id in user_ids:
                 raise RuntimeError
 
     participation = participate(Stubborn())
@@ -211,6 +211,35 @@ async def test_erasure_that_fails_does_not_hold_up_the_others(participate, opene
         await ask(participation, erasure)
     await participation.work_once()
     assert [report.erasure_id for report in await reports()] == [easy.erasure_id]
+
+
+async def test_those_who_come_together_are_erased_together(participate, opened, ask, reports):
+    holdings, asked = Holdings(photos=3), [opened() for _ in range(16)]
+    participation = participate(holdings)
+    for erasure in asked:
+        await ask(participation, erasure)
+    assert await participation.work_once() == 16
+    assert holdings.steps == ["count", "erase", "count"]
+    made = await reports()
+    assert {report.erasure_id for report in made} == {erasure.erasure_id for erasure in asked}
+    assert [report.erased for report in made] == [{"photos": 3}] * 16
+
+
+async def test_what_is_left_of_one_person_delays_nobody_else(participate, opened, ask, reports, rows):
+    resisting, others = opened(), [opened() for _ in range(3)]
+
+    class Resisting(Holdings):
+        async def count(self, user_ids):
+            held = await super().count(user_ids)
+            return {user_id: {"photos": int(user_id == resisting.user_id)} for user_id in held}
+
+    participation = participate(Resisting())
+    for erasure in (resisting, *others):
+        await ask(participation, erasure)
+    await participation.work_once()
+    assert {report.erasure_id for report in await reports()} == {one.erasure_id for one in others}
+    (waiting,) = [row for row in await rows("consent.erasure_tasks") if row["completed_at"] is None]
+    assert (waiting["attempts"], waiting["last_error"]) == (1, "ErasureIncomplete")
 
 
 class Staged(Holdings):
@@ -221,11 +250,11 @@ class Staged(Holdings):
         self.counting = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def count(self, user_id):
+    async def count(self, user_ids):
         if "count" not in self.steps:
             self.counting.set()
             await self.go_on.wait()
-        return await super().count(user_id)
+        return await super().count(user_ids)
 
 
 @pytest.fixture
@@ -279,11 +308,11 @@ async def test_both_workers_at_the_end_make_one_report(participate, opened, ask,
     class StalledAtTheEnd(Holdings):
         verifying, go_on = asyncio.Event(), asyncio.Event()
 
-        async def count(self, user_id):
+        async def count(self, user_ids):
             if "erase" in self.steps:
                 self.verifying.set()
                 await self.go_on.wait()
-            return await super().count(user_id)
+            return await super().count(user_ids)
 
     slow = StalledAtTheEnd(photos=4)
     await ask(participate(slow), opened())
@@ -399,8 +428,8 @@ async def test_erasure_that_failed_1030_times_is_tried_once_more_and_holds_nobod
     stubborn, easy = opened(), opened()
 
     class Stubborn(Holdings):
-        async def erase(self, user_id):
-            if user_id == stubborn.user_id:
+        async def erase(self, user_ids):
+            if stubborn.user_id in user_ids:
                 raise RuntimeError
 
     participation = participate(Stubborn())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -86,14 +86,14 @@ async def act(uow: UnitOfWork, envelope: Envelope[UserDeleted]) -> None:
     await uow.session.execute(text("INSERT INTO consent.effects VALUES (:id, '')"), {"id": envelope.id})
 
 
-async def erase_unless_held(opened: Opened, _user_id: UUID) -> None:
+async def erase_unless_held(opened: Opened, _user_ids: Sequence[UUID]) -> None:
     """Take as long as the lock is held."""
     async with opened.database.unit_of_work() as uow:
         await unless_held(uow)
 
 
-async def none_left(_opened: Opened, _user_id: UUID) -> int:
-    return 0
+async def none_left(_opened: Opened, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+    return dict.fromkeys(user_ids, 0)
 
 
 WIDGETS: Holding[Opened] = Holding(

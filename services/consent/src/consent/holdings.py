@@ -23,7 +23,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.BLANK,
         in_export=True,
         person=LedgerEntry.user_id,
-        erase=lambda opened, user_id: blank_entries(opened.database, user_id),
+        erase=lambda opened, user_ids: blank_entries(opened.database, user_ids),
     ),
     Holding(
         kind="preferences",

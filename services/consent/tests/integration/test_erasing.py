@@ -184,7 +184,7 @@ async def test_a_grant_in_flight_is_erased_or_refused_but_never_left_behind(
     await work_on_erasures(participation, service.database)
     [report] = await reports(admin)
     assert report["erased"]["consent_entries"] == 1
-    assert await Holdings(service, HOLDINGS).count(ann.id) == {
+    assert (await Holdings(service, HOLDINGS).count([ann.id]))[ann.id] == {
         "consent_entries": 0,
         "consent_gates": 0,
         "last_activity": 0,

@@ -108,16 +108,16 @@ async def test_erasing_blanks_the_person_and_leaves_the_commitments(
     await ben.agree()
     before = await admin.fetch("SELECT * FROM consent.entries ORDER BY position")
     holdings = Holdings(service, HOLDINGS)
-    assert await holdings.count(ann.id) == {
+    assert (await holdings.count([ann.id]))[ann.id] == {
         "consent_entries": 2,
         "consent_gates": 1,
         "last_activity": 0,
         "preferences": 0,
     }
     await open_erasure(ann.id)
-    await holdings.erase(ann.id)
-    await holdings.erase(ann.id)
-    assert await holdings.count(ann.id) == {
+    await holdings.erase([ann.id])
+    await holdings.erase([ann.id])
+    assert (await holdings.count([ann.id]))[ann.id] == {
         "consent_entries": 0,
         "consent_gates": 0,
         "last_activity": 0,
@@ -128,7 +128,7 @@ async def test_erasing_blanks_the_person_and_leaves_the_commitments(
         assert {name: new[name] for name in PERSONAL} == dict.fromkeys(PERSONAL)
         assert {**dict(new), **{name: old[name] for name in PERSONAL}} == dict(old)
     assert after[2] == before[2]
-    assert await holdings.count(ben.id) == {
+    assert (await holdings.count([ben.id]))[ben.id] == {
         "consent_entries": 1,
         "consent_gates": 1,
         "last_activity": 0,

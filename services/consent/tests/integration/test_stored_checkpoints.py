@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.object_store import ObjectStoreRefused
+from chassis.object_store_faults import ObjectStoreRefused
 from consent.archive import FOLDER, CheckpointArchive
 from consent.transparency.checkpoint import Checkpoint
 from consent.transparency.note import Note

@@ -3,9 +3,6 @@
 Apple's grants go first, while there is an account to try again for; the other rows go with the account.
 """
 
-from datetime import timedelta
-from uuid import UUID
-
 from chassis.holdings import DataClass, Holding, OnErase, Purpose
 from identity.models import (
     AppleGrant,
@@ -17,15 +14,9 @@ from identity.models import (
     Session,
     User,
 )
-from identity.use_cases.erasure.erase_person import destroy_account
+from identity.use_cases.erasure.erase_person import destroy_accounts
 from identity.use_cases.providers.revoke_grants import revoke_grants
 from identity.wiring import Service
-
-
-async def _destroy(opened: Service, user_id: UUID) -> None:
-    farewell = timedelta(minutes=opened.settings.farewell_minutes)
-    await destroy_account(opened.database, user_id, farewell=farewell)
-
 
 HOLDINGS: tuple[Holding[Service], ...] = (
     Holding(
@@ -36,8 +27,8 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=False,
         person=AppleGrant.user_id,
-        erase=lambda opened, user_id: revoke_grants(
-            opened.database, opened.providers.apple_grants, user_id=user_id
+        erase=lambda opened, user_ids: revoke_grants(
+            opened.database, opened.providers.apple_grants, user_ids=user_ids
         ),
     ),
     Holding(
@@ -48,7 +39,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=True,
         person=User.id,
-        erase=_destroy,
+        erase=lambda opened, user_ids: destroy_accounts(opened.database, user_ids),
     ),
     Holding(
         kind="sessions",

@@ -1,7 +1,8 @@
 """Identity, declared: its API, its worker and its part in the erasures that it coordinates."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chassis.erasure import OpenErasure
@@ -10,7 +11,7 @@ from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from identity import wiring
 from identity.holdings import HOLDINGS
-from identity.repositories import Erasures
+from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.mail.send_mail import MailDelivery
@@ -37,6 +38,11 @@ def own_keys(opened: wiring.Service) -> Callable[[], Awaitable[dict[str, Any]]]:
         return opened.tokens.jwks(opened.clock.now())
 
     return keys
+
+
+def farewell_begun(opened: wiring.Service) -> datetime:
+    """Return since when a last mail may keep its erasure waiting."""
+    return opened.clock.now() - timedelta(minutes=opened.settings.farewell_minutes)
 
 
 def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[OpenErasure]]]:
@@ -106,5 +112,6 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
         event=UserDeleted,
         holdings=HOLDINGS,
         open_erasures=own_open_erasures,
+        ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
     ),
 )

@@ -2,10 +2,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from chassis.consumer import Inbound, Outcome
-from chassis.erasure import ErasureParticipation
+from chassis.erasure import ErasureParticipation, OpenErasure
 from chassis.ids import new_id
 from contracts.envelope import wrap
 from contracts.identity import UserDeleted
@@ -168,9 +168,34 @@ async def test_silent_participants_are_asked_again_and_reported_overdue(
     assert (await status_of(client, deletion))["status"] == "overdue"
 
 
+async def test_the_erasure_waits_for_the_farewell_and_fails_no_attempt_meanwhile(
+    service, clock, deletion, post_office, ada
+):
+    tasks = service.database.tables.erasure_tasks
+    participation = IDENTITY.participation(service)
+    erasure = OpenErasure(UUID(deletion["erasure_id"]), UUID(ada.user_id), clock.now(), clock.now())
+    async with service.unit_of_work() as uow:
+        await participation.accept(uow, erasure)
+    assert await participation.work_once() == 0
+    async with service.database.read_only() as session:
+        assert await session.scalar(select(tasks.c.attempts)) == 0
+    await post_office()
+    assert await participation.work_once() == 1
+
+
+async def test_a_farewell_that_never_leaves_keeps_nobody_for_ever(service, settings, clock, deletion, ada):
+    participation = IDENTITY.participation(service)
+    erasure = OpenErasure(UUID(deletion["erasure_id"]), UUID(ada.user_id), clock.now(), clock.now())
+    async with service.unit_of_work() as uow:
+        await participation.accept(uow, erasure)
+    assert await participation.work_once() == 0
+    clock.advance(timedelta(minutes=settings.farewell_minutes, seconds=1))
+    assert await participation.work_once() == 1
+
+
 async def test_everything_that_is_held_is_counted_in_one_statement(ada, holdings, statements):
     statements.clear()
-    held = await holdings.count(UUID(ada.user_id))
+    held = (await holdings.count([UUID(ada.user_id)]))[UUID(ada.user_id)]
     assert (held["accounts"], held["sessions"]) == (1, 1)
     assert len(statements) == 1
 

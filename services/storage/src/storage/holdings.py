@@ -16,8 +16,8 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         retention="until the account is erased",
         on_erase=OnErase.DELETE,
         in_export=False,
-        count=lambda opened, user_id: opened.vault.count_keys(user_id),
-        erase=lambda opened, user_id: opened.vault.destroy_key(user_id),
+        count=lambda opened, user_ids: opened.vault.count_keys(user_ids),
+        erase=lambda opened, user_ids: opened.vault.destroy_keys(user_ids),
     ),
     Holding(
         kind="objects",
@@ -26,8 +26,8 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         retention="until the photo is deleted, the consent ends or the account is erased",
         on_erase=OnErase.DELETE,
         in_export=True,
-        count=lambda opened, user_id: opened.vault.count_objects(user_id),
-        erase=lambda opened, user_id: opened.vault.empty(opened.vault.folder_of_person(user_id)),
+        count=lambda opened, user_ids: opened.vault.count_objects(user_ids),
+        erase=lambda opened, user_ids: opened.vault.empty_people(user_ids),
     ),
     Holding(
         kind="unfinished_deletions",
@@ -37,8 +37,8 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=False,
         person=Destruction.user_id,
-        erase=lambda opened, user_id: end_deletions(
-            opened.database, opened.vault, user_id, late_sweeps=opened.late_sweeps
+        erase=lambda opened, user_ids: end_deletions(
+            opened.database, opened.vault, user_ids, late_sweeps=opened.late_sweeps
         ),
     ),
     # No announcement names one of the photos: the report counts them, and nothing that leads to the person

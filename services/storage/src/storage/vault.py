@@ -6,6 +6,7 @@ destroyed without a list; everything of a photo lies in one folder below that.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -115,16 +116,18 @@ class Vault:
         outside_transactions("unwrapping a data key")
         return await self._encryption.unwrap(wrapped, owner=user_id)
 
-    async def destroy_key(self, user_id: UUID) -> None:
-        """Delete the person's data key for good: none can be made for them again."""
+    async def destroy_keys(self, user_ids: Sequence[UUID]) -> None:
+        """Delete the data keys of these people for good: none can be made for them again."""
         async with self._keyring.unit_of_work() as uow:
-            await uow.add_tombstone(user_id)
-            await DataKeys(uow.session).destroy(self._keyring.person_hash(user_id))
+            await uow.add_tombstone(*user_ids)
+            await DataKeys(uow.session).destroy([self._keyring.person_hash(user_id) for user_id in user_ids])
 
-    async def count_keys(self, user_id: UUID) -> int:
-        """Return 1 when the person has a data key, else 0."""
-        async with self._keyring.unit_of_work() as uow:
-            return await DataKeys(uow.session).count(self._keyring.person_hash(user_id))
+    async def count_keys(self, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Return 1 for everybody who has a data key, else 0."""
+        owners = {user_id: self._keyring.person_hash(user_id) for user_id in user_ids}
+        async with self._keyring.read_only() as session:
+            found = await DataKeys(session).owners_among(owners.values())
+        return {user_id: int(owner in found) for user_id, owner in owners.items()}
 
     async def put(self, photo: PhotoLocation, renditions: dict[Rendition, bytes]) -> None:
         """Seal and write every rendition; raises `PersonErased` or what the object store raises."""
@@ -154,9 +157,14 @@ class Vault:
         """Destroy everything under a folder: versions, delete markers and unfinished uploads too."""
         await self._objects.delete_everything(folder)
 
-    async def count_objects(self, user_id: UUID) -> int:
-        """Return how many objects of every kind the store lists under a person's folder."""
-        return (await self._objects.inventory(self.folder_of_person(user_id))).total
+    async def empty_people(self, user_ids: Sequence[UUID]) -> None:
+        """Destroy everything of these people likewise."""
+        await self._objects.delete_everything(*map(self.folder_of_person, user_ids))
+
+    async def count_objects(self, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Return how many objects of every kind the store lists under each person's folder."""
+        found = await self._objects.inventory(*map(self.folder_of_person, user_ids))
+        return {user_id: inventory.total for user_id, inventory in zip(user_ids, found, strict=True)}
 
     async def check(self) -> None:
         """Prove that the bucket answers."""

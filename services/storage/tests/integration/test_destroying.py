@@ -17,7 +17,7 @@ from support import eventually
 
 
 async def left(service, person) -> int:
-    return await service.vault.count_objects(person.id)
+    return (await service.vault.count_objects([person.id]))[person.id]
 
 
 @pytest.fixture

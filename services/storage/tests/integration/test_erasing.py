@@ -2,8 +2,9 @@
 
 import os
 import random
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -34,7 +35,7 @@ def registration_of(person, clock: FrozenClock) -> UserRegistered:
 
 
 async def left(service, person) -> int:
-    return await service.vault.count_objects(person.id)
+    return (await service.vault.count_objects([person.id]))[person.id]
 
 
 @pytest.fixture
@@ -130,11 +131,11 @@ async def test_it_is_never_reported_while_something_resists(
 ) -> None:
     await ada.upload(pictures.jpeg())
 
-    async def pretend(_folder: str) -> None:
+    async def pretend(_people: Sequence[UUID]) -> None:
         return
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.vault, "empty", pretend)
+        patch.setattr(service.vault, "empty_people", pretend)
         await deliver(deletion_of(ada, clock))
         await work()
         assert await reports() == []
@@ -189,7 +190,7 @@ async def test_after_an_erasure_nothing_begins_again(
     await deliver(consent.grant(ada.id))
     await deliver(consent.withdraw(ada.id))
     assert await announced() == before
-    assert await Holdings(service, HOLDINGS).count(ada.id) == {
+    assert (await Holdings(service, HOLDINGS).count([ada.id]))[ada.id] == {
         "photos": 0, "objects": 0, "data_keys": 0, "consents": 0, "unfinished_deletions": 0
     }  # fmt: skip
 
@@ -250,7 +251,7 @@ async def test_a_copy_of_the_sealed_bytes_can_not_be_opened_any_more(
     copy = await service.vault._objects.download(place.key(Rendition.ORIGINAL), most_bytes=10**6)
     await deliver(deletion_of(ada, clock))
     await work()
-    assert await service.vault.count_keys(ada.id) == 0
+    assert await service.vault.count_keys([ada.id]) == {ada.id: 0}
     with pytest.raises(SealBroken):
         unseal(copy, data_key=os.urandom(32), label=ObjectLabel(ada.id, f"{photo['id']}/original", 1))
 
@@ -273,14 +274,14 @@ async def test_a_key_is_opened_once_and_never_for_somebody_erased(ada, clock, se
     first = await service.vault.open_key(ada.id)
     await deliver(registration_of(ada, clock))
     assert await service.vault.open_key(ada.id) == first
-    await service.vault.destroy_key(ada.id)
+    await service.vault.destroy_keys([ada.id])
     await deliver(registration_of(ada, clock))
-    assert await service.vault.count_keys(ada.id) == 0
+    assert await service.vault.count_keys([ada.id]) == {ada.id: 0}
 
 
 async def test_without_a_key_nothing_can_be_read(ada, service, pictures) -> None:
     photo = await ada.upload(pictures.jpeg())
-    await service.vault.destroy_key(ada.id)
+    await service.vault.destroy_keys([ada.id])
     assert (await ada.read(photo["original_url"])).status_code == 410
     assert KeyMissing.__mro__[1] is Exception
 

@@ -19,7 +19,7 @@ def problem(answer) -> tuple[int, str]:
 
 
 async def left(service, person) -> int:
-    return await service.vault.count_objects(person.id)
+    return (await service.vault.count_objects([person.id]))[person.id]
 
 
 async def place_of(service, photo) -> PhotoLocation:

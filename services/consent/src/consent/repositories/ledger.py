@@ -228,14 +228,14 @@ class Ledger(Repository):
         written = insert(LedgerEntry).returning(LedgerEntry.occurred_at, sort_by_parameter_order=True)
         return list((await self._session.scalars(written, rows)).all())
 
-    async def erase_person(self, user_id: UUID) -> int:
-        """Blank everything that leads to that person; return how many entries were blanked.
+    async def erase_people(self, user_ids: Sequence[UUID]) -> None:
+        """Blank everything that leads to these people.
 
-        Raises what the driver raises for a right that is missing when no erasure of that person is open.
+        Raises what the driver raises for a right that is missing when no erasure of one of them is open.
         """
         # This role has no right to update entries: the function is the only way, and blanking is all it does.
-        blank = sql("SELECT consent.erase_person(:person)")
-        return int(await self._session.scalar(blank, {"person": user_id}) or 0)
+        blanked = sql("SELECT consent.erase_person(person) FROM unnest(CAST(:people AS uuid[])) AS person")
+        await self._session.execute(blanked, {"people": list(user_ids)})
 
 
 def _said(gate: GateState, terms: GrantTerms) -> dict[str, Any]:

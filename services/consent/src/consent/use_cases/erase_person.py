@@ -1,12 +1,13 @@
 """Forget a person: nothing in the ledger leads to them any more, and it still holds."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from chassis.db import Database
 from consent.repositories import Ledger
 
 
-async def blank_entries(database: Database, user_id: UUID) -> None:
-    """Blank the person's entries; harmless when repeated."""
+async def blank_entries(database: Database, user_ids: Sequence[UUID]) -> None:
+    """Blank the entries of these people; harmless when repeated."""
     async with database.unit_of_work() as uow:
-        await Ledger(uow.session).erase_person(user_id)
+        await Ledger(uow.session).erase_people(user_ids)

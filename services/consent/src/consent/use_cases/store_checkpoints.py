@@ -1,7 +1,7 @@
 """Bring checkpoints into the object store; sealing waits for none of it."""
 
 from chassis.db import Database
-from chassis.object_store import ObjectStoreUnavailable
+from chassis.object_store_faults import ObjectStoreUnavailable
 from chassis.work_table import Claimed, WorkTable
 from consent.archive import CheckpointArchive
 from consent.repositories.transparency_log import UPLOADS, TransparencyLog

@@ -1,15 +1,16 @@
 """Every query about mails and the tokens in their links."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, select, update
 
 from chassis import scripts
 from chassis.ids import new_id
 from chassis.repository import Repository
+from chassis.tables import Moment
 from identity.mail.policy import WITH_LINK, MailKind
 from identity.models import Mail, MailToken, User
 
@@ -51,12 +52,16 @@ class Mails(Repository):
         )
         return (await self._session.scalars(statement)).all()
 
-    async def has_unsettled(self, user_id: UUID, *, kind: str, since: datetime) -> bool:
-        """Tell whether a mail of that kind, younger than `since`, still waits to be sent."""
-        statement = select(Mail.id).where(
-            Mail.user_id == user_id, Mail.kind == kind, Mail.settled_at.is_(None), Mail.requested_at > since
-        )
-        return await self._session.scalar(statement.limit(1)) is not None
+    @staticmethod
+    def farewell_has_left(tasks: Table, *, since: Callable[[], datetime]) -> ColumnElement[bool]:
+        """Return what tells the erasures that may begin: without the account the last mail has no address.
+
+        A mail that was asked for before `since` keeps nothing waiting.
+        """
+        mail = MAILS.c
+        young = mail.requested_at > bindparam("young_since", callable_=since, type_=Moment)
+        farewell = and_(mail.user_id == tasks.c.user_id, mail.kind == MailKind.ACCOUNT_DELETED.value)
+        return ~select(mail.id).where(farewell, UNSETTLED, young).exists()
 
     def add_token(self, token: MailToken) -> None:
         """Insert the right that a link carries."""

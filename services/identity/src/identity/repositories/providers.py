@@ -71,9 +71,9 @@ class AppleGrants(Repository):
             .on_conflict_do_update(index_elements=[AppleGrant.user_id, AppleGrant.client_id], set_=values)
         )
 
-    async def of(self, user_id: UUID) -> Sequence[AppleGrant]:
-        """Return the grants of a person."""
-        return (await self._session.scalars(select(AppleGrant).where(AppleGrant.user_id == user_id))).all()
+    async def of(self, user_ids: Sequence[UUID]) -> Sequence[AppleGrant]:
+        """Return the grants of these people."""
+        return (await self._session.scalars(select(AppleGrant).where(AppleGrant.user_id.in_(user_ids)))).all()
 
     async def drop(self, grant: AppleGrant) -> None:
         """Delete one grant, unless a newer one has taken its place."""

@@ -1,5 +1,6 @@
 """Every query about accounts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -109,9 +110,9 @@ class Users(Repository):
         statement = select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
         return await self._session.scalar(statement)
 
-    async def destroy(self, user_id: UUID) -> None:
-        """Delete the account; its sessions go with it."""
-        await self._session.execute(delete(User).where(User.id == user_id))
+    async def destroy(self, user_ids: Sequence[UUID]) -> None:
+        """Delete accounts; their sessions go with them."""
+        await self._session.execute(delete(User).where(User.id.in_(user_ids)))
 
     async def _holds(self, **values: Any) -> bool:
         # A script, because it travels with the begin.

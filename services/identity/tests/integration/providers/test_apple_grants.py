@@ -1,7 +1,6 @@
 """What Apple granted: obtained at sign-in, kept sealed, revoked when the person is erased."""
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +15,7 @@ from contracts.participation import ErasureReported
 from identity.holdings import HOLDINGS
 from identity.models import AppleGrant, User
 from identity.providers.seal import TokenSeal
-from identity.use_cases.erasure.erase_person import destroy_account
+from identity.use_cases.erasure.erase_person import destroy_accounts
 from support.erasures import work_on_erasures
 
 OTHER = "001234.subject.0002"
@@ -103,12 +102,12 @@ async def test_without_apple_s_credentials_the_code_is_not_exchanged(phone, appl
 
 async def test_erasing_revokes_first_and_counts_what_was_revoked(apple, granted, holdings):
     user_id = UUID(granted["id"])
-    counts = await holdings.count(user_id)
+    counts = (await holdings.count([user_id]))[user_id]
     assert (counts["provider_grants"], counts["provider_identities"]) == (1, 1)
-    await holdings.erase(user_id)
+    await holdings.erase([user_id])
     assert apple.revoked == ["refresh-of-code-1"]
-    assert not any((await holdings.count(user_id)).values())
-    await holdings.erase(user_id)
+    assert not any((await holdings.count([user_id]))[user_id].values())
+    await holdings.erase([user_id])
     assert apple.revoked == ["refresh-of-code-1"]
 
 
@@ -118,33 +117,33 @@ async def test_the_erasure_waits_while_apple_does_not_revoke(apple, granted, hol
     apple.trouble["revoke"] = trouble
     for _ in range(2):
         with pytest.raises(TransientFault):
-            await holdings.erase(user_id)
-    counts = await holdings.count(user_id)
+            await holdings.erase([user_id])
+    counts = (await holdings.count([user_id]))[user_id]
     assert (counts["accounts"], counts["provider_grants"]) == (1, 1)
     apple.trouble.clear()
-    await holdings.erase(user_id)
+    await holdings.erase([user_id])
     assert apple.revoked == ["refresh-of-code-1"]
-    assert not any((await holdings.count(user_id)).values())
+    assert not any((await holdings.count([user_id]))[user_id].values())
 
 
 async def test_a_grant_that_apple_has_forgotten_counts_as_revoked(apple, granted, holdings):
     apple.trouble["revoke"] = "invalid_grant"
-    await holdings.erase(UUID(granted["id"]))
-    assert not any((await holdings.count(UUID(granted["id"]))).values())
+    await holdings.erase([UUID(granted["id"])])
+    assert not any((await holdings.count([UUID(granted["id"])]))[UUID(granted["id"])].values())
 
 
 async def test_without_credentials_a_grant_keeps_the_erasure_open(service, granted, holdings):
     service.providers.apple_grants._credentials = None
     with pytest.raises(TransientFault):
-        await holdings.erase(UUID(granted["id"]))
-    assert (await holdings.count(UUID(granted["id"])))["provider_grants"] == 1
+        await holdings.erase([UUID(granted["id"])])
+    assert (await holdings.count([UUID(granted["id"])]))[UUID(granted["id"])]["provider_grants"] == 1
 
 
 async def test_no_deletion_of_an_account_forgets_a_grant(service, granted, holdings):
     user_id = UUID(granted["id"])
     with pytest.raises(Exception, match="fk_apple_grants_user_id_users"):
-        await destroy_account(service.database, user_id, farewell=timedelta(0))
-    assert (await holdings.count(user_id))["accounts"] == 1
+        await destroy_accounts(service.database, [user_id])
+    assert (await holdings.count([user_id]))[user_id]["accounts"] == 1
 
 
 async def test_of_two_grants_the_revoked_one_is_not_revoked_again(service, phone, apple, granted, holdings):
@@ -162,9 +161,9 @@ async def test_of_two_grants_the_revoked_one_is_not_revoked_again(service, phone
 
     providers = replace(service.providers, apple_grants=BreaksAfterOne())
     with pytest.raises(TransientFault):
-        await Holdings(replace(service, providers=providers), HOLDINGS).erase(user_id)
-    assert (await holdings.count(user_id))["provider_grants"] == 1
-    await holdings.erase(user_id)
+        await Holdings(replace(service, providers=providers), HOLDINGS).erase([user_id])
+    assert (await holdings.count([user_id]))[user_id]["provider_grants"] == 1
+    await holdings.erase([user_id])
     assert sorted(apple.revoked) == ["refresh-of-code-1", "refresh-of-code-2"]
 
 

@@ -1,9 +1,10 @@
 """Every query of the keyring."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, delete, func, literal, select
+from sqlalchemy import Select, Table, bindparam, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
@@ -49,10 +50,10 @@ class DataKeys(Repository):
         erased, key_id, wrapped = (await self._session.execute(_LOOK, {"owner": owner})).one()
         return Holder(erased=erased, key=None if key_id is None else WrappedKey(key_id, wrapped))
 
-    async def destroy(self, owner: str) -> None:
-        """Delete the owner's key."""
-        await self._session.execute(delete(DataKey).where(DataKey.owner == owner))
+    async def destroy(self, owners: Collection[str]) -> None:
+        """Delete the owners' keys."""
+        await self._session.execute(delete(DataKey).where(DataKey.owner.in_(owners)))
 
-    async def count(self, owner: str) -> int:
-        """Return 1 when the owner has a key, else 0."""
-        return int(await self._session.scalar(select(func.count()).where(DataKey.owner == owner)) or 0)
+    async def owners_among(self, owners: Collection[str]) -> set[str]:
+        """Return which of them have a key."""
+        return set(await self._session.scalars(select(DataKey.owner).where(DataKey.owner.in_(owners))))

@@ -31,22 +31,24 @@ class Destructions(Repository):
         row.user_id, row.photo_id, row.reason = photo.user_id, photo.id, reason.value
         return row
 
-    async def sweep_later(self, prefix: str, *, after: Sequence[timedelta]) -> None:
-        """Ask for bare sweeps of a folder, instead of those that were asked for before."""
-        await self._session.execute(
-            delete(Destruction).where(Destruction.prefix == prefix, Destruction.user_id.is_(None))
-        )
+    async def sweep_later(self, prefixes: Sequence[str], *, after: Sequence[timedelta]) -> None:
+        """Ask for bare sweeps of folders, instead of those that were asked for before."""
+        bare = delete(Destruction).where(Destruction.prefix.in_(prefixes), Destruction.user_id.is_(None))
+        await self._session.execute(bare)
         now = func.clock_timestamp()
-        for pause in after:
-            await self._session.execute(
-                insert(Destruction).values(id=new_id(), prefix=prefix, next_attempt_at=now + pause)
-            )
+        sweeps = [
+            {"id": new_id(), "prefix": prefix, "next_attempt_at": now + pause}
+            for prefix in prefixes
+            for pause in after
+        ]
+        if sweeps:
+            await self._session.execute(insert(Destruction).values(sweeps))
 
     @staticmethod
     def is_order(order_id: UUID) -> ColumnElement[bool]:
         """Return what tells one row from the others, for claiming it."""
         return DESTRUCTIONS.c.id == order_id
 
-    async def remove_all_of(self, user_id: UUID) -> None:
-        """Remove the rows that name a person; their whole folder is emptied by then."""
-        await self._session.execute(delete(Destruction).where(Destruction.user_id == user_id))
+    async def remove_all_of(self, user_ids: Sequence[UUID]) -> None:
+        """Remove the rows that name these people; their whole folders are emptied by then."""
+        await self._session.execute(delete(Destruction).where(Destruction.user_id.in_(user_ids)))

@@ -11,7 +11,7 @@ import structlog
 
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
-from chassis.object_store import ObjectStoreError
+from chassis.object_store_faults import ObjectStoreError
 from chassis.problems import PersonErased, describe
 from storage.attempts import Attempts
 from storage.consents import Consents

@@ -18,7 +18,7 @@ async def release_photo(uow: UnitOfWork, photo: Photo, *, reason: PhotoDeletionR
     destructions, now = Destructions(uow.session), uow.now()
     if photo.upload_lease_until is not None and photo.upload_lease_until > now:
         # Bytes are on their way and may be written after the destruction; a second look finds them.
-        await destructions.sweep_later(photo.folder, after=[photo.upload_lease_until - now + MARGIN])
+        await destructions.sweep_later([photo.folder], after=[photo.upload_lease_until - now + MARGIN])
     await Photos(uow.session).remove(photo)
     uow.wake(DESTRUCTIONS.name)
     if photo.received_at is None:

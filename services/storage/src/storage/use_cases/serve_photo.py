@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 
 from chassis.db import Database
-from chassis.object_store import Admit, ObjectNotFound
+from chassis.object_store import Admit
+from chassis.object_store_faults import ObjectNotFound
 from chassis.problems import PersonErased, describe
 from chassis.sealing import SealBroken
 from storage.consents import Consents
