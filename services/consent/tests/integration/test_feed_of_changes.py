@@ -191,5 +191,5 @@ async def test_the_gates_of_who_is_erased_leave_the_feed(person, service, follow
     ann = person(new_id())
     await ann.agree()
     await open_erasure(ann.id)
-    await Holdings(service, HOLDINGS).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase([ann.id])
     assert await follower.catch_up() == 0

@@ -109,7 +109,7 @@ async def test_the_place_is_part_of_the_commitment_and_goes_with_the_person(
     entry.region = "CA"
     assert not entry.holds()
     await open_erasure(ann.id)
-    await Holdings(service, HOLDINGS).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase([ann.id])
     [row] = await admin.fetch("SELECT country, region, residence, ip_address, source FROM consent.entries")
     assert tuple(row) == (None, None, None, None, "device")
 

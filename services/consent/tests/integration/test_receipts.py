@@ -188,7 +188,7 @@ async def test_g71_receipts_are_for_their_person_alone(person, seal, open_erasur
     assert (await ann.client.get(f"/api/v1/privacy/consent/{consent['id']}/receipt")).status_code == 401
     await open_erasure(ann.id)
     assert (await receipt(ann, consent["id"])).status_code == 404
-    await Holdings(service, HOLDINGS).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase([ann.id])
     assert (await receipt(ann, consent["id"])).status_code == 404
 
 
@@ -281,7 +281,7 @@ async def test_g17_kept_receipt_still_verifies_when_the_person_is_erased(
     kept = read(await receipt(ann, consent["id"]), service)["log"]
     [position] = [row[0] for row in await admin.fetch("SELECT position FROM consent.entries")]
     await open_erasure(ann.id)
-    await Holdings(service, HOLDINGS).erase(ann.id)
+    await Holdings(service, HOLDINGS).erase([ann.id])
     for _ in range(3):
         await person(new_id()).agree()
     await seal()

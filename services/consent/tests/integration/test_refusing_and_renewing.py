@@ -150,10 +150,10 @@ async def test_a_refusal_goes_with_the_person(person, service, admin, open_erasu
     await ann.agree(granted=False, metadata={"screen": "canary"}, residence="US-IL")
     holdings = Holdings(service, HOLDINGS)
     await open_erasure(ann.id)
-    await holdings.erase(ann.id)
+    await holdings.erase([ann.id])
     [row] = await admin.fetch("SELECT * FROM consent.entries")
     assert (row["user_id"], row["metadata"], row["residence"], row["salt"]) == (None,) * 4
-    assert set((await holdings.count(ann.id)).values()) == {0}
+    assert set((await holdings.count([ann.id]))[ann.id].values()) == {0}
 
 
 async def test_E02_a_consent_is_renewed_in_its_last_days(person, ask, admin, clock) -> None:  # noqa: N802

@@ -65,8 +65,8 @@ async def test_S21_deletion_whose_answer_was_lost_gives_the_same_receipt(  # noq
     assert status.status_code == 200
 
     # Also when identity has erased the account meanwhile: the receipt is the last thing that is kept.
-    await holdings.erase(UUID(ada.user_id))
-    assert not any((await holdings.count(UUID(ada.user_id))).values())
+    await holdings.erase([UUID(ada.user_id)])
+    assert not any((await holdings.count([UUID(ada.user_id)]))[UUID(ada.user_id)].values())
     late = await client.request("DELETE", ME, **request)
     assert late.content == receipt.content
     assert ada.email not in await stored()

@@ -26,7 +26,7 @@ BUDGETS = {
     "delete the account": 4,
     "collect a report": 3,
     "accept an erasure": 3,
-    "erase a person": 13,
+    "erase a person": 12,
 }
 
 

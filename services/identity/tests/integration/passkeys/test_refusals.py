@@ -190,10 +190,10 @@ async def test_an_erasure_leaves_no_passkey_and_no_challenge(client, ada, bob, s
     await creation_options(ada)
     await add(bob, VirtualAuthenticator())
     ada_id = UUID(ada.user_id)
-    held = await holdings.count(ada_id)
+    held = (await holdings.count([ada_id]))[ada_id]
     assert (held["passkeys"], held["passkey_challenges"]) == (1, 1)
-    await holdings.erase(ada_id)
-    assert set((await holdings.count(ada_id)).values()) == {0}
+    await holdings.erase([ada_id])
+    assert set((await holdings.count([ada_id]))[ada_id].values()) == {0}
     assert (await rows(service, "passkeys"), await rows(service, "passkey_challenges")) == (1, 0)
     assert (await sign_in(client, phone)).status_code == 401
 
