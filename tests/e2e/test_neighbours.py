@@ -12,7 +12,7 @@ STORE = (8333, 9333, 19333, 8080, 18080, 8888, 18888, 18333)
 MANAGEMENT = (15672, 15692)
 FOREIGN = {
     "consent-api": {"s3": STORE, "redis": (6379,), "mail": (1025, 8025), "rabbitmq": MANAGEMENT},
-    "consent-worker": {"s3": STORE, "redis": (6379,), "mail": (1025, 8025), "rabbitmq": MANAGEMENT},
+    "consent-worker": {"s3": STORE[1:-1], "redis": (6379,), "mail": (1025, 8025), "rabbitmq": MANAGEMENT},
     "gateway": {"s3": STORE, "postgres": (5432,), "mail": (1025, 8025), "rabbitmq": (5672, *MANAGEMENT)},
     "identity-api": {"s3": STORE, "mail": (1025, 8025), "rabbitmq": MANAGEMENT},
     # All but the S3 API and its gRPC port, which asks for a certificate, stay inside the store's container.

@@ -55,10 +55,9 @@ CONTAINERS = """
     <<: [*service, *{name}-api]
     command: [{name}, worker]
     healthcheck: *worker-health
-{mail}
+{more}
 """
-SENDS_MAIL = """\
-    networks: [{networks}]
+MAIL = """\
     depends_on:
       <<: *{name}-needs
       mail: {{condition: service_healthy}}
@@ -88,21 +87,30 @@ def _replaced(text: str, first: str, last: str, part: str) -> str:
 
 def _containers(member: Member) -> str:
     """Return the containers of a service; what is its own follows from its entry and its settings."""
-    networks, own = _networks(member), ""
+    networks, own, more = _networks(member), "", ""
     for variable in own_settings(member.name).keys() & MOUNTED.keys():
         own += f'    volumes: ["${{{variable}:-/dev/null}}:{MOUNTED[variable]}:ro"]\n'
     if (memory := defaults(member.name).get("MEMORY_BYTES")) is not None:
         # The API and what it starts; the service refuses to start where the sum does not fit.
         own += f'    mem_limit: "${{{member.name.upper()}_MEMORY_BYTES:-{memory}}}"\n'
-    with_mailbox = ", ".join(sorted({*networks, "mailbox"}))
-    mail = SENDS_MAIL.format(name=member.name, networks=with_mailbox) if member.sends_mail else ""
-    text = CONTAINERS.format(name=member.name, networks=", ".join(networks), own=own, mail=mail)
+    if further := _further_networks(member):
+        more += f"    networks: [{', '.join(sorted({*networks, *further}))}]\n"
+    if member.sends_mail:
+        more += MAIL.format(name=member.name)
+    text = CONTAINERS.format(name=member.name, networks=", ".join(networks), own=own, more=more)
     return "\n" + text.strip("\n").replace("\n\n\n", "\n\n") + "\n"
 
 
 def _networks(member: Member) -> list[str]:
-    used = {"counters": member.counts, "egress": member.reaches_out, "objects": bool(member.bucket)}
+    objects = bool(member.bucket) and not member.keeps_versions
+    used = {"counters": member.counts, "egress": member.reaches_out, "objects": objects}
     return sorted({"broker", "database", "services"} | {name for name, uses in used.items() if uses})
+
+
+def _further_networks(member: Member) -> set[str]:
+    """Return which networks the worker has beside those of the API."""
+    used = {"mailbox": member.sends_mail, "objects": member.keeps_versions}
+    return {name for name, uses in used.items() if uses}
 
 
 def _blocks() -> str:

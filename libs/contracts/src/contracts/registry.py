@@ -10,7 +10,8 @@ class Member:
     With a schema it has a worker and migrations, a user at the broker and a part in every erasure;
     `further_schemas` lie in the database of the keyring. `secrets` are generated for it alone, by the names
     of its settings. One with a `bucket` in the object store may use the objects there, or, where it
-    `keeps_versions`, only add some. One that `reaches_out` asks servers outside of the cluster.
+    `keeps_versions`, only add some, from its worker. One that `reaches_out` asks servers outside of the
+    cluster.
     """
 
     name: str
