@@ -31,24 +31,24 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, default=100_000, help="how many accounts growth adds")
     parser.add_argument("--report", type=Path, default=REPORT, help="where the page is written")
     arguments = parser.parse_args()
-    results, servers = asyncio.run(_measure(arguments))
-    remarks = REMARKS.read_text() if REMARKS.exists() else ""
-    text = page(results, servers=servers, remarks=remarks)
-    arguments.report.write_text(text)
-    print(text, flush=True)
+    results = asyncio.run(_measure(arguments))
+    print(arguments.report.read_text(), flush=True)
     return 0 if all(result.verdict == "kept" for result in results) else 1
 
 
-async def _measure(arguments: argparse.Namespace) -> tuple[list[Result], str]:
+async def _measure(arguments: argparse.Namespace) -> list[Result]:
     gauge, results = Gauge(), []
+    remarks = REMARKS.read_text() if REMARKS.exists() else ""
     async with whole_cluster() as subject:
         servers = f"PostgreSQL {await subject.value('SHOW server_version')}, durable"
         await subject.read_text_version()
         for group in arguments.only:
             async with AsyncExitStack() as stack:
-                rows = await _prepared(subject, stack, group, arguments)
-                results += [await compare(row, gauge, pairs=arguments.rounds) for row in rows]
-    return results, servers
+                for row in await _prepared(subject, stack, group, arguments):
+                    results.append(await compare(row, gauge, pairs=arguments.rounds))
+                    # After each row, so that a run of an hour that is ended early has said what it found.
+                    arguments.report.write_text(page(results, servers=servers, remarks=remarks))
+    return results
 
 
 async def _prepared(
