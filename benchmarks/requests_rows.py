@@ -113,7 +113,7 @@ async def photo_rows(subject: Subject, stack: AsyncExitStack) -> list[Row]:
     picture = one_mebibyte()
     store = BareStore(subject.platform.servers.s3_endpoint, subject.platform.servers.s3_admin)
     store.prepare()
-    links = await _kept_pictures(subject, people[:PICTURE_CLIENTS], picture)
+    kept = await _kept_pictures(subject, people[:PICTURE_CLIENTS], picture)
 
     async def put() -> Sample:
         step = _uploads(asks, picture)
@@ -124,6 +124,8 @@ async def photo_rows(subject: Subject, stack: AsyncExitStack) -> list[Row]:
         return await store.put(picture, clients=PICTURE_CLIENTS, seconds=SECONDS)
 
     async def get() -> Sample:
+        # A link is good for minutes, and the rows before take longer: each sample has its own.
+        links = await _links_to(subject, kept)
         return await rate(subject.gateway, always(*links), clients=PICTURE_CLIENTS)()
 
     async def bare_get() -> Sample:
@@ -158,8 +160,8 @@ def _target(url: str) -> str:
 
 
 async def _kept_pictures(subject: Subject, people: list[Person], picture: bytes) -> list[bytes]:
-    """Upload one picture for each and return the requests that read them."""
-    reads = []
+    """Upload one picture for each and return the requests that show them."""
+    shown = []
     async with Connection(subject.gateway) as connection:
         for person in people:
             ask = request(
@@ -172,7 +174,16 @@ async def _kept_pictures(subject: Subject, people: list[Person], picture: bytes)
             body = {"file_size": len(picture), "width": 1, "height": 1}
             confirm = request("POST", f"{API}/photos/{photo}/confirm", headers=person.headers, body=body)
             expect(await connection.send(confirm), 200)
-            shown = await connection.send(request("GET", f"{API}/photos/{photo}", person.headers))
+            shown.append(request("GET", f"{API}/photos/{photo}", person.headers))
+    return shown
+
+
+async def _links_to(subject: Subject, kept: list[bytes]) -> list[bytes]:
+    """Return the requests that read the pictures which these requests show."""
+    reads = []
+    async with Connection(subject.gateway) as connection:
+        for show in kept:
+            shown = await connection.send(show)
             expect(shown, 200)
             reads.append(request("GET", _target(str(shown.document["original_url"]))))
     return reads
