@@ -228,14 +228,14 @@ async def test_event_whose_queue_was_retired_after_it_was_written_leaves(
 async def test_full_queue_holds_back_only_what_it_refuses_and_gets_all_of_it_later(
     open_publisher, run_relay, announce, an_event, registered, broker, rows, outbox_is_empty
 ):
-    people, other = [new_id() for _ in range(12)], new_id()
+    people, other = [], new_id()
     run_relay(await open_publisher())
     await broker.set_policy(ONLY_HEARER, {"max-length": 1, "overflow": "reject-publish"})
     try:
-        for person in people:
-            await announce(registered(person))
-
+        # A queue tells that it is full a moment later: those that come until then find room.
         async def refused():
+            people.append(new_id())
+            await announce(registered(people[-1]))
             errors = {row["last_error"] for row in await rows("identity.outbox")}
             assert "DeliveryError" in errors
 
