@@ -25,11 +25,11 @@ PAUSE_SECONDS = 0.1
 
 @contextlib.asynccontextmanager
 async def running(
-    command: Sequence[str], *, port: int = 0, path: str = "/", **variables: str
+    command: Sequence[str], *, port: int = 0, path: str = "/", cwd: Path | None = None, **variables: str
 ) -> AsyncIterator[str]:
     """Run a program for the length of the block; return its address once it answers `path` on `port`."""
     process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns as soon as the process exists
-        command, env={**os.environ, **variables}, stdout=subprocess.DEVNULL
+        command, cwd=cwd, env={**os.environ, **variables}, stdout=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -93,7 +93,8 @@ async def parse_server(place: Path, dsn: str) -> AsyncIterator[tuple[str, bytes]
     port, secret = free_port(), secrets.token_hex(32)
     variables = {"BENCHMARK_DSN": dsn, "BENCHMARK_SECRET": secret, "BENCHMARK_PORT": str(port)}
     command = ["node", str(place / "server.js")]
-    async with running(command, port=port, path="/parse/health", **variables) as url:
+    # It opens its log in the directory that it is started in, whatever its options say.
+    async with running(command, port=port, path="/parse/health", cwd=place, **variables) as url:
         account = {"username": EMAIL, "email": EMAIL, "password": PASSWORD}
         key = {"X-Parse-Application-Id": "benchmark"}
         async with Connection(url) as connection:

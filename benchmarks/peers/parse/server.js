@@ -9,8 +9,6 @@ const server = new ParseServer({
   masterKey: process.env.BENCHMARK_SECRET,
   serverURL: url,
   silent: true,
-  // It would write its log into the directory that the suite was started in.
-  logsFolder: null,
   logLevel: "error",
 });
 await server.start();
