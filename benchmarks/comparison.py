@@ -74,8 +74,9 @@ class Gauge:
     def __init__(self) -> None:
         self._best = max(machine.gauge() for _ in range(5))
 
-    def share(self) -> float:
-        """Return 0 to 1."""
+    async def share(self) -> float:
+        """Return 0 to 1, once what was measured before has ended its work."""
+        await machine.settled()
         seen = machine.gauge()
         self._best = max(self._best, seen)
         return seen / self._best
@@ -95,11 +96,11 @@ async def compare(row: Row, gauge: Gauge, *, pairs: int) -> Result:
 async def _measure(result: Result, gauge: Gauge, pairs: int) -> None:
     row = result.row
     while len(result.ours) < pairs and result.discarded < pairs * (TRIES_PER_PAIR - 1):
-        shares = [gauge.share()]
+        shares = [await gauge.share()]
         ours = await row.ours()
-        shares.append(gauge.share())
+        shares.append(await gauge.share())
         reference = await row.reference() if row.reference is not None else None
-        shares.append(gauge.share())
+        shares.append(await gauge.share())
         quiet = min(shares) >= LEAST_GAUGE
         shown = f" / {reference.value:.1f} = {ours.value / reference.value:.3f}" if reference else ""
         note = "" if quiet else " (disturbed)"

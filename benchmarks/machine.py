@@ -1,5 +1,6 @@
 """How busy the machine is and with whom, and what processes hold in memory, as far as Linux tells."""
 
+import asyncio
 import hashlib
 import os
 import time
@@ -12,6 +13,10 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 IDLE_FIELDS = (3, 4)
 """Idle and waiting for a disk, in the first line of /proc/stat."""
 GAUGE_SECONDS = 0.2
+SETTLED = 0.1
+"""Up to which part of all cores may be busy in a machine that rests."""
+LOOK_SECONDS = 0.3
+SETTLES_WITHIN_SECONDS = 60.0
 BLOCK = bytes(64 * 1024)
 
 
@@ -39,6 +44,18 @@ def usage() -> Usage:
         times.user + times.system,
         _own_ticks() / TICKS_PER_SECOND,
     )
+
+
+async def settled() -> None:
+    """Wait until the machine rests, for a minute at most: whoever still works then works for others."""
+    until = time.monotonic() + SETTLES_WITHIN_SECONDS
+    before = usage()
+    while time.monotonic() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+        after = usage()
+        if after.machine - before.machine < SETTLED * (after.at - before.at) * (os.cpu_count() or 1):
+            return
+        before = after
 
 
 def share_of_others(before: Usage, after: Usage) -> float:
