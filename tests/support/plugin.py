@@ -19,6 +19,9 @@ from support.events import EventRecorder
 LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
 PRODUCED = "produced_events"
 ON_THE_CLUSTER = ("tests/e2e/", "tests/chaos/")
+# What takes longest begins first, and what takes a moment fills the gaps at the end.
+BEGIN_WITH = ("tests/e2e/", "tests/chaos/", "tools/", "infra/", "services/consent/", "services/", "libs/")
+BEFORE = ("integration", "contract", "architecture", "unit")
 _recorder = pytest.StashKey[EventRecorder]()
 
 
@@ -70,6 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for layer in LAYERS:
             if layer in folders:
                 item.add_marker(getattr(pytest.mark, layer))
+    if items and hasattr(items[0].config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """Return when the test is handed out to one of several processes: the layer counts, then the folder."""
+    layer = next((turn for turn, name in enumerate(BEFORE) if item.get_closest_marker(name)), -1)
+    folder = next((turn for turn, name in enumerate(BEGIN_WITH) if item.nodeid.startswith(name)), 0)
+    return layer, folder
 
 
 def pytest_collection_finish() -> None:
@@ -114,7 +126,8 @@ class SchedulingByServers(LoadFileScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SchedulingByServers:
-    """Say which tests run in which process of `-n`."""
+    """Say which tests run in which process of `-n`, in the order in which they were collected."""
+    config.option.loadscopereorder = False
     return SchedulingByServers(config, log)
 
 

@@ -46,3 +46,8 @@ class CheckpointArchive:
         async for key, version in self._objects.versions(FOLDER):
             body = await self._objects.download(key, version=version, most_bytes=LARGEST_NOTE)
             yield f"{key} (version {version})", body.decode("utf-8", "replace")
+
+    async def sizes(self) -> set[int]:
+        """Return of which sizes there is a checkpoint, without reading one."""
+        names = [key.removeprefix(FOLDER) async for key, _ in self._objects.versions(FOLDER)]
+        return {int(name) for name in names if name.isdigit()}

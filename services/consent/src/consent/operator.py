@@ -8,16 +8,21 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chassis.database_url import read_database_url
 from chassis.entry import load_settings
 from consent.repositories.log_reader import LogReader
 from consent.settings import ArchiveSettings, LogSettings
+from consent.transparency.audit import Finding
 from consent.transparency.keys import ec_keys_in, verifiers_in
 from consent.transparency.note import COSIGNATURE, ED25519, Signer, Verifier
 from consent.transparency.receipts import verify_receipt
 from consent.transparency.witness import Witness
-from consent.use_cases.verify_log import Verified, verify_log
+from consent.use_cases.verify_log import Verified, find_lost_checkpoints, verify_log
+
+if TYPE_CHECKING:
+    from consent.archive import CheckpointArchive
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -73,27 +78,35 @@ def _verify_ledger(arguments: argparse.Namespace) -> int:
     jwks = arguments.keys.read_text()
     kept = {str(path): path.read_text() for path in arguments.checkpoint}
 
-    async def run() -> Verified:
-        if arguments.stored:
-            kept.update(await _stored(load_settings(ArchiveSettings)))
-        async with LogReader.open(read_database_url(settings.database_url).dsn) as reader:
-            return await verify_log(
-                reader, verifiers=verifiers_in(jwks), public_keys=ec_keys_in(jwks), kept=kept
-            )
+    async def run() -> tuple[Verified, list[Finding]]:
+        async with _archive(arguments.stored) as archive:
+            if archive is not None:
+                kept.update({name: note async for name, note in archive.notes()})
+            async with LogReader.open(read_database_url(settings.database_url).dsn) as reader:
+                verified = await verify_log(
+                    reader, verifiers=verifiers_in(jwks), public_keys=ec_keys_in(jwks), kept=kept
+                )
+                lost = [] if archive is None else await find_lost_checkpoints(reader, archive.sizes)
+                return verified, lost
 
-    verified = asyncio.run(run())
-    for finding in verified.findings:
+    verified, lost = asyncio.run(run())
+    findings = [*verified.findings, *lost]
+    for finding in findings:
         sys.stdout.write(f"{finding}\n")
-    said = "do not hold" if verified.findings else "hold"
+    said = "do not hold" if findings else "hold"
     sys.stdout.write(f"{verified.leaves} leaves and {verified.checkpoints} checkpoints {said}\n")
-    return 1 if verified.findings else 0
+    return 1 if findings else 0
 
 
-async def _stored(settings: ArchiveSettings) -> dict[str, str]:
+@asynccontextmanager
+async def _archive(wanted: bool) -> AsyncIterator["CheckpointArchive | None"]:
+    if not wanted:
+        yield None
+        return
     from consent.archive import CheckpointArchive  # noqa: PLC0415 - nothing else here needs its library
 
-    async with CheckpointArchive.open(settings) as archive:
-        return {name: note async for name, note in archive.notes()}
+    async with CheckpointArchive.open(load_settings(ArchiveSettings)) as archive:
+        yield archive
 
 
 def _verify_receipt(arguments: argparse.Namespace) -> int:

@@ -30,6 +30,10 @@ _CHECKPOINTS = (
     "SELECT tree_size, root_hash, note, jws FROM consent.log_checkpoints"
     " WHERE tree_size > $1 ORDER BY tree_size LIMIT $2"
 )
+_ARCHIVED = """
+    SELECT tree_size FROM consent.log_checkpoints EXCEPT SELECT tree_size FROM consent.log_uploads
+    ORDER BY tree_size
+"""
 _UNSEALED = """
     SELECT source, position FROM (
         SELECT 'entry' AS source, position FROM consent.entries
@@ -94,6 +98,10 @@ class LogReader:
         while rows := await self._connection.fetch(_CHECKPOINTS, size, BATCH):
             for size, root, note, jws in rows:
                 yield StoredCheckpoint(note, jws, size, root)
+
+    async def archived(self) -> list[int]:
+        """Return the sizes of the checkpoints that were brought into the object store."""
+        return [row[0] for row in await self._connection.fetch(_ARCHIVED)]
 
     async def unsealed(self) -> list[str]:
         """Return the first rows that are in no leaf and do not wait to be."""

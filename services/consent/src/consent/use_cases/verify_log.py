@@ -1,7 +1,7 @@
 """Verify the log: every leaf against its row, the tree, every checkpoint, and those that somebody kept."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jwt
@@ -10,6 +10,8 @@ from consent.repositories.log_reader import LogReader
 from consent.transparency.audit import Audit, Finding, StoredCheckpoint
 from consent.transparency.checkpoint import Checkpoint
 from consent.transparency.note import MalformedNote, Note, Verifier
+
+ListStored = Callable[[], Awaitable[set[int]]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,18 @@ async def verify_log(
     for row in await reader.unsealed():
         audit.add_unsealed(row)
     return Verified(audit.size, audit.checkpoints, audit.findings())
+
+
+async def find_lost_checkpoints(reader: LogReader, list_stored: ListStored) -> list[Finding]:
+    """Return which checkpoints were brought into the object store and are not there any more."""
+    # Listed after the snapshot is taken: what was stored by then must be in the list.
+    archived = await reader.archived()
+    stored = await list_stored()
+    return [
+        Finding(None, f"the checkpoint of {size} leaves is gone from the object store")
+        for size in archived
+        if size not in stored
+    ]
 
 
 def _size(text: str) -> int:
