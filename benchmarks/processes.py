@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import venv
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.client import Connection, bearer, request
@@ -25,11 +25,16 @@ PAUSE_SECONDS = 0.1
 
 @contextlib.asynccontextmanager
 async def running(
-    command: Sequence[str], *, port: int = 0, path: str = "/", cwd: Path | None = None, **variables: str
+    command: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    path: str = "/",
+    cwd: Path | None = None,
 ) -> AsyncIterator[str]:
     """Run a program for the length of the block; return its address once it answers `path` on `port`."""
     process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns as soon as the process exists
-        command, cwd=cwd, env={**os.environ, **variables}, stdout=subprocess.DEVNULL
+        command, cwd=cwd, env={**os.environ, **(variables or {})}, stdout=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -76,7 +81,7 @@ async def fastapi_users(place: Path, dsn: str) -> AsyncIterator[tuple[str, bytes
     python, port = await asyncio.to_thread(install_fastapi_users, place), free_port()
     command = [*uvicorn("fastapi_users_app:app", port, python), "--app-dir", str(PEERS)]
     variables = {"BENCHMARK_DSN": dsn, "BENCHMARK_SECRET": secrets.token_hex(32)}
-    async with running(command, port=port, path="/openapi.json", **variables) as url:
+    async with running(command, variables, port=port, path="/openapi.json") as url:
         account = {"email": EMAIL, "password": PASSWORD}
         form = f"username={EMAIL}&password={PASSWORD.replace(' ', '+')}".encode()
         async with Connection(url) as connection:
@@ -94,7 +99,7 @@ async def parse_server(place: Path, dsn: str) -> AsyncIterator[tuple[str, bytes]
     variables = {"BENCHMARK_DSN": dsn, "BENCHMARK_SECRET": secret, "BENCHMARK_PORT": str(port)}
     command = ["node", str(place / "server.js")]
     # It opens its log in the directory that it is started in, whatever its options say.
-    async with running(command, port=port, path="/parse/health", cwd=place, **variables) as url:
+    async with running(command, variables, port=port, path="/parse/health", cwd=place) as url:
         account = {"username": EMAIL, "email": EMAIL, "password": PASSWORD}
         key = {"X-Parse-Application-Id": "benchmark"}
         async with Connection(url) as connection:

@@ -200,7 +200,7 @@ async def _lean(subject: Subject, stack: AsyncExitStack, secret: str = "") -> st
         "AWS_SECRET_ACCESS_KEY": key,
     }
     command = processes.uvicorn("benchmarks.references.lean:app", port)
-    return await stack.enter_async_context(processes.running(command, port=port, path="/hello", **variables))
+    return await stack.enter_async_context(processes.running(command, variables, port=port, path="/hello"))
 
 
 async def _lean_with_consent(subject: Subject, stack: AsyncExitStack) -> tuple[str, str]:
