@@ -75,7 +75,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings tools/data_map_page
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 
@@ -89,8 +89,9 @@ advisories: ## Look the locked packages up in a database of known vulnerabilitie
 ##@ Generated files
 schemas: .venv/.installed ## Freeze the schemas of the events; refuses a breaking change
 	$(PY) -m event_schemas schemas
-docs: .venv/.installed ## Write docs/events.md and asyncapi.json
+docs: .venv/.installed ## Write docs/events.md, asyncapi.json and the data map
 	$(PY) -m event_schemas docs
+	$(PY) -m data_map_page
 openapi: .venv/.installed ## Write each service's openapi.json, and from them the gateway's
 	$(PYTEST) -m contract -k test_the_api_is_the_committed_one --update-openapi
 	$(PYTEST) -m contract -k test_the_whole_api_is_the_committed_one --update-openapi

@@ -9,7 +9,8 @@ from typing import Any, TypeGuard
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import RULE, DataClass, Purpose
+from chassis.holdings import Holding, OnErase
 from chassis.tables import on_erase
 from consent.holdings import HOLDINGS as HELD_BY_CONSENT
 from consent.models import Base as ConsentBase
@@ -28,8 +29,6 @@ SCHEMAS = {
     "storage": StorageBase.metadata,
     "keyring": KeyringBase.metadata,
 }
-# What may happen to data, and a reason wherever something stays.
-RULE = re.compile(r"delete\b.*|null(: \S.*)?|empties itself: \S.*|retain: \S.*", re.DOTALL)
 
 
 def undeclared(metadata: MetaData) -> list[str]:

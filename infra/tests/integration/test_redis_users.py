@@ -8,7 +8,7 @@ from limits import parse
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from chassis.counters import Counters, connect_redis
+from chassis.counters import Counters, connect_redis, counts_of
 from support.servers import RunningServers
 
 Open = Callable[[str], AbstractAsyncContextManager[Redis]]
@@ -29,7 +29,7 @@ def redis_of(servers: RunningServers) -> Open:
 @SERVICES
 async def test_service_counts_in_redis_with_its_own_user(service: str, other: str, redis_of: Open) -> None:
     async with redis_of(service) as redis:
-        counters = Counters(redis, {"tries": parse("2/minute")}, prefix=service, secret=b"secret")
+        counters = Counters(redis, {"tries": parse("2/minute")}, keys=counts_of(service), secret=b"secret")
         assert await redis.ping()
         await counters.forgive("tries", "somebody")
         standings = [await counters.take("tries", "somebody") for _ in range(3)]

@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.problems import Problem
 from chassis.sliding_windows import SlidingWindows
 from chassis.transactions import outside_transactions
@@ -61,20 +62,21 @@ class Counters:
         redis: Redis,
         limits: Mapping[str, RateLimitItem],
         *,
-        prefix: str,
+        keys: Place,
         secret: bytes,
         processes: int = 1,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`secret` keys the hashes under which callers are counted: Redis holds no address and no user id.
+        """`keys` is where the counts lie: see `counts_of`.
 
+        `secret` keys the hashes under which callers are counted: Redis holds no address and no user id.
         So many `processes` beside each other serve the same callers.
         """
         self._limits = limits
         self._stricter = {name: _share_of(limit, processes) for name, limit in limits.items()}
         self._hash_key = hmac.digest(secret, _KEY_PURPOSE, "sha256")
         self._monotonic = monotonic
-        self._shared = SlidingWindows(redis, prefix=f"{prefix}:limits")
+        self._shared = SlidingWindows(redis, keys)
         self._local = SlidingWindowCounterRateLimiter(cast("StorageTypes", MemoryStorage()))
         self._ask_redis_at = float("-inf")
 
@@ -144,6 +146,19 @@ class Counters:
             # All who asked together learn it together.
             log.warning("limits_counted_locally", error=type(error).__name__)
         self._ask_redis_at = now + RETRY_REDIS_SECONDS
+
+
+def counts_of(service: str) -> Place:
+    """Return where a service keeps its counts in Redis."""
+    return Place(
+        kind=PlaceKind.REDIS,
+        name=f"{service}:limits:*",
+        holds="how often a caller did something, under a keyed hash of their address or id",
+        on_erase="empties itself: a count goes two windows after the last call, a day or two at most",
+        about=About(
+            data_class=DataClass.PSEUDONYM, purpose=Purpose.SECURITY, retention="two windows of its limit"
+        ),
+    )
 
 
 def _share_of(limit: RateLimitItem, processes: int) -> RateLimitItem:

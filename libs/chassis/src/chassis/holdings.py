@@ -11,27 +11,7 @@ from sqlalchemy import ARRAY, Delete, Table, Uuid, any_, bindparam, column, dele
 from sqlalchemy.orm import InstrumentedAttribute
 
 from chassis.db import Database
-
-
-class DataClass(StrEnum):
-    """What kind of data it is, by what it tells about a person."""
-
-    ACCOUNT = "account"
-    CREDENTIAL = "credential"
-    CONTACT = "contact"
-    CONSENT = "consent"
-    BIOMETRIC = "biometric"
-    KEY = "key"
-    CONTENT = "content"
-
-
-class Purpose(StrEnum):
-    """What it is held for."""
-
-    SIGN_IN = "sign in"
-    NOTICES = "tell the person what happened to the account"
-    PROOF_OF_CONSENT = "prove what was agreed to"
-    SERVICE = "do what the person asked for"
+from chassis.declarations import DataClass, Purpose
 
 
 class OnErase(StrEnum):

@@ -24,9 +24,11 @@ from contracts.participation import ErasureReported, ParticipantJoined
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, MetaData, Table
 
     from chassis.auth import FetchKeys
+    from chassis.data_map import DataMap
+    from chassis.declarations import Place
     from chassis.health import HealthCheck
     from chassis.worker import Worker
 
@@ -79,12 +81,15 @@ async def check_database(opened: Opened) -> None:
 class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
+    `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
     `ready` tells those of the tasks whose erasure may begin.
     """
 
     event: type[Event]
     holdings: Sequence[Holding[C]]
+    schemas: "Sequence[MetaData]"
     open_erasures: Callable[[C], ListOpenErasures]
+    places: "Sequence[Place]" = ()
     ready: "Callable[[C, Table], ColumnElement[bool]] | None" = None
 
 
@@ -129,7 +134,9 @@ class Service(Generic[S, C]):
 
     def create_api(self, settings: S, is_stopping: Callable[[], bool] = lambda: False) -> "FastAPI":
         """Return the HTTP side, which needs `install` before it can answer."""
-        from chassis.api import create_app  # noqa: PLC0415 - a migration serves nobody
+        # A migration serves nobody, and a worker shows no map.
+        from chassis.api import create_app  # noqa: PLC0415
+        from chassis.data_map_routes import data_map_router  # noqa: PLC0415
 
         def check(name: str) -> "HealthCheck":
             return lambda: self.checks[name](app.state.service)
@@ -137,7 +144,7 @@ class Service(Generic[S, C]):
         app = create_app(
             settings,
             title=f"IrisVue {self.name}",
-            routers=self.routers(),
+            routers=[*self.routers(), data_map_router(self.data_map().document())],
             checks={name: check(name) for name in self.checks},
             unlimited_paths=self.unlimited_paths,
             is_stopping=is_stopping,
@@ -159,6 +166,13 @@ class Service(Generic[S, C]):
             issuer=opened.settings.access_token_issuer,
             audience=opened.settings.access_token_audience,
         )
+
+    def data_map(self) -> "DataMap":
+        """Return what the service holds of people, where, why and for how long."""
+        from chassis.data_map import DataMap, usual_places  # noqa: PLC0415 - as above
+
+        places = (*self.erasing.places, *usual_places(self.name))
+        return DataMap(self.name, self.erasing.schemas, self.erasing.holdings, places)
 
     def participation(self, opened: C) -> ErasureParticipation:
         """Return the service's part in every erasure."""

@@ -9,6 +9,8 @@ from itertools import islice
 from limits import RateLimitItem
 from redis.asyncio import Redis
 
+from chassis.declarations import Place
+
 MOST_AT_ONCE = 64
 """Questions that share a round trip; Redis answers nobody else meanwhile."""
 _TAKE = """
@@ -69,9 +71,9 @@ class SlidingWindows:
     So a burst opens no connections, and costs a round trip for all of it.
     """
 
-    def __init__(self, redis: Redis, *, prefix: str) -> None:
+    def __init__(self, redis: Redis, keys: Place) -> None:
         self._redis = redis
-        self._prefix = prefix
+        self._prefix = keys.name.removesuffix(":*")
         self._script = redis.register_script(_TAKE)
         self._waiting: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None

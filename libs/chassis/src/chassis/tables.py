@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.declarations import About, DataClass, Purpose
+
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -33,6 +35,9 @@ NAMING_CONVENTION = {
 }
 
 Moment = DateTime(timezone=True)
+_IDS_OF_EVENTS = About(
+    data_class=DataClass.NOBODY, purpose=Purpose.DELIVERY, retention="30 days after the event came"
+)
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,25 @@ def tables_of(schema: str) -> ChassisTables:
     return _define(MetaData(schema=schema, naming_convention=NAMING_CONVENTION))
 
 
-def on_erase(rule: str, *, pruned_by: str | None = None) -> dict[str, Any]:
+def on_erase(
+    rule: str, *, pruned_by: str | None = None, about: About | None = None, held_as: str = ""
+) -> dict[str, Any]:
     """Return the `info` that declares what an erasure does to a column or a table.
 
     A table also says who keeps it from growing for ever: the name of periodic work, "erasure", "empties
-    itself", or "kept: <why>".
+    itself", or "kept: <why>"; and, where no holding counts its rows by a column of theirs, which holding does
+    (`held_as`) or what it is about.
     """
-    return {"on_erase": rule} if pruned_by is None else {"on_erase": rule, "pruned_by": pruned_by}
+    said = {"on_erase": rule, "pruned_by": pruned_by, "about": about, "held_as": held_as}
+    return {name: value for name, value in said.items() if value}
+
+
+def of_class(data_class: DataClass, *, in_export: bool | None = None) -> dict[str, Any]:
+    """Return the `info` of a column that tells more, or something else, about a person than its table says.
+
+    One that the person does not get, though they get the rest of the row, is not `in_export`.
+    """
+    return {"data_class": data_class} | ({} if in_export is None else {"in_export": in_export})
 
 
 def _define(metadata: MetaData) -> ChassisTables:
@@ -116,7 +133,13 @@ def _outbox(metadata: MetaData) -> Table:
         lease_check(),
         Index(None, "subject", "position"),
         info=on_erase(
-            "empties itself: a row leaves when the broker has confirmed it", pruned_by="empties itself"
+            "empties itself: a row leaves when the broker has confirmed it",
+            pruned_by="empties itself",
+            about=About(
+                data_class=DataClass.PSEUDONYM,
+                purpose=Purpose.DELIVERY,
+                retention="until the broker has confirmed it",
+            ),
         ),
     )
 
@@ -128,7 +151,11 @@ def _inbox(metadata: MetaData) -> Table:
         Column("consumer", String(100), primary_key=True),
         Column("event_id", Uuid, primary_key=True),
         Column("received_at", Moment, nullable=False, server_default=func.clock_timestamp(), index=True),
-        info=on_erase("retain: ids of events, not of people; purged after 30 days", pruned_by="purge-inbox"),
+        info=on_erase(
+            "retain: ids of events, not of people; purged after 30 days",
+            pruned_by="purge-inbox",
+            about=_IDS_OF_EVENTS,
+        ),
     )
 
 
@@ -140,7 +167,11 @@ def _failed_attempts(metadata: MetaData) -> Table:
         Column("event_id", Uuid, primary_key=True),
         Column("attempts", Integer, nullable=False),
         Column("last_failed_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        info=on_erase("retain: ids of events, not of people; purged after 30 days", pruned_by="purge-inbox"),
+        info=on_erase(
+            "retain: ids of events, not of people; purged after 30 days",
+            pruned_by="purge-inbox",
+            about=_IDS_OF_EVENTS,
+        ),
     )
 
 
@@ -155,7 +186,15 @@ def _dead_letters(metadata: MetaData) -> Table:
         Column("body_digest", String(64), nullable=False),
         Column("error_class", String(200), nullable=False),
         Column("parked_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        info=on_erase("retain: ids of events and a digest, no payload", pruned_by="purge-dead-letters"),
+        info=on_erase(
+            "retain: ids of events and a digest, no payload",
+            pruned_by="purge-dead-letters",
+            about=About(
+                data_class=DataClass.NOBODY,
+                purpose=Purpose.OPERATION,
+                retention="90 days after it was parked",
+            ),
+        ),
     )
 
 
@@ -168,6 +207,9 @@ def _tombstones(metadata: MetaData) -> Table:
         info=on_erase(
             "retain: a keyed hash that keeps the person from coming back",
             pruned_by="kept: whoever was erased must not come back from a late event or an old copy",
+            about=About(
+                data_class=DataClass.PSEUDONYM, purpose=Purpose.ERASURE, retention="for ever, as a keyed hash"
+            ),
         ),
     )
 
@@ -194,6 +236,11 @@ def _erasure_tasks(metadata: MetaData) -> Table:
         info=on_erase(
             "null: the person's id is emptied when the erasure is reported",
             pruned_by="kept: counts and times of what was erased, the proof behind the certificate",
+            about=About(
+                data_class=DataClass.PSEUDONYM,
+                purpose=Purpose.ERASURE,
+                retention="the person's id until it is reported, the rest for ever",
+            ),
         ),
     )
 
@@ -208,6 +255,7 @@ def _idempotency_keys(metadata: MetaData) -> Table:
         info=on_erase(
             "retain: names nobody, opens only with the client's own key, purged after 24 hours",
             pruned_by="purge-idempotency-records",
+            about=About(data_class=DataClass.PSEUDONYM, purpose=Purpose.DELIVERY, retention="24 hours"),
         ),
     )
 
@@ -220,6 +268,8 @@ def _known_keys(metadata: MetaData) -> Table:
         Column("key_id", String(8), nullable=False),
         Column("first_used_at", Moment, nullable=False, server_default=func.clock_timestamp()),
         info=on_erase(
-            "retain: ids of the platform's keys, not of people", pruned_by="kept: a row for each key"
+            "retain: ids of the platform's keys, not of people",
+            pruned_by="kept: a row for each key",
+            about=About(data_class=DataClass.NOBODY, purpose=Purpose.SECURITY, retention="for ever"),
         ),
     )

@@ -6,7 +6,7 @@ import pytest
 from limits import parse
 from redis.asyncio import Redis
 
-from chassis.counters import Counters, QuotaExceeded
+from chassis.counters import Counters, QuotaExceeded, counts_of
 
 HOUR = 3_600_000
 HALF = HOUR // 2 + 60_000
@@ -23,7 +23,7 @@ async def redis(servers):
 
 @pytest.fixture
 def counters(redis):
-    return Counters(redis, LIMITS, prefix="test", secret=bytes(32))
+    return Counters(redis, LIMITS, keys=counts_of("test"), secret=bytes(32))
 
 
 async def keys_of(redis):

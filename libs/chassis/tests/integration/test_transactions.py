@@ -6,7 +6,7 @@ import pytest
 from limits import parse
 from sqlalchemy import text
 
-from chassis.counters import Counters, connect_redis
+from chassis.counters import Counters, connect_redis, counts_of
 from chassis.http import NeighbourUnavailable, ServiceClient
 from chassis.ids import new_id
 from chassis.request_transaction import RequestTransaction
@@ -16,7 +16,7 @@ from chassis.transactions import NetworkInsideTransaction, outside_transactions
 @pytest.fixture
 async def counters(platform):
     redis = connect_redis("redis://127.0.0.1:9")
-    yield Counters(redis, {"tries": parse("5/minute")}, prefix="test", secret=bytes(32))
+    yield Counters(redis, {"tries": parse("5/minute")}, keys=counts_of("test"), secret=bytes(32))
     await redis.aclose()
 
 

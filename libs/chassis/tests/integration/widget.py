@@ -15,7 +15,8 @@ from sqlalchemy import text
 from chassis import process
 from chassis.consumer import Consumer
 from chassis.db import Database, UnitOfWork
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import DataClass, Purpose
+from chassis.holdings import Holding, OnErase
 from chassis.http import ServiceClient
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.service_auth import ServiceTokens
@@ -128,6 +129,7 @@ WIDGET: Widget = Widget(
     erasing=Erasing(
         event=UserDeleted,
         holdings=[WIDGETS],
+        schemas=(),
         open_erasures=erasures_of_identity,
     ),
 )

@@ -1,6 +1,7 @@
 """What consent holds of people."""
 
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
+from chassis.holdings import Holding, OnErase
 from consent.models import Activity, Gate, LedgerEntry, Preferences
 from consent.use_cases.erase_person import blank_entries
 from consent.wiring import Service
@@ -42,5 +43,26 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=True,
         person=Activity.user_id,
+    ),
+)
+
+PLACES = (
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-ledger/checkpoints/{tree_size}",
+        holds="the size and the root of the log, signed",
+        on_erase="retain: hashes of salted commitments, which lead to nobody",
+        about=About(
+            data_class=DataClass.NOBODY, purpose=Purpose.PROOF_OF_CONSENT, retention="for ever, every version"
+        ),
+    ),
+    Place(
+        kind=PlaceKind.RECIPIENT,
+        name="the witnesses of CONSENT_WITNESSES",
+        holds="the size and the root of the log, signed",
+        on_erase="retain: hashes of salted commitments, which lead to nobody",
+        about=About(
+            data_class=DataClass.NOBODY, purpose=Purpose.PROOF_OF_CONSENT, retention="as the witness likes"
+        ),
     ),
 )

@@ -8,7 +8,8 @@ from chassis.service import Erasing, Service, erasures_of_identity, keys_of_iden
 from chassis.work import Periodic, Work
 from consent import wiring
 from consent.consumers import consumers
-from consent.holdings import HOLDINGS
+from consent.holdings import HOLDINGS, PLACES
+from consent.models import Base
 from consent.settings import ConsentSettings, WitnessAddress
 from consent.use_cases.ask_witness import Witnessing
 from consent.use_cases.end_idle_consents import end_idle_consents
@@ -74,6 +75,8 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
+        schemas=(Base.metadata,),
+        places=PLACES,
         open_erasures=erasures_of_identity,
     ),
 )

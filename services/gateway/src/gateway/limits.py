@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from limits import RateLimitItem
 from redis.asyncio import Redis
 
-from chassis.counters import Counters, QuotaExceeded, Standing
+from chassis.counters import Counters, QuotaExceeded, Standing, counts_of
 from chassis.networks import client_key, wider_key
 from gateway.problems import Overloaded, TooManyAtOnce
 from gateway.routes import RateClass
 
 AnswerHeaders = Mapping[str, str]
+COUNTS = counts_of("gateway")
 
 SITE_RATE_FACTOR = 8
 """How many times as much a whole IPv6 site (/48) may ask as one line (/64) of it."""
@@ -38,7 +39,7 @@ class RateLimits:
             _site(rate): type(limit)(limit.amount * SITE_RATE_FACTOR, limit.multiples)
             for rate, limit in limits.items()
         }
-        self._counters = Counters(redis, by_name, prefix="gateway", secret=secret, processes=processes)
+        self._counters = Counters(redis, by_name, keys=COUNTS, secret=secret, processes=processes)
 
     async def spend(self, rate: RateClass, caller: str) -> AnswerHeaders:
         """Count one request of the person `caller`; returns headers, raises `QuotaExceeded`."""

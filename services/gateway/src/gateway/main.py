@@ -16,6 +16,7 @@ from chassis.problem_handlers import install_problem_handlers
 from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
 from gateway.api import document_routes, health, health_routes
+from gateway.data_map import OFFICERS_PATH, data_map_route
 from gateway.middleware import Cors, ResponseHeaders
 from gateway.processes import run_processes
 from gateway.published_keys import published_keys_route
@@ -29,6 +30,7 @@ _EVERY_PATH = re.compile("")
 _HEALTH_PATHS = frozenset({"/health", "/api/v1/health"})
 _OWN_PATHS = re.compile(
     r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?|/\.well-known/jwks\.json"
+    rf"|{OFFICERS_PATH}"
 )
 
 
@@ -87,6 +89,7 @@ def own_endpoints(
     app.include_router(health)
     app.include_router(health, prefix="/api/v1", include_in_schema=False)
     app.include_router(document_routes(service))
+    app.include_router(data_map_route(service.data_map, service.admission))
     app.include_router(published_keys_route(service.published_keys, service.admission))
     return app
 

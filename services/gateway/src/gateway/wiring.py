@@ -10,6 +10,7 @@ from chassis.http import ServiceClient
 from chassis.process import Part
 from chassis.service_auth import ServiceTokens
 from gateway.admission_control import AdmissionControl
+from gateway.data_map import WholeDataMap
 from gateway.health import PlatformHealth
 from gateway.limits import ConcurrencyLimits, RateLimits
 from gateway.proxy import Proxy
@@ -34,8 +35,12 @@ class Service:
         clock = clock or SystemClock()
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
-        self._identity = ServiceClient(settings.identity_url, audience="identity", tokens=tokens)
-        self._consent = ServiceClient(settings.consent_url, audience="consent", tokens=tokens)
+        self._neighbours = {
+            name: ServiceClient(url, audience=name, tokens=tokens)
+            for name, url in settings.upstream_urls.items()
+        }
+        self._identity, self._consent = self._neighbours["identity"], self._neighbours["consent"]
+        self.data_map = WholeDataMap(self._neighbours)
         self.published_keys = PublishedKeys(
             {self._identity: JWKS_PATH, self._consent: "/internal/published-keys"}
         )
@@ -82,8 +87,8 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._redis.aclose)
             await stack.enter_async_context(self.upstreams)
-            await stack.enter_async_context(self._identity)
-            await stack.enter_async_context(self._consent)
+            for neighbour in self._neighbours.values():
+                await stack.enter_async_context(neighbour)
             yield [
                 Part("follow-revocations", self.feed.run, outlasts=True),
                 Part("report-session-activity", self.activity.run, outlasts=True),

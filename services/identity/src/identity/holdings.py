@@ -3,7 +3,9 @@
 Apple's grants go first, while there is an account to try again for; the other rows go with the account.
 """
 
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
+from chassis.holdings import Holding, OnErase
+from identity.limits import COUNTS
 from identity.models import (
     AppleGrant,
     Mail,
@@ -94,5 +96,39 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.CASCADE,
         in_export=True,
         person=ProviderIdentity.user_id,
+    ),
+)
+
+PLACES = (
+    COUNTS,
+    Place(
+        kind=PlaceKind.MAILBOX,
+        name="the person's own mailbox",
+        holds="links to confirm an address or to set a password, and notices about the account",
+        on_erase="retain: a mail that was handed over belongs to its recipient",
+        about=About(
+            data_class=DataClass.CONTACT,
+            purpose=Purpose.NOTICES,
+            retention="as long as the recipient keeps it",
+            in_export=False,
+        ),
+    ),
+    Place(
+        kind=PlaceKind.RECIPIENT,
+        name="the mail server of IDENTITY_SMTP_URL",
+        holds="mails on their way",
+        on_erase="empties itself: a mail leaves the server when the next one has taken it",
+        about=About(
+            data_class=DataClass.CONTACT,
+            purpose=Purpose.NOTICES,
+            retention="until the mail is delivered or given up",
+        ),
+    ),
+    Place(
+        kind=PlaceKind.RECIPIENT,
+        name="Apple, where people sign in with Apple",
+        holds="that the person uses this app; Apple knows it from them",
+        on_erase="delete: the grant is revoked at Apple before the account goes",
+        held_as="provider_grants",
     ),
 )

@@ -13,7 +13,7 @@ from limits import RateLimitItem
 from limits import parse as parse_limit
 from redis.asyncio import Redis
 
-from chassis.counters import Counters, QuotaExceeded
+from chassis.counters import Counters, QuotaExceeded, counts_of
 from identity.addresses import email_key
 
 
@@ -42,12 +42,15 @@ LIMITS: dict[str, RateLimitItem] = {
 }
 
 
+COUNTS = counts_of("identity")
+
+
 class AccountLimits:
     """Counts tries per account, whether or not the account exists."""
 
     def __init__(self, redis: Redis, *, secret: bytes) -> None:
         """`secret` keys the hashes under which accounts are counted."""
-        self._counters = Counters(redis, LIMITS, prefix="identity", secret=secret)
+        self._counters = Counters(redis, LIMITS, keys=COUNTS, secret=secret)
 
     async def before_login(
         self, email: str, ip_prefix: str | None, *, from_known_network: Callable[[], Awaitable[bool]]

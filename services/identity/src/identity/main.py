@@ -10,7 +10,8 @@ from chassis.service import Erasing, Service
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from identity import wiring
-from identity.holdings import HOLDINGS
+from identity.holdings import HOLDINGS, PLACES
+from identity.models import Base
 from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
@@ -111,6 +112,8 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
+        schemas=(Base.metadata,),
+        places=PLACES,
         open_erasures=own_open_erasures,
         ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
     ),

@@ -59,3 +59,19 @@ async def test_a_weak_password_of_an_admin_is_refused_in_a_sentence(platform, se
     assert "Choose a longer one" in made.stderr
     assert "Traceback" not in made.stderr
     assert "passwordpassword" not in made.stderr
+
+
+async def test_k20_an_admin_is_an_officer_and_nobody_else_is(platform, client, ada, gateway_headers):
+    assert operate(platform, "create-admin", "ops@example.org", typed=PASSWORD + "\n").returncode == 0
+    connection = await platform.connect_as_admin()
+    try:
+        admin = await connection.fetchval("SELECT id FROM identity.users WHERE is_admin")
+        asked = await client.get(f"/internal/officers/{admin}", headers=gateway_headers)
+        assert (asked.status_code, asked.json()) == (200, {"officer": True})
+        await connection.execute("UPDATE identity.users SET is_active = false WHERE id = $1", admin)
+    finally:
+        await connection.close()
+    for nobody in (admin, ada.user_id, "019ab0c4-1000-7001-8001-0000316edc57"):
+        answer = await client.get(f"/internal/officers/{nobody}", headers=gateway_headers)
+        assert answer.status_code == 404
+    assert (await client.get(f"/internal/officers/{ada.user_id}")).status_code == 401

@@ -3,7 +3,8 @@
 The key goes first: from then on no copy can be read. The rows go last: they know what is still to be emptied.
 """
 
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import DataClass, Place, PlaceKind, Purpose
+from chassis.holdings import Holding, OnErase
 from storage.models import ConsentGate, Destruction, Photo
 from storage.use_cases.erase_person import end_deletions
 from storage.wiring import Service
@@ -60,5 +61,22 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=False,
         person=ConsentGate.user_id,
+    ),
+)
+
+PLACES = (
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-photos/{person}/{photo}/{attempt}/original",
+        holds="a picture, sealed under the person's own key, in a folder named by a keyed hash",
+        on_erase="delete: every version, delete marker and unfinished upload",
+        held_as="objects",
+    ),
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-photos/{person}/{photo}/{attempt}/thumbnail",
+        holds="its thumbnail, sealed alike",
+        on_erase="delete: every version, delete marker and unfinished upload",
+        held_as="objects",
     ),
 )

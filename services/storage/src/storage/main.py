@@ -8,7 +8,8 @@ from chassis.service import Erasing, Service, erasures_of_identity, keys_of_iden
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from storage import wiring
-from storage.holdings import HOLDINGS
+from storage.holdings import HOLDINGS, PLACES
+from storage.models import Base, KeyringBase
 from storage.settings import StorageSettings
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
@@ -66,6 +67,8 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
+        schemas=(Base.metadata, KeyringBase.metadata),
+        places=PLACES,
         open_erasures=erasures_of_identity,
     ),
 )

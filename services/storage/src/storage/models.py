@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.tables import NAMING_CONVENTION, Moment, on_erase, service_metadata, tables_of
+from chassis.declarations import About, DataClass, Purpose
+from chassis.tables import NAMING_CONVENTION, Moment, of_class, on_erase, service_metadata, tables_of
 
 SCHEMA = "storage"
 KEYRING_SCHEMA = "keyring"
@@ -60,11 +61,15 @@ class Photo(Base):
     declared_type: Mapped[str] = mapped_column(String(20))
     consent_id: Mapped[UUID]
     consent_epoch: Mapped[int] = mapped_column(BigInteger)
-    upload_token_hash: Mapped[str] = mapped_column(String(64))
+    upload_token_hash: Mapped[str] = mapped_column(
+        String(64), info=of_class(DataClass.CREDENTIAL, in_export=False)
+    )
     upload_expires_at: Mapped[datetime]
     upload_attempts: Mapped[int] = mapped_column(server_default=text("0"))
     upload_lease_until: Mapped[datetime | None]
-    upload_digest: Mapped[str | None] = mapped_column(String(64))
+    upload_digest: Mapped[str | None] = mapped_column(
+        String(64), info=of_class(DataClass.BIOMETRIC, in_export=False)
+    )
     address_proved: Mapped[bool] = mapped_column(server_default=text("false"))
     closed_at: Mapped[datetime | None]
     received_at: Mapped[datetime | None]
@@ -112,7 +117,17 @@ class FeedPosition(Base):
 
     __tablename__ = "feed_positions"
     __table_args__ = (
-        {"info": on_erase("retain: a number, of nobody", pruned_by="kept: one row for each feed")},
+        {
+            "info": on_erase(
+                "retain: a number, of nobody",
+                pruned_by="kept: one row for each feed",
+                about=About(
+                    data_class=DataClass.NOBODY,
+                    purpose=Purpose.DELIVERY,
+                    retention="for ever, replaced by each later one",
+                ),
+            )
+        },
     )
 
     feed: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -161,7 +176,7 @@ class DataKey(KeyringBase):
     """A person's data key, wrapped; without this row nothing of theirs can be read, wherever a copy lies."""
 
     __tablename__ = "keys"
-    __table_args__ = ({"info": on_erase("delete", pruned_by="erasure")},)
+    __table_args__ = ({"info": on_erase("delete", pruned_by="erasure", held_as="data_keys")},)
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(String(64))

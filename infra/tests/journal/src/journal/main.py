@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from chassis.db import Database
-from chassis.holdings import DataClass, Holding, OnErase, Purpose
+from chassis.declarations import DataClass, Purpose
+from chassis.holdings import Holding, OnErase
 from chassis.http import ServiceClient
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from contracts.identity import UserDeleted
-from journal.models import SCHEMA, Entry
+from journal.models import SCHEMA, Base, Entry
 from journal.settings import JournalSettings
 
 
@@ -54,6 +55,7 @@ JOURNAL: Service[JournalSettings, Opened] = Service(
                 person=Entry.user_id,
             )
         ],
+        schemas=(Base.metadata,),
         open_erasures=erasures_of_identity,
     ),
 )

@@ -7,14 +7,9 @@ from consent.models.ledger import (
     Base,
     Gate,
     LedgerEntry,
-    LogAnchor,
-    LogCheckpoint,
-    LogCosignature,
-    LogLeaf,
-    LogNode,
-    LogQueue,
     Personal,
 )
+from consent.models.log import LogAnchor, LogCheckpoint, LogCosignature, LogLeaf, LogNode, LogQueue
 from consent.models.people import Activity, Preferences
 from consent.models.uploads import LogUpload
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,17 +11,16 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Sequence,
-    SmallInteger,
     String,
     Text,
-    UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.tables import Moment, on_erase, service_metadata
+from chassis.declarations import DataClass
+from chassis.tables import Moment, of_class, on_erase, service_metadata
 from consent.transparency.leaves import commitment_to
 
 SCHEMA = "consent"
@@ -115,7 +113,9 @@ class LedgerEntry(Base):
     country: Mapped[str | None] = mapped_column(String(2), info=on_erase("null"))
     region: Mapped[str | None] = mapped_column(String(3), info=on_erase("null"))
     residence: Mapped[str | None] = mapped_column(String(6), info=on_erase("null"))
-    ip_address: Mapped[str | None] = mapped_column(String(45), info=on_erase("null"))
+    ip_address: Mapped[str | None] = mapped_column(
+        String(45), info=on_erase("null") | of_class(DataClass.DEVICE)
+    )
     salt: Mapped[bytes | None] = mapped_column(LargeBinary, info=on_erase("null"))
 
     def holds(self) -> bool:
@@ -206,85 +206,3 @@ class Gate(Base):
     open_consent_id: Mapped[UUID | None] = mapped_column(Uuid)
     open_until: Mapped[datetime | None] = mapped_column(Moment)
     position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
-
-
-def _kept(why: str) -> dict[str, Any]:
-    return {"info": on_erase(f"retain: {why}", pruned_by="kept: a log that loses rows proves nothing")}
-
-
-class LogAnchor(Base):
-    """The digest of a document that others keep, so that none can be made up later; written once."""
-
-    __tablename__ = "log_anchors"
-    __table_args__ = (
-        UniqueConstraint("kind", "digest"),
-        _kept("digests of documents that name nobody"),
-    )
-
-    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    digest: Mapped[str] = mapped_column(String(64))
-    anchored_at: Mapped[datetime] = mapped_column(Moment, server_default=text("clock_timestamp()"))
-
-
-class LogQueue(Base):
-    """What is in no leaf yet; a trigger of `entries` and `log_anchors` writes it in their transactions."""
-
-    __tablename__ = "log_queue"
-    __table_args__ = (
-        {"info": on_erase("retain: positions of entries, which name nobody", pruned_by="seal-log")},
-    )
-
-    source: Mapped[str] = mapped_column(String(16), primary_key=True)
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-
-
-class LogLeaf(Base):
-    """One leaf of the tree: which row it is of, and its hash; the sealer gives the order, written once."""
-
-    __tablename__ = "log_leaves"
-    __table_args__ = (
-        UniqueConstraint("source", "position"),
-        CheckConstraint("source IN ('entry', 'anchor')", name="source_is_known"),
-        _kept("positions of entries and hashes of salted commitments, which lead to nobody"),
-    )
-
-    leaf_index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    source: Mapped[str] = mapped_column(String(16))
-    position: Mapped[int] = mapped_column(BigInteger)
-    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class LogNode(Base):
-    """The root of a full tile: what the tiles of the level above it are made of; written once."""
-
-    __tablename__ = "log_nodes"
-    __table_args__ = (_kept("hashes of hashes"),)
-
-    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    node_index: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    node_hash: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class LogCheckpoint(Base):
-    """The tree at one size, signed in both forms; written once, in the transaction of its leaves."""
-
-    __tablename__ = "log_checkpoints"
-    __table_args__ = (_kept("the size and the root of a tree"),)
-
-    tree_size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    root_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    sealed_at: Mapped[datetime] = mapped_column(Moment)
-    note: Mapped[str] = mapped_column(Text)
-    jws: Mapped[str] = mapped_column(Text)
-
-
-class LogCosignature(Base):
-    """The line with which a witness cosigned a checkpoint; written once."""
-
-    __tablename__ = "log_cosignatures"
-    __table_args__ = (_kept("the signature of a witness"),)
-
-    tree_size: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    witness: Mapped[str] = mapped_column(String(255), primary_key=True)
-    line: Mapped[str] = mapped_column(Text)

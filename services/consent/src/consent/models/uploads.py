@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, String, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.declarations import About, DataClass, Purpose
 from chassis.tables import Moment, on_erase
 from consent.models.ledger import Base
 
@@ -16,7 +17,17 @@ class LogUpload(Base):
     __tablename__ = "log_uploads"
     __table_args__ = (
         CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name="lease_is_whole"),
-        {"info": on_erase("retain: the size of a tree", pruned_by="empties itself")},
+        {
+            "info": on_erase(
+                "retain: the size of a tree",
+                pruned_by="empties itself",
+                about=About(
+                    data_class=DataClass.NOBODY,
+                    purpose=Purpose.PROOF_OF_CONSENT,
+                    retention="until the checkpoint is stored",
+                ),
+            )
+        },
     )
 
     tree_size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -9,12 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from chassis.callers import require_service
+from chassis.problems import NotFound
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService
 from identity.erasure.schemas import OpenErasurePage, OpenErasureRead
 from identity.models import SessionRevocation
-from identity.repositories import Erasures, Revocation, Revocations, Sessions
+from identity.repositories import Erasures, Revocation, Revocations, Sessions, Users
 
 REVOCATION_POLL_SECONDS = 0.5
 """Whoever ends a session wakes those who wait; this is for a wake-up that gets lost."""
@@ -71,6 +72,15 @@ async def sessions_seen(body: schemas.SeenTokens, service: CurrentService) -> No
     """Note the first use of access tokens: since then their predecessors' refresh tokens are copies."""
     async with service.database.one_statement() as session:
         await Sessions(session).note_seen((one.session_id, one.generation) for one in body.seen)
+
+
+@router.get("/officers/{user_id}", dependencies=[Depends(require_service("gateway"))])
+async def officer(user_id: UUID, service: CurrentService) -> dict[str, bool]:
+    """Tell that an account may operate the platform; 404 for every other, erased and unknown ones too."""
+    async with service.database.read_only() as session:
+        if not await Users(session).is_officer(user_id):
+            raise NotFound
+    return {"officer": True}
 
 
 def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:

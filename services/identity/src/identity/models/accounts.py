@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.tables import on_erase
+from chassis.declarations import About, DataClass, Purpose
+from chassis.tables import of_class, on_erase
 from identity.models.base import SCHEMA, Base
 
 REVOCATION_POSITIONS = Sequence("session_revocation_positions", schema=SCHEMA)
@@ -25,9 +26,11 @@ class User(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(String(320))
-    email_key: Mapped[str] = mapped_column(String(320))
-    password_hash: Mapped[str | None] = mapped_column(String(255))
+    email: Mapped[str] = mapped_column(String(320), info=of_class(DataClass.CONTACT))
+    email_key: Mapped[str] = mapped_column(String(320), info=of_class(DataClass.CONTACT, in_export=False))
+    password_hash: Mapped[str | None] = mapped_column(
+        String(255), info=of_class(DataClass.CREDENTIAL, in_export=False)
+    )
     auth_provider: Mapped[str] = mapped_column(String(20))
     is_active: Mapped[bool]
     is_verified: Mapped[bool]
@@ -62,8 +65,8 @@ class Session(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    user_agent: Mapped[str | None] = mapped_column(String(200))
-    ip_prefix: Mapped[str | None] = mapped_column(String(50))
+    user_agent: Mapped[str | None] = mapped_column(String(200), info=of_class(DataClass.DEVICE))
+    ip_prefix: Mapped[str | None] = mapped_column(String(50), info=of_class(DataClass.DEVICE))
     end_reason: Mapped[str | None] = mapped_column(String(40))
 
 
@@ -79,6 +82,11 @@ class SessionRevocation(Base):
             "info": on_erase(
                 "retain: a session id, no person's, until its access tokens have expired",
                 pruned_by="forget-what-expired",
+                about=About(
+                    data_class=DataClass.PSEUDONYM,
+                    purpose=Purpose.SECURITY,
+                    retention="until the session's access tokens have expired",
+                ),
             )
         },
     )

@@ -8,9 +8,19 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.tables import on_erase
+from chassis.declarations import About, DataClass, Purpose
+from chassis.tables import of_class, on_erase
 from identity.models.base import Base
 
+_NAMES_OF_SERVICES = About(
+    data_class=DataClass.NOBODY, purpose=Purpose.ERASURE, retention="while the service takes part"
+)
+_PROOF = About(
+    data_class=DataClass.NOBODY,
+    purpose=Purpose.ERASURE,
+    retention="the person's id until it is complete, the rest for ever",
+    in_export=True,
+)
 _OPEN = text("completed_at IS NULL")
 
 
@@ -18,7 +28,13 @@ class Participant(Base):
     """A service that has announced that it takes part in erasures or exports."""
 
     __tablename__ = "participants"
-    __table_args__ = ({"info": on_erase("retain: names of services", pruned_by="kept: one row per service")},)
+    __table_args__ = (
+        {
+            "info": on_erase(
+                "retain: names of services", pruned_by="kept: one row per service", about=_NAMES_OF_SERVICES
+            )
+        },
+    )
 
     service: Mapped[str] = mapped_column(String(32), primary_key=True)
     handles: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
@@ -43,13 +59,16 @@ class Erasure(Base):
             "info": on_erase(
                 "null: the person's id is emptied on completion; counts and times stay as proof",
                 pruned_by="kept: counts and times, the proof of the erasure",
+                about=_PROOF,
             )
         },
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID | None]
-    status_token_hash: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[UUID | None] = mapped_column(info=of_class(DataClass.ACCOUNT))
+    status_token_hash: Mapped[str] = mapped_column(
+        String(64), info=of_class(DataClass.CREDENTIAL, in_export=False)
+    )
     requested_at: Mapped[datetime]
     deadline: Mapped[datetime]
     asked_at: Mapped[datetime]
@@ -67,6 +86,7 @@ class ErasureParticipant(Base):
             "info": on_erase(
                 "retain: counts and times, the proof of the erasure",
                 pruned_by="kept: counts and times, the proof of the erasure",
+                about=_PROOF,
             )
         },
     )

@@ -7,6 +7,7 @@ from sqlalchemy import LargeBinary, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.declarations import About, DataClass, Purpose
 from chassis.tables import on_erase
 from identity.models.base import Base
 
@@ -16,7 +17,17 @@ class StoredSigningKey(Base):
 
     __tablename__ = "signing_keys"
     __table_args__ = (
-        {"info": on_erase("retain: keys of the platform, not of people", pruned_by="forget-what-expired")},
+        {
+            "info": on_erase(
+                "retain: keys of the platform, not of people",
+                pruned_by="forget-what-expired",
+                about=About(
+                    data_class=DataClass.NOBODY,
+                    purpose=Purpose.SECURITY,
+                    retention="until no token that it signed is good",
+                ),
+            )
+        },
     )
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)

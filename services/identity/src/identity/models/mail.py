@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.tables import lease_check, on_erase
+from chassis.declarations import DataClass
+from chassis.tables import lease_check, of_class, on_erase
 from identity.models.base import Base
 
 
@@ -26,7 +27,7 @@ class Mail(Base):
         ForeignKey("identity.users.id", ondelete="CASCADE"), index=True
     )
     kind: Mapped[str] = mapped_column(String(40))
-    new_address: Mapped[str | None] = mapped_column(String(320))
+    new_address: Mapped[str | None] = mapped_column(String(320), info=of_class(DataClass.CONTACT))
     requested_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     refused: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -50,6 +51,6 @@ class MailToken(Base):
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), index=True)
     purpose: Mapped[str] = mapped_column(String(40))
-    new_address: Mapped[str | None] = mapped_column(String(320))
+    new_address: Mapped[str | None] = mapped_column(String(320), info=of_class(DataClass.CONTACT))
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]

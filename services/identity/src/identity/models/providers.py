@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.declarations import About, DataClass, Purpose
 from chassis.tables import on_erase
 from identity.models.base import Base
 
@@ -55,6 +56,11 @@ class SpentToken(Base):
             "info": on_erase(
                 "retain: a digest of a random value, until its token has expired",
                 pruned_by="forget-what-expired",
+                about=About(
+                    data_class=DataClass.NOBODY,
+                    purpose=Purpose.SECURITY,
+                    retention="until the token that it is of has expired",
+                ),
             )
         },
     )

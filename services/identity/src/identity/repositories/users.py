@@ -69,6 +69,11 @@ class Users(Repository):
         row = rows.one_or_none()
         return (Account(*row[:-1]), row[-1]) if row is not None else None
 
+    async def is_officer(self, user_id: UUID) -> bool:
+        """Tell whether an active account may operate the platform."""
+        found = select(User.id).where(User.id == user_id, User.is_admin, User.is_active)
+        return await self._session.scalar(found) is not None
+
     async def change_email(self, user: User, email: str, *, key: str) -> bool:
         """Give the account another address; False when it belongs to another one."""
         taken = exists().where(User.email_key == key, User.erasure_id.is_(None), User.id != user.id)
