@@ -14,7 +14,7 @@ mode ?= $(MODE)
 workers ?= 3
 DATABASES := identity consent storage
 
-.PHONY: help install up servers down status logs reset demo env test unit contract integration e2e chaos bench corpus \
+.PHONY: help install up servers down status logs reset demo prove-erasure env test unit contract integration e2e chaos bench corpus \
 	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories lint-api pin
 
 help: ## Print this list
@@ -43,6 +43,8 @@ mail: .venv/.installed ## Show the last mails of the development mailbox (n=1: p
 geoip: .venv/.installed ## Have consent look addresses up in a MaxMind database: FILE=GeoLite2-Country.mmdb
 	@test -n "$(FILE)" || { echo 'error: make geoip FILE=/path/to/GeoLite2-Country.mmdb' >&2; exit 1; }
 	@$(CLUSTER) geoip "$(FILE)"
+prove-erasure: .venv/.installed ## Let a person live on the running cluster, erase them, and search every store for them
+	@$(PY) -m prove_erasure $(if $(every),--every $(every))
 demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
 	@$(PY) -m demo
 
@@ -75,7 +77,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings tools/data_map_page
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings tools/data_map_page tools/residue tools/prove_erasure
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 

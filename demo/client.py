@@ -190,8 +190,10 @@ class App:
         return answer
 
 
-def open_http() -> aiohttp.ClientSession:
+def open_http(user_agent: str | None = None) -> aiohttp.ClientSession:
     """Return the connection pool of one or many apps; use it with `async with`."""
     return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
+        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={} if user_agent is None else {"User-Agent": user_agent},
     )

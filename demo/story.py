@@ -9,9 +9,11 @@ from typing import Any
 
 from cluster.environment import BUCKET
 from consent.transparency.receipts import InvalidReceipt, verify_receipt
-from demo import personal_data, picture
+from demo import picture
 from demo.client import Answer, App
 from demo.narrator import Narrator, StoryBroken
+from residue import Canaries, Searched, search
+from residue.objects import open_store
 
 ERASURE_SECONDS = 60.0
 LAST_WORDS_SECONDS = 10.0
@@ -152,7 +154,7 @@ class Story:
     async def _look_into_the_store(self, key: str, plain: bytes) -> None:
         """See with the operator's keys what the store itself holds."""
         tell = self._tell
-        async with personal_data.open_bucket(self._values) as s3:
+        async with open_store(self._values) as s3:
             head = await s3.head_object(Bucket=BUCKET, Key=key)
             stored = await (await s3.get_object(Bucket=BUCKET, Key=key))["Body"].read()
         encryption = head.get("ServerSideEncryption")
@@ -197,7 +199,7 @@ class Story:
 
     async def _is_found_everywhere(self) -> None:
         self._tell.chapter("What the platform holds of her now (the operator looks, with the keys of .env)")
-        places = await personal_data.search(self._values, self._traces())
+        places = await search(self._values, self._canaries())
         self._show(places, only_found=True)
         kinds = {place.kind for place in places if place.found}
         self._tell.prove({"table", "bucket"} <= kinds, "this search does find her while she is there")
@@ -248,24 +250,24 @@ class Story:
         total = sum(place.looked_at for place in places)
         tell.proven(f"nothing in {total} rows, objects, keys and messages of {len(places)} places")
 
-    async def _search_until_gone(self) -> tuple[list[personal_data.Place], list[personal_data.Place]]:
+    async def _search_until_gone(self) -> tuple[list[Searched], list[Searched]]:
         """Search; the last announcements may still be on their way out, and are given some seconds."""
         deadline = time.monotonic() + LAST_WORDS_SECONDS
         while True:
-            places = await personal_data.search(self._values, self._traces())
+            places = await search(self._values, self._canaries())
             left = [place for place in places if place.found]
             if not left or time.monotonic() > deadline:
                 return places, left
             await asyncio.sleep(POLL_SECONDS)
 
-    def _traces(self) -> personal_data.Traces:
-        return personal_data.Traces.of(
+    def _canaries(self) -> Canaries:
+        return Canaries.of(
             ids=[self._user_id, *self._consent_ids, *(photo["id"] for photo in self._photos)],
             words=[self._email],
             object_keys=[photo["s3_key"] for photo in self._photos],
         )
 
-    def _show(self, places: Sequence[personal_data.Place], *, only_found: bool = False) -> None:
+    def _show(self, places: Sequence[Searched], *, only_found: bool = False) -> None:
         shown = [place for place in places if place.found or (place.looked_at and not only_found)]
         rows = [
             (place.kind, place.name, str(place.looked_at), str(place.found), str(place.kept or ""))

@@ -68,12 +68,20 @@ class Stage:
         async with self.database(database) as connection:
             return int(await connection.fetchval(query, *arguments))
 
-    def run(self, *command: str, seconds: int = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    async def execute(self, script: str) -> None:
+        """Run statements as the operator."""
+        async with self.database() as connection:
+            await connection.execute(script)
+
+    def run(
+        self, *command: str, seconds: int = 120, typed: str | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of the project as its users would, against this cluster."""
         return subprocess.run(
             command,
             cwd=self.cluster.layout.home,
             env=os.environ | variables,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=seconds,

@@ -12,7 +12,8 @@ import aiohttp
 
 from cluster.environment import ADMIN, KEYRING_DATABASE, VHOST
 from contracts.topology import EXCHANGE
-from demo import personal_data
+from residue import Canaries
+from residue.objects import search_buckets
 from support import eventually
 
 REGISTERED, DELETED = "identity.user.registered.v1", "identity.user.deleted.v1"
@@ -163,10 +164,8 @@ async def test_killed_storage_worker_loses_no_erasure(
 
     everybody = await many(somebody_with_a_picture, range(FLOWING))
     folders = [photo["s3_key"] for _, photo in everybody]
-    traces = personal_data.Traces.of(
-        ids=[photo["id"] for _, photo in everybody], words=[], object_keys=folders
-    )
-    before = {place.name: place.found for place in await personal_data.search_bucket(stage.values, traces)}
+    traces = Canaries.of(ids=[photo["id"] for _, photo in everybody], words=[], object_keys=folders)
+    before = {place.name: place.found for place in await search_buckets(stage.values, traces)}
 
     leaving = []
     begun = (
@@ -194,9 +193,9 @@ async def test_killed_storage_worker_loses_no_erasure(
     ]
     assert all(part["status"] == "completed" for found in parts for part in found.values())
     assert {found["storage"]["erased"]["data_keys"] for found in parts} == {1}
-    assert before["irisvue-photos, objects"] == 2 * FLOWING
-    after = await personal_data.search_bucket(stage.values, traces)
-    assert [place.found for place in after] == [0, 0, 0]
+    assert before["irisvue-photos, names"] == 2 * FLOWING
+    after = await search_buckets(stage.values, traces)
+    assert not any(place.found for place in after)
     await stage.cluster.until_ready()
 
 

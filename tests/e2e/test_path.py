@@ -2,7 +2,8 @@
 
 from secrets import token_hex
 
-from demo import personal_data, picture
+from demo import picture
+from residue import Canaries, search
 
 SERVICES = ("identity", "consent", "storage")
 USER = {"id", "email", "is_active", "is_verified", "created_at", "auth_provider", "updated_at"}
@@ -232,10 +233,10 @@ async def test_erased_person_is_refused_everywhere_and_found_nowhere(
 ) -> None:
     await person.agree()
     photo = await person.take_picture(jpeg)
-    traces = personal_data.Traces.of(
+    traces = Canaries.of(
         ids=[person.id, photo["id"], person.consent_id], words=[person.email], object_keys=[photo["s3_key"]]
     )
-    assert any(place.found for place in await personal_data.search(stage.values, traces))
+    assert any(place.found for place in await search(stage.values, traces))
 
     receipt = await person.ask_to_be_erased()
     assert receipt.keys() >= {"message", "deleted_at", "erasure_id", "status_url", "status_token"}
@@ -256,7 +257,7 @@ async def test_erased_person_is_refused_everywhere_and_found_nowhere(
         "GET", f"/privacy/erasures/{receipt['erasure_id']}?token={receipt['status_token']}", bearer=""
     )
     assert by_query.document == status
-    left = [place for place in await personal_data.search(stage.values, traces) if place.found]
+    left = [place for place in await search(stage.values, traces) if place.found]
     assert not left
 
 

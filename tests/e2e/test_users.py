@@ -31,6 +31,52 @@ def test_demo_without_a_cluster_says_what_to_do(stage, tmp_path) -> None:
     assert "Traceback" not in told.stderr
 
 
+def test_r28_erasure_is_proved_on_the_running_cluster(stage) -> None:
+    proved = stage.run_module("prove_erasure")
+
+    assert proved.returncode == 0, proved.stdout + proved.stderr
+    rows = {line.split()[0]: line.split() for line in proved.stdout.splitlines() if line.strip()}
+    for store in ("table", "redis", "bucket", "queue", "log", "mailbox"):
+        _, places, *_, planted_is_found, _, hits = rows[store]
+        assert int(places) > 0, proved.stdout
+        assert planted_is_found == "yes"
+        assert hits == "0"
+    assert int(rows["table"][2]) > 100
+    assert int(rows["log"][3]) > 1000
+    # The mails to her stay hers.
+    assert int(rows["mailbox"][5]) >= 2
+
+
+async def test_r28_trace_that_an_erasure_leaves_is_found_and_told_by_the_exit_status(stage) -> None:
+    """A trigger that copies addresses aside is what no service knows of, and what no erasure reaches."""
+    await stage.execute(
+        "CREATE TABLE public.aside (email text);"
+        "CREATE FUNCTION public.copy_aside() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        " $$ BEGIN INSERT INTO public.aside VALUES (encode(convert_to(NEW.email, 'UTF8'), 'base64'));"
+        " RETURN NEW; END $$;"
+        "CREATE TRIGGER copy_aside AFTER INSERT ON identity.users"
+        " FOR EACH ROW EXECUTE FUNCTION public.copy_aside()"
+    )
+    try:
+        proved = stage.run_module("prove_erasure")
+    finally:
+        await stage.execute(
+            "DROP TRIGGER copy_aside ON identity.users; DROP FUNCTION public.copy_aside;"
+            "DROP TABLE public.aside"
+        )
+
+    assert proved.returncode == 1, proved.stdout + proved.stderr
+    assert re.search(r"HIT: 1 in irisvue\.public\.aside: .*e-mail address", proved.stdout)
+
+
+def test_proof_without_a_cluster_says_what_to_do(stage, tmp_path) -> None:
+    told = stage.run(sys.executable, "-m", "prove_erasure", "--directory", str(tmp_path))
+
+    assert told.returncode == 2
+    assert "`make up` first" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_session_of_the_readme_works_when_pasted(stage) -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 1

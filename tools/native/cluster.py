@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cluster import ports
@@ -183,6 +183,18 @@ class NativeCluster:
         if not present:
             raise ClusterError("There are no logs yet. `make up` starts the cluster.")
         return ["tail", "-n", "100", *(["-F"] if follow else []), *present]
+
+    def whole_logs(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the text of every log of every process, rotated ones too."""
+        for folder in (self._layout.logs, *self._layout.var.glob("*/log")):
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    yield str(file.relative_to(self._layout.var)), file.read_bytes()
+
+    def log_line(self, line: str) -> None:
+        """Write a line into the log of Redis, as though the server had."""
+        with (self._layout.logs / "redis.log").open("a") as log:
+            log.write(f"{line}\n")
 
     def stop(self, name: str) -> None:
         """Stop one program in good order."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cluster import compose_file, ports, variables
@@ -86,6 +86,17 @@ class ComposeCluster:
         """Return the command that prints the logs of these services."""
         options = ["--tail", "100", *(["--follow"] if follow else [])]
         return [*self._command(), "logs", *options, *names]
+
+    def whole_logs(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the log of each container, from its start on."""
+        for name in self._containers():
+            command = [*self._command(), "logs", "--no-color", "--no-log-prefix", name]
+            yield name, subprocess.run(command, capture_output=True, check=True).stdout
+
+    def log_line(self, line: str) -> None:
+        """Write a line into the log of Redis' container, as though the server had."""
+        command = [*self._command(), "exec", "-T", "redis", "sh", "-c", "cat > /proc/1/fd/1"]
+        subprocess.run(command, input=f"{line}\n".encode(), check=True)
 
     def stop(self, name: str) -> None:
         """Stop one service in good order."""
