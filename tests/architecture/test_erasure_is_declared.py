@@ -9,25 +9,21 @@ from typing import Any, TypeGuard
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
+import data_map_page
 from chassis.declarations import RULE, DataClass, Purpose
 from chassis.holdings import Holding, OnErase
 from chassis.tables import on_erase
-from consent.holdings import HOLDINGS as HELD_BY_CONSENT
-from consent.models import Base as ConsentBase
 from contracts.fields import DATA_KIND_PATTERN
 from identity.holdings import HOLDINGS as HELD_BY_IDENTITY
 from identity.models import Base as IdentityBase
 from identity.models import Session
-from storage.holdings import HOLDINGS as HELD_BY_STORAGE
-from storage.models import Base as StorageBase
-from storage.models import KeyringBase
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVICES = {service.name: service for service in data_map_page.services()}
 SCHEMAS = {
-    "identity": IdentityBase.metadata,
-    "consent": ConsentBase.metadata,
-    "storage": StorageBase.metadata,
-    "keyring": KeyringBase.metadata,
+    next(iter(metadata.tables.values())).schema or "": metadata
+    for service in SERVICES.values()
+    for metadata in service.erasing.schemas
 }
 
 
@@ -77,7 +73,7 @@ def test_declaration_of_the_table_covers_its_columns() -> None:
     assert not undeclared(metadata)
 
 
-HELD = {"identity": HELD_BY_IDENTITY, "consent": HELD_BY_CONSENT, "storage": HELD_BY_STORAGE}
+HELD = {name: service.erasing.holdings for name, service in SERVICES.items()}
 # What says who is to be erased ends with the erasure itself, and is no holding.
 ERASING = {"erasures", "erasure_tasks"}
 WORDS = {OnErase.DELETE: "delete", OnErase.CASCADE: "delete", OnErase.BLANK: "null"}

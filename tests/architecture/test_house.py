@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cluster.members import DATABASE_SERVICES as STATEFUL
+from cluster.members import SERVICES
+
 ROOT = Path(__file__).resolve().parents[2]
-STATEFUL = ("identity", "consent", "storage")
-SERVICES = (*STATEFUL, "gateway")
 MEMBERS = sorted(
     path.parent for pattern in ("libs", "services", ".") for path in ROOT.glob(f"{pattern}/*/pyproject.toml")
 )

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-STATEFUL = ("identity", "consent", "storage")
+from cluster.members import DATABASE_SERVICES as STATEFUL
+
 BROKER = {"faststream", "aio_pika", "chassis.broker", "chassis.consumer", "chassis.relay", "chassis.worker"}
 MIGRATIONS = {"alembic", "mako"}
 # The decoders, which only the sandbox runs; what structlog would load for coloured tracebacks.

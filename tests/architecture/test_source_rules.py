@@ -23,6 +23,10 @@ IMPORT_NAMES = (
     "api_description",
     "event_schemas",
     "service_settings",
+    "data_map_page",
+    "residue",
+    "prove_erasure",
+    "new_service",
 )
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40

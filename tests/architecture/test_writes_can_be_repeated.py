@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cluster.members import DATABASE_SERVICES
+
 ROOT = Path(__file__).resolve().parents[2]
 WRITING = ("post", "put", "patch", "delete")
 WITHOUT_A_KEY = {
@@ -28,7 +30,7 @@ def takes_a_key(operation: dict[str, Any]) -> bool:
     return "Idempotency-Key" in {parameter["name"] for parameter in operation.get("parameters", ())}
 
 
-@pytest.mark.parametrize("service", ["identity", "consent", "storage"])
+@pytest.mark.parametrize("service", DATABASE_SERVICES)
 def test_operation_that_changes_something_takes_a_key(service: str) -> None:
     found = operations(service)
 

@@ -2,10 +2,10 @@
 
 from secrets import token_hex
 
+from contracts.topology import SERVICES
 from demo import picture
 from residue import Canaries, search
 
-SERVICES = ("identity", "consent", "storage")
 USER = {"id", "email", "is_active", "is_verified", "created_at", "auth_provider", "updated_at"}
 TOKENS = {"access_token", "refresh_token", "token_type", "expires_in"}
 REQUIREMENTS = {
@@ -247,7 +247,7 @@ async def test_erased_person_is_refused_everywhere_and_found_nowhere(
     status = await until_erased(person.app, receipt)
     assert status.keys() >= {"requested_at", "deadline", "completed_at", "participants"}
     parts = {part["service"]: part for part in status["participants"]}
-    assert parts.keys() == {"identity", "consent", "storage"}
+    assert parts.keys() == set(SERVICES)
     assert all(part["status"] == "completed" and part["completed_at"] for part in parts.values())
     assert parts["storage"]["erased"]["objects"] == 2
     assert parts["storage"]["erased"]["data_keys"] == 1

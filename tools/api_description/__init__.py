@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
 from api_description.completion import complete
 from api_description.merging import merge, without_unused
+from cluster.secret_values import signing_key
+from gateway.main import own_endpoints
 from gateway.routes import ROUTES, Upstream
+from gateway.settings import GatewaySettings
+from gateway.wiring import Service
 
 SERVICES = Path(__file__).parents[2] / "services"
 FILE = SERVICES / "gateway" / "src" / "gateway" / "openapi.json"
@@ -21,8 +23,18 @@ def committed(service: str) -> dict[str, Any]:
     return document
 
 
-def described(own: FastAPI) -> str:
-    """Return the whole description: the gateway's `own` operations, and what each service commits."""
+def described() -> str:
+    """Return the whole description: the gateway's own operations, and what each service commits."""
+    settings = GatewaySettings.model_validate(
+        {
+            "service_key": signing_key(),
+            "service_public_keys": {},
+            "redis_url": "redis://127.0.0.1:1/0",
+            "worker_urls": (),
+            **{f"{upstream}_url": f"http://{upstream}" for upstream in Upstream},
+        }
+    )
+    own = own_endpoints(settings, Service(settings)).openapi()
     documents = {upstream: committed(upstream.value) for upstream in Upstream}
-    document = without_unused(complete(merge(own.openapi(), documents, ROUTES), ROUTES))
+    document = without_unused(complete(merge(own, documents, ROUTES), ROUTES))
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

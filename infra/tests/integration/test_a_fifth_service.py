@@ -1,35 +1,45 @@
-"""A service more needs one entry in the registry and a folder of its own; erasures wait for it then."""
+"""`make new-service` writes a service that works: checked like any other, and erasures wait for it at once."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from cluster.layout import Layout
+from new_service.writing import Unwritable, require_writable, write
 
 ROOT = Layout.of().checkout
-JOURNAL = ROOT / "infra" / "tests" / "journal"
-ENTRY = '        Member("journal", asks=("identity",)),\n'
-CODE = ("libs/*/src", "infra/src", "services/*/src", "tools", "tests")
+NAME = "journal"
+ERASING = ROOT / "infra/tests/fifth_service/erase_a_person.py"
+CODE = ("libs/*/src", "infra/src", "services/*/src", "tools", "tests", ".")
+WITHIN_SECONDS = 120
+CHECKS = {
+    "format": ("ruff", "format", "--check", "--quiet", "."),
+    "style": ("ruff", "check", "--quiet", "."),
+    "types": ("mypy", f"services/{NAME}/src", "services/gateway/src/gateway/settings.py"),
+    "events": ("event_schemas", "check"),
+}
+RULES = ("tests/architecture", "-k", "not test_one_request and not test_rows_have_tests")
+LEFT_OUT = ("pictures.md", "peers", "__pycache__", "node_modules", "viewer")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Return a copy of what the project runs from, with the journal in it."""
-    skipped = shutil.ignore_patterns("__pycache__", "node_modules", "viewer")
-    for name in ("libs", "services", "infra", "tools", "tests/support"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=skipped)
-    for name in ("compose.yaml", ".env.example"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(JOURNAL, tmp_path / "services" / "journal", ignore=skipped)
-    registry = tmp_path / "libs/contracts/src/contracts/registry.py"
-    before, last, after = registry.read_text().partition('        Member("gateway"')
-    registry.write_text(before + ENTRY + last + after)
-    return tmp_path
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project, into which the service was written as its user writes one."""
+    copy = tmp_path_factory.mktemp("project")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).is_file() and not set(Path(name).parts) & set(LEFT_OUT):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    told = run(copy, "-m", "new_service", NAME)
+    assert f"services/{NAME} works" in told
+    return copy
 
 
 def run(copy: Path, *command: str) -> str:
@@ -39,18 +49,62 @@ def run(copy: Path, *command: str) -> str:
         cwd=copy,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if command[0] == "-m" else None,
         text=True,
-        check=True,
+        check=False,
         timeout=300,
     )
+    assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-def test_erasure_is_complete_when_a_service_has_reported_that_nothing_else_here_knows(copy: Path) -> None:
-    run(copy, "-m", "service_settings")
+def test_new_service_passes_every_check_and_its_own_tests_within_two_minutes(copy: Path) -> None:
+    began = time.monotonic()
+    for check in CHECKS.values():
+        run(copy, "-m", *check)
+    run(copy, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
+    own = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    told = run(copy, *own, f"services/{NAME}", "services/gateway/tests/contract")
+    run(copy, *own, *RULES)
 
-    status = json.loads(run(copy, "services/journal/erase_a_person.py"))
+    assert " passed" in told
+    assert time.monotonic() - began < WITHIN_SECONDS
+
+
+def test_erasure_is_complete_when_the_new_service_has_reported(copy: Path) -> None:
+    status = json.loads(run(copy, str(ERASING)))
 
     reports = {part["service"]: part["erased"] for part in status["participants"]}
-    assert reports.keys() == {"consent", "identity", "journal", "storage"}
-    assert reports["journal"] == {"entries": 1}
+    assert reports.keys() == {"consent", "identity", NAME, "storage"}
+    assert reports[NAME] == {"entries": 1}
+
+
+def test_new_service_is_in_the_data_map_and_at_the_door(copy: Path) -> None:
+    document = json.loads((copy / "docs/data-map.json").read_text())
+    (own,) = (part for part in document["services"] if part["service"] == NAME)
+    assert {entry["column"] for entry in own["columns"] if entry["table"] == f"{NAME}.entries"} == {
+        "id",
+        "user_id",
+        "words",
+        "created_at",
+    }
+    assert f"/api/v1/{NAME}/entries" in (copy / "services/gateway/src/gateway/openapi.json").read_text()
+    assert f"{NAME}-worker:" in (copy / "compose.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["Rendering", "a", "my-service", "storage", "native", "keyring", "x" * 33])
+def test_name_that_cannot_be_had_is_refused(name: str) -> None:
+    with pytest.raises(Unwritable):
+        require_writable(ROOT, name)
+
+
+def test_second_service_finds_its_places_beside_the_first(copy: Path, tmp_path: Path) -> None:
+    again = tmp_path / "project"
+    shutil.copytree(copy, again, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+    write(again, "rendering")
+    registry = (again / "libs/contracts/src/contracts/registry.py").read_text()
+    assert (
+        registry.index(f'Member("{NAME}"')
+        < registry.index('Member("rendering"')
+        < registry.index('Member("gateway"')
+    )

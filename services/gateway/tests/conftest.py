@@ -23,7 +23,9 @@ from chassis.clock import Clock, SystemClock
 from chassis.ids import new_id
 from chassis.process import Part, Process
 from chassis.service_auth import ServiceTokens
+from cluster.members import SERVICES
 from gateway.main import create_api
+from gateway.routes import Upstream
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from gateway.wiring import Service
@@ -204,6 +206,7 @@ class Stage:
     identity: Identity
     consent: Neighbour
     storage: Neighbour
+    neighbours: list[Neighbour]
     workers: Neighbour
     mint: Mint
     client: aiohttp.ClientSession
@@ -217,7 +220,7 @@ def mint() -> Mint:
 
 @pytest.fixture(scope="session")
 def service_keys() -> dict[str, KeyPair]:
-    return {name: KeyPair(name) for name in ("identity", "consent", "storage", "gateway")}
+    return {name: KeyPair(name) for name in SERVICES}
 
 
 OpenStage = Callable[..., Any]
@@ -237,7 +240,8 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             ServiceTokens("identity", private_key=service_keys["identity"].pem, public_keys=public),
         )
         consent, storage, workers = Neighbour("consent"), Neighbour("storage"), Neighbour("workers")
-        neighbours = [identity, consent, storage]
+        others = [Neighbour(name) for name in Upstream if name not in ("identity", "consent", "storage")]
+        neighbours: list[Neighbour] = [identity, consent, storage, *others]
         for neighbour in (*neighbours, workers):
             await neighbour.start()
         settings = GatewaySettings.model_validate(
@@ -272,7 +276,9 @@ def open_stage(mint: Mint, service_keys: dict[str, KeyPair]) -> OpenStage:
             await eventually(ready)
             port = server.servers[0].sockets[0].getsockname()[1]
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as client:
-                yield Stage(settings, service, identity, consent, storage, workers, mint, client, port)
+                yield Stage(
+                    settings, service, identity, consent, storage, neighbours, workers, mint, client, port
+                )
         finally:
             process.stop()
             assert await running

@@ -132,11 +132,7 @@ class GatewaySettings(ServiceSettings):
     @property
     def upstream_urls(self) -> Mapping[Upstream, str]:
         """Where each service listens."""
-        return {
-            Upstream.IDENTITY: self.identity_url,
-            Upstream.CONSENT: self.consent_url,
-            Upstream.STORAGE: self.storage_url,
-        }
+        return {upstream: str(getattr(self, f"{upstream}_url")) for upstream in Upstream}
 
     @property
     def rate_limits(self) -> Mapping[RateClass, RateLimitItem]:

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from chassis.ids import new_id
+from gateway.routes import Upstream
 
 PATH = "/api/v1/operations/data-map"
 MAP = "/internal/data-map"
@@ -13,7 +14,7 @@ MAP = "/internal/data-map"
 
 @pytest.fixture
 def of_services(stage: Any) -> Any:
-    for neighbour in (stage.identity, stage.consent, stage.storage):
+    for neighbour in stage.neighbours:
         document = {"service": neighbour.name, "holdings": [], "columns": [], "places": []}
         neighbour.answers("GET", MAP, document)
     return stage
@@ -32,13 +33,7 @@ async def test_k20_officer_gets_the_maps_of_all_services_and_of_the_servers(of_s
     status, document = await asked(of_services, officer)
 
     assert status == 200
-    assert [part["service"] for part in document["services"]] == [
-        "identity",
-        "consent",
-        "storage",
-        "gateway",
-        "servers",
-    ]
+    assert [part["service"] for part in document["services"]] == [*Upstream, "gateway", "servers"]
     assert {place["kind"] for part in document["services"] for place in part["places"]} >= {
         "redis key",
         "mailbox",

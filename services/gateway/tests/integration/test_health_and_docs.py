@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from contracts.catalogue import EVENTS
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, Upstream
 from support import eventually
 from support.servers import RunningServers
 
@@ -37,7 +37,7 @@ async def test_ready_cluster_names_every_part(open_stage: Any, servers: RunningS
                     "broker": "ok",
                     "storage": "ok",
                     "revocations": "ok",
-                    "services": {"identity": "ok", "consent": "ok", "storage": "ok"},
+                    "services": dict.fromkeys(Upstream, "ok"),
                 }
 
         await eventually(ready)

@@ -1,13 +1,14 @@
-"""The rows of the schema `journal`."""
+"""The rows of the schema `sample`."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.tables import on_erase, service_metadata
+from chassis.tables import Moment, on_erase, service_metadata
 
-SCHEMA = "journal"
+SCHEMA = "sample"
 
 
 class Base(DeclarativeBase):
@@ -25,3 +26,4 @@ class Entry(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(index=True)
     words: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)

@@ -87,7 +87,7 @@ async def write_entry(platform: Platform, user_id: UUID) -> None:
     connection = await platform.connect_as_admin()
     try:
         await connection.execute(
-            "INSERT INTO journal.entries VALUES ($1, $2, $3)", uuid4(), user_id, "Dear diary"
+            "INSERT INTO journal.entries VALUES ($1, $2, $3, now())", uuid4(), user_id, "Dear diary"
         )
     finally:
         await connection.close()

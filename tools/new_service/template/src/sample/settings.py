@@ -1,4 +1,4 @@
-"""The journal's settings, prefix JOURNAL_."""
+"""The settings of this service, prefix SAMPLE_."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -6,11 +6,11 @@ from pydantic_settings import SettingsConfigDict
 from chassis.settings import StatefulSettings
 
 
-class JournalSettings(StatefulSettings):
-    """What the journal needs beside what every service needs."""
+class SampleSettings(StatefulSettings):
+    """What it needs beside what every service needs."""
 
     model_config = SettingsConfigDict(
-        env_prefix="JOURNAL_", extra="ignore", hide_input_in_errors=True, frozen=True
+        env_prefix="SAMPLE_", extra="ignore", hide_input_in_errors=True, frozen=True
     )
 
     identity_url: str = Field(description="Where identity answers: signing keys and open erasures.")

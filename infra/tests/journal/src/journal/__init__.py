@@ -1,1 +1,0 @@
-"""A service with one table, which a test adds to a copy of the project."""

@@ -1,0 +1,37 @@
+"""Sample, declared: its API, its worker and its part in erasures."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from contracts.identity import UserDeleted
+from sample import wiring
+from sample.holdings import HOLDINGS, PLACES
+from sample.models import Base
+from sample.settings import SampleSettings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def routers() -> Sequence["APIRouter"]:
+    """Return what the API answers; a worker does without."""
+    from sample.api import router  # noqa: PLC0415 - as said
+
+    return (router,)
+
+
+SAMPLE: Service[SampleSettings, wiring.Service] = Service(
+    "sample",
+    SampleSettings,
+    open=wiring.open_service,
+    routers=routers,
+    signing_keys=keys_of_identity,
+    erasing=Erasing(
+        event=UserDeleted,
+        holdings=HOLDINGS,
+        schemas=(Base.metadata,),
+        places=PLACES,
+        open_erasures=erasures_of_identity,
+    ),
+)

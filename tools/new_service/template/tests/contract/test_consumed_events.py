@@ -1,0 +1,10 @@
+"""Every golden example of every event that this service consumes goes through its real consumer, twice."""
+
+from sample.main import SAMPLE
+from support.contract import assert_consumes_its_topology, assert_examples_act_once
+
+
+async def test_golden_examples_act_once(service) -> None:
+    consumers = SAMPLE.create_worker(service).work.consumers
+    assert_consumes_its_topology("sample", consumers)
+    await assert_examples_act_once(service.database, consumers)
