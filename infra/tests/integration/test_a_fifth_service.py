@@ -1,4 +1,4 @@
-"""`make new-service` writes a service that works: checked like any other, and erasures wait for it at once."""
+"""`make new-service` writes a service that works: checked like any other, and erasures wait for it."""
 
 import json
 import os
