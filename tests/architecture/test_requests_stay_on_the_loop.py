@@ -10,22 +10,25 @@ from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from chassis.data_map_routes import data_map_router
 from chassis.health import Health
 from chassis.health_routes import health_router
 from consent.main import CONSENT
 from gateway.api import document_routes, health_routes
+from gateway.data_map import data_map_route
 from gateway.published_keys import published_keys_route
 from identity.main import IDENTITY
 from storage.main import STORAGE
 
 GATEWAY = cast("Any", SimpleNamespace(public_url="https://api.irisvue.example"))
 ROUTERS = {
-    "chassis": lambda: [health_router(Health("1", {}))],
+    "chassis": lambda: [health_router(Health("1", {})), data_map_router({})],
     "consent": CONSENT.routers,
     "gateway": lambda: [
         health_routes(GATEWAY, "1"),
         document_routes(GATEWAY),
         published_keys_route(GATEWAY, GATEWAY),
+        data_map_route(GATEWAY, GATEWAY),
     ],
     "identity": IDENTITY.routers,
     "storage": STORAGE.routers,

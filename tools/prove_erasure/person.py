@@ -19,6 +19,7 @@ SECONDS = 60.0
 PAUSE = 0.1
 ACCEPTED = (200, 201, 202, 204)
 NOT_FOUND = 404
+_CHOICE = {"opt_out_of_sale_and_sharing": True, "limit_sensitive_data_use": True}
 
 
 class Broken(Exception):
@@ -41,6 +42,7 @@ class Person:
     note: str = field(default_factory=lambda: f'naïve "{canary("note ")}" \\ done')
     idempotency_key: str = field(default_factory=lambda: canary("key-"))
     ids: list[str] = field(default_factory=list)
+    photos: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     object_keys: list[str] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Person:
             secrets=self.secrets,
             object_keys=self.object_keys,
             sessions=self.sessions,
+            photos=self.photos,
             pictures=self.pictures,
         )
 
@@ -112,7 +115,7 @@ class Person:
         await self._consent(app, "marketing", granted=False)
         done(await app.withdraw(processing))
         self.secrets.append(await self._receipt(app, biometric))
-        done(await app.call("PUT", "/privacy/preferences", json={"opt_out_of_sale_and_sharing": True}))
+        done(await app.call("PUT", "/privacy/preferences", json=_CHOICE))
 
     async def _consent(self, app: App, consent_type: str, *, granted: bool = True) -> str:
         texts = _done(await app.call("GET", f"/privacy/consent-texts/{LAW}/{consent_type}", bearer=""))
@@ -152,7 +155,7 @@ class Person:
 
     async def _ask_for_a_link(self, app: App) -> dict[str, Any]:
         link = _done(await app.ask_to_upload(picture.CONTENT_TYPE))
-        self.ids.append(link["photo_id"])
+        self.photos.append(link["photo_id"])
         self.object_keys.append(link["s3_key"])
         query = parse_qs(urlsplit(link["upload_url"]).query)
         self.secrets += [value for name, (value, *_) in query.items() if name == "token"]

@@ -12,6 +12,7 @@ SHORTEST = 8
 """Fewer bytes stand in files by chance."""
 FOLDER = "folder"
 SESSION = "session"
+PHOTO = "photo"
 _ALIGNMENTS = (0, 1, 2)
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 
@@ -31,9 +32,10 @@ class Canaries:
         secrets: Iterable[str] = (),
         object_keys: Iterable[str] = (),
         sessions: Iterable[str] = (),
+        photos: Iterable[str] = (),
         pictures: Iterable[bytes] = (),
     ) -> "Canaries":
-        """Build the spellings of UUIDs, words, the first folder of object keys, session ids and pictures.
+        """Build the spellings of ids, words, the first folder of object keys, sessions, photos and pictures.
 
         Words may have names. Of `secrets`, which nobody can guess, a hash may stay.
         """
@@ -41,6 +43,7 @@ class Canaries:
         found: list[tuple[str, bytes]] = []
         found += [(f"id {text}", it) for text in ids for it in spellings_of_id(text)]
         found += [(SESSION, it) for text in sessions for it in spellings_of_id(text)]
+        found += [(PHOTO, it) for text in photos for it in spellings_of_id(text)]
         found += [(name, it) for name, text in named.items() for it in spellings_of(text)]
         found += [("a secret", it) for text in secrets for it in spellings_of_secret(text)]
         folders = (key.split("/", 1)[0] for key in object_keys)

@@ -16,7 +16,8 @@ _TABLES = """
     SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
     WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 """
-# The planner keeps samples of what stands in columns, until the next ANALYZE of the table.
+# The planner keeps samples of what stands in columns, until the server analyzes the table anew.
+_PLANNER = "samples of the planner"
 _SAMPLES = """
     SELECT schemaname, tablename, attname, most_common_vals::text, histogram_bounds::text,
         most_common_elems::text
@@ -53,14 +54,14 @@ async def _search_database(values: Mapping[str, str], database: str, canaries: C
         # The names come from the catalogue, quoted by PostgreSQL itself.
         dumps = {f"{database}.{table}": f"SELECT * FROM {table}" for table in tables}  # noqa: S608
         if tables:
-            dumps[f"{database}, samples of the planner"] = _SAMPLES
+            dumps[f"{database}, {_PLANNER}"] = _SAMPLES
         return [await _search_dump(connection, name, query, canaries) for name, query in dumps.items()]
     finally:
         await connection.close()
 
 
 async def _search_dump(connection: asyncpg.Connection, name: str, query: str, canaries: Canaries) -> Searched:
-    place, rest = Searched("table", name), b""
+    place, rest = Searched("table", name, passing=name.endswith(_PLANNER)), b""
 
     async def take(data: bytes) -> None:
         nonlocal rest

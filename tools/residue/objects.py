@@ -12,6 +12,7 @@ from residue.searched import Searched
 PIECE = 4_000_000
 """Bytes of an object that are searched at once; what stands across two pieces is looked for in both."""
 OVERLAP = 4_096
+_UNVERSIONED = "null"
 
 
 async def search_buckets(values: Mapping[str, str], canaries: Canaries) -> list[Searched]:
@@ -57,9 +58,10 @@ async def _listed(s3: Any, operation: str, bucket: str, kind: str) -> AsyncItera
 
 async def _pieces(s3: Any, bucket: str, entry: Mapping[str, Any]) -> list[bytes]:
     """Return the bytes of one version; none where it has gone meanwhile."""
+    version = {} if entry["VersionId"] == _UNVERSIONED else {"VersionId": entry["VersionId"]}
     try:
-        answer = await s3.get_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
-    except (s3.exceptions.NoSuchKey, s3.exceptions.ClientError) as error:
+        answer = await s3.get_object(Bucket=bucket, Key=entry["Key"], **version)
+    except s3.exceptions.ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004 - gone
             raise
         return []

@@ -3,6 +3,7 @@
 import email
 import email.policy
 from collections.abc import AsyncIterator, Iterable
+from email.utils import getaddresses
 from pathlib import Path
 
 import aiohttp
@@ -40,7 +41,8 @@ async def search_mailbox(
         to_them.look_at(canaries, raw, *(body for body in bodies if isinstance(body, bytes)))
         place.looked_at += 1
         place.size += len(raw)
-        if to_them.found and str(message["To"]).lower() in own:
+        addressed = {address.lower() for _, address in getaddresses(message.get_all("To", []))}
+        if to_them.found and addressed and addressed <= own:
             place.kept += 1
         elif to_them.found:
             place.found += 1

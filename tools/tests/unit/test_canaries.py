@@ -89,6 +89,12 @@ def test_row_is_kept_only_where_the_data_map_says_so_and_bears_nothing_else() ->
     assert (elsewhere.kept, elsewhere.found) == (0, 1)
 
 
+def test_what_passes_by_itself_is_counted_apart() -> None:
+    samples = Searched("table", "irisvue, samples of the planner", passing=True)
+    samples.look_at_lines(Canaries.of(words=[WORD]), UTF8)
+    assert (samples.kept, samples.found) == (1, 0)
+
+
 def test_log_is_searched_line_by_line() -> None:
     (place,) = search_logs([("gateway.log", b"one\n" + UTF8 + b"\nthree\n")], Canaries.of(words=[WORD]))
     assert (place.name, place.looked_at, place.found) == ("gateway.log", 3, 1)

@@ -58,7 +58,7 @@ SERVERS = map_of(
         _server_log("postgres", "faults and slow starts; no statement with its values"),
         _server_log("rabbitmq", "connections and queues"),
         _server_log("redis", "starts, saves and connections"),
-        _server_log("s3", "faults of the store, with names of objects, which are keyed hashes"),
+        _server_log("s3", "faults of the store, with names of folders: a keyed hash and the id of a photo"),
         Place(
             kind=PlaceKind.FILE,
             name="postgres/write-ahead-log",
@@ -66,6 +66,15 @@ SERVERS = map_of(
             on_erase="empties itself: the server recycles it after checkpoints; no archive of it is kept",
             about=About(
                 data_class=DataClass.ACCOUNT, purpose=Purpose.OPERATION, retention="hours, as the load has it"
+            ),
+        ),
+        Place(
+            kind=PlaceKind.FILE,
+            name="postgres/samples-of-the-planner",
+            holds="some hundred values of each column, ids and addresses among them",
+            on_erase="empties itself: the server takes new samples when a tenth of a table has changed",
+            about=About(
+                data_class=DataClass.ACCOUNT, purpose=Purpose.OPERATION, retention="until the next ANALYZE"
             ),
         ),
         Place(

@@ -112,9 +112,9 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
+        open_erasures=own_open_erasures,
         schemas=(Base.metadata,),
         places=PLACES,
-        open_erasures=own_open_erasures,
         ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
     ),
 )

@@ -30,7 +30,7 @@ SAMPLE: Service[SampleSettings, wiring.Service] = Service(
     erasing=Erasing(
         event=UserDeleted,
         holdings=HOLDINGS,
-        schemas=(Base.metadata,),
+        schemas=[Base.metadata],
         places=PLACES,
         open_erasures=erasures_of_identity,
     ),
