@@ -88,11 +88,11 @@ def _processing(entries: Sequence[Document]) -> str:
 def _service(part: Document) -> Iterator[str]:
     if part["holdings"]:
         yield "What is counted and erased, in this order:\n"
-        rows = (
+        held = (
             (it["kind"], it["data_class"], it["purpose"], it["retention"], it["on_erase"], _in(it))
             for it in part["holdings"]
         )
-        yield _table(("holding", "class", "purpose", "kept", "erasure", "in the export"), rows)
+        yield _table(("holding", "class", "purpose", "kept", "erasure", "in the export"), held)
         yield "Tables and their columns:\n"
         titles = ("table", "columns", "held as", "class", "purpose", "kept", "erasure", "in the export")
         yield _table(titles, _columns(part["columns"]))
@@ -119,8 +119,8 @@ def _columns(columns: Iterable[Document]) -> Iterator[tuple[str, ...]]:
         for it in rows:
             said = (it["held_as"], it["data_class"], it["purpose"], it["retention"], it["on_erase"], _in(it))
             alike.setdefault(said, []).append(it["column"])
-        for said, names in alike.items():
-            yield (table, ", ".join(names), *said)
+        for shared, names in alike.items():
+            yield (table, ", ".join(names), *shared)
 
 
 def _in(entry: Document) -> str:

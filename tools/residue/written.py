@@ -60,7 +60,8 @@ async def mails_in_files(maildir: Path) -> AsyncIterator[bytes]:
 async def mails_behind_pages(port: str) -> AsyncIterator[bytes]:
     """Yield the mails that the containers' mailbox (Mailpit) has."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", raise_for_status=True) as http:
-        start, listed = 0, [{}]
+        start = 0
+        listed: list[dict[str, str]] = [{}]
         while listed:
             query = {"start": str(start), "limit": str(PAGE)}
             async with http.get("/api/v1/messages", params=query) as answer:

@@ -35,7 +35,7 @@ class Service:
         clock = clock or SystemClock()
         tokens = ServiceTokens.of("gateway", settings)
         self._redis = connect_redis(settings.redis_url.get_secret_value())
-        self._neighbours = {
+        self._neighbours: dict[str, ServiceClient] = {
             name: ServiceClient(url, audience=name, tokens=tokens)
             for name, url in settings.upstream_urls.items()
         }
