@@ -53,7 +53,7 @@ def writes_to_redis(source: str) -> Iterator[str]:
             continue
         of = node.func.value
         owner = of.id if isinstance(of, ast.Name) else of.attr if isinstance(of, ast.Attribute) else ""
-        if "redis" in owner.lower() and node.func.attr not in HARMLESS:
+        if owner.lower().endswith("redis") and node.func.attr not in HARMLESS:
             yield node.func.attr
 
 
