@@ -8,14 +8,19 @@ from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from uuid import UUID
 
 import pytest
 from aiosmtpd.controller import Controller
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import event, select
 
+from chassis.consumer import Inbound, Outcome
 from chassis.holdings import Holdings
+from chassis.ids import new_id
 from chassis.service_auth import ServiceTokens
+from contracts.envelope import Event, wrap
+from contracts.participation import ErasureReported
 from identity.holdings import HOLDINGS
 from identity.mail.transport import SmtpTransport
 from identity.main import IDENTITY
@@ -129,6 +134,38 @@ def events(service: Service):
             return list((await uow.session.scalars(select(outbox.c.type).order_by(outbox.c.position))).all())
 
     return _events
+
+
+@pytest.fixture
+def deliver(service: Service):
+    """Return a function that lets identity hear of an event, once."""
+    consumers = IDENTITY.create_worker(service).work.consumers
+
+    async def _deliver(event: Event) -> None:
+        body = wrap(event, event_id=new_id(), time=service.clock.now(), traceparent=None).to_json()
+        (hears,) = (it for it in consumers if any(known.of_type(event.type) for known in it.handlers))
+        assert await Inbound(service.database, hears).process(body) is Outcome.DONE
+
+    return _deliver
+
+
+@pytest.fixture
+async def deletion(client: AsyncClient, ada: Person) -> dict[str, str]:
+    """Return the answer to ada's request to be erased."""
+    answer = await client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def report(service: Service, deletion: dict[str, str], deliver):
+    """Return a function that lets a participant report that it has erased ada."""
+
+    async def _report(participant: str, **erased: int) -> None:
+        said = ErasureReported.by(participant)
+        await deliver(said.of(UUID(deletion["erasure_id"]), completed_at=service.clock.now(), erased=erased))
+
+    return _report
 
 
 @pytest.fixture

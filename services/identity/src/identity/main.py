@@ -15,6 +15,7 @@ from identity.models import Base
 from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
+from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
 
@@ -91,9 +92,14 @@ def work(opened: wiring.Service) -> Work:
             Periodic(
                 "remind-participants", settings.reminder_seconds, lambda: ask_silent_participants(opened)
             ),
+            Periodic(
+                "watch-open-erasures",
+                settings.reminder_seconds,
+                lambda: alarm_of_late_erasures(opened.database),
+            ),
             Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
         ],
-        checks={"mail": mails.check},
+        checks={"mail": mails.check, "erasures": lambda: tell_late_erasures(opened.database)},
     )
 
 

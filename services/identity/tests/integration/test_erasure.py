@@ -4,10 +4,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from chassis.consumer import Inbound, Outcome
 from chassis.erasure import ErasureParticipation, OpenErasure
-from chassis.ids import new_id
-from contracts.envelope import wrap
 from contracts.identity import UserDeleted
 from contracts.participation import ErasureReported, ParticipantJoined
 from identity.main import IDENTITY
@@ -26,25 +23,6 @@ def participation(service, holdings):
         holdings,
         reported=ErasureReported.by("identity"),
     )
-
-
-@pytest.fixture
-def deliver(service):
-    consumers = IDENTITY.create_worker(service).work.consumers
-
-    async def _deliver(event):
-        body = wrap(event, event_id=new_id(), time=service.clock.now(), traceparent=None).to_json()
-        (hears,) = (it for it in consumers if any(known.of_type(event.type) for known in it.handlers))
-        assert await Inbound(service.database, hears).process(body) is Outcome.DONE
-
-    return _deliver
-
-
-@pytest.fixture
-async def deletion(client, ada):
-    answer = await client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 async def status_of(client, deletion):

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from chassis.requests import RequestBody
+from identity.erasure.policy import Step
 from identity.schemas import MessageResponse
 
 
@@ -37,14 +38,22 @@ class ErasureParticipantRead(BaseModel):
     erased: dict[str, int] = Field(examples=[{}])
 
 
+class ErasureStepRead(BaseModel):
+    """A step that an erasure has taken, and when."""
+
+    step: Step
+    at: datetime
+
+
 class ErasureRead(BaseModel):
-    """How far an erasure is."""
+    """How far an erasure is; the last of its steps is where it stands."""
 
     status: Literal["in_progress", "completed", "overdue"]
     requested_at: datetime
     deadline: datetime
     completed_at: datetime | None = Field(examples=[None])
     participants: list[ErasureParticipantRead]
+    steps: list[ErasureStepRead]
 
 
 class OpenErasureRead(BaseModel):

@@ -43,11 +43,21 @@ class Participant(Base):
 
 
 class Erasure(Base):
-    """A person's request to be erased; `user_id` is emptied when the last participant has reported."""
+    """A person's request to be erased, with the time of each step that it has taken.
+
+    `erasing_at` is when every participant was asked, `verifying_at` when the first of them had looked again
+    and found nothing, `overdue_at` when the deadline had passed, `completed_at` when the last one had found
+    nothing: then `user_id` is emptied.
+    """
 
     __tablename__ = "erasures"
     __table_args__ = (
         CheckConstraint("(completed_at IS NULL) = (user_id IS NOT NULL)", name="person_until_completed"),
+        # A trigger of the migrations sees to it that no time that is set is ever changed.
+        CheckConstraint(
+            "erasing_at >= requested_at AND verifying_at >= erasing_at AND completed_at >= verifying_at",
+            name="steps_in_order",
+        ),
         Index("ix_erasures_open", "id", postgresql_where=_OPEN),
         Index("ix_erasures_silent", "times_asked", "asked_at", postgresql_where=_OPEN),
         Index(
@@ -73,6 +83,8 @@ class Erasure(Base):
     deadline: Mapped[datetime]
     asked_at: Mapped[datetime]
     times_asked: Mapped[int]
+    erasing_at: Mapped[datetime | None]
+    verifying_at: Mapped[datetime | None]
     overdue_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
 

@@ -1,6 +1,7 @@
 """Every query of identity, by what it is about."""
 
-from identity.repositories.erasures import Erasures, OpenErasure, Report
+from identity.repositories.erasure_reports import Completion, ErasureReports, Report
+from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
 from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
@@ -15,9 +16,12 @@ __all__ = [
     "UNSETTLED",
     "Account",
     "AppleGrants",
+    "Completion",
+    "ErasureReports",
     "Erasures",
     "LiveSince",
     "Mails",
+    "OldestOpen",
     "OpenErasure",
     "OpenSession",
     "Participants",

@@ -1,6 +1,6 @@
 """Every query about erasures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -17,14 +17,11 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     union,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from chassis import scripts
-from chassis.driver import Statements
 from chassis.repository import Repository
 from chassis.tables import Moment
 from identity.erasure.policy import REMINDER_MULTIPLES, reminder_pause
@@ -49,12 +46,11 @@ class OpenErasure(NamedTuple):
     deadline: datetime
 
 
-class Report(NamedTuple):
-    """What a participant has erased."""
+class OldestOpen(NamedTuple):
+    """How many erasures are open since before some moment, and since when the oldest of them is."""
 
-    service: str
-    completed_at: datetime
-    erased: dict[str, int]
+    number: int
+    since: datetime
 
 
 def _closing() -> Select[Any]:
@@ -78,6 +74,7 @@ def _closing() -> Select[Any]:
         "deadline": bindparam("until", type_=Moment),
         "asked_at": at,
         "times_asked": literal(1),
+        "erasing_at": at,
     }
     opened = insert(_ERASURES).from_select(list(columns), select(*columns.values())).cte("opened")
     # Announcements add participants; the topology keeps one that has never started yet from being left out.
@@ -93,48 +90,6 @@ def _closing() -> Select[Any]:
     answer = select(exists(select(closed.c.id)), exists(select(gone.c.id)))
     return cast("Select[Any]", answer).add_cte(
         opened, parts, mails.cte("mails_dropped"), tokens.cte("tokens_dropped"), revoked(gone)
-    )
-
-
-def _collecting() -> Select[Any]:
-    erasure, at = bindparam("erasure", type_=Uuid), bindparam("at", type_=Moment)
-    values = {
-        name: bindparam(f"new_{name}", type_=_PARTS.c[name].type)
-        for name in ("completed_at", "erased", "digest")
-    }
-    said: dict[str, Any] = {
-        "erasure_id": _ERASURES.c.id,
-        "service": bindparam("service", type_=String),
-        **values,
-    }
-    report = (
-        insert(_PARTS)
-        .from_select(list(said), select(*said.values()).where(_ERASURES.c.id == erasure, _OPEN))
-        .on_conflict_do_update(
-            index_elements=[_PARTS.c.erasure_id, _PARTS.c.service],
-            set_=values,
-            # The first report stands.
-            where=_PARTS.c.completed_at.is_(None),
-        )
-        .returning(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased)
-        .cte("report")
-    )
-    # What the statement writes it does not see: the others are those of before.
-    others = select(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased).where(
-        _PARTS.c.erasure_id == erasure, _PARTS.c.service.not_in(select(report.c.service))
-    )
-    parts = others.union_all(select(report)).cte("parts")
-    complete = (
-        update(_ERASURES)
-        .where(_ERASURES.c.id == erasure, _OPEN, ~exists().where(parts.c.completed_at.is_(None)))
-        .values(completed_at=at, user_id=None)
-        .returning(_ERASURES.c.requested_at)
-        .cte("complete")
-    )
-    return (
-        select(complete.c.requested_at, parts)
-        .select_from(complete.join(parts, true()))
-        .order_by(parts.c.service)
     )
 
 
@@ -189,7 +144,6 @@ def _waiting() -> Select[Any]:
 
 
 _CLOSE = _closing()
-_COLLECT = _collecting()
 _ASK_AGAIN = _asking_again()
 _MARK_OVERDUE = _marking_overdue()
 _WAITING = _waiting()
@@ -235,27 +189,13 @@ class Erasures(Repository):
         )
         return (await self._session.scalars(statement)).all()
 
-    async def record_report(
-        self, erasure_id: UUID, report: Report, *, digest: str, now: datetime
-    ) -> tuple[datetime, list[Report]] | None:
-        """Record a participant's report; the first one stands, and the last one completes the erasure.
-
-        Returns when a completed one was requested, and every report, by name.
-        """
-        # Locked before anything is read: of two reports at once the second one sees the first.
-        lock = scripts.lock_row(_ERASURES, id=erasure_id)
-        if await Statements(self._session).run(lock, purpose="lock an erasure") == scripts.NOTHING_FOUND:
-            return None
-        values: Mapping[str, Any] = {
-            "erasure": erasure_id,
-            "service": report.service,
-            "new_completed_at": report.completed_at,
-            "new_erased": report.erased,
-            "new_digest": digest,
-            "at": now,
-        }
-        rows = (await self._session.execute(_COLLECT, values)).all()
-        return (rows[0][0], [Report(*row[1:]) for row in rows]) if rows else None
+    async def open_since(self, before: datetime) -> OldestOpen | None:
+        """Return how many were requested before that moment and are open, and since when; None for none."""
+        statement = select(func.count(), func.min(_ERASURES.c.requested_at)).where(
+            _OPEN, _ERASURES.c.requested_at < before
+        )
+        number, since = (await self._session.execute(statement)).one()
+        return OldestOpen(number, since) if number else None
 
     async def waiting_for(self, service: str, *, after: UUID | None, limit: int) -> list[OpenErasure]:
         """Return open erasures that `service` has not reported, in order of their ids, after `after`."""

@@ -3,7 +3,7 @@
 from chassis.db import UnitOfWork
 from contracts.identity import ErasureCompleted, ParticipantErasure
 from contracts.participation import ErasureReported
-from identity.repositories import Erasures, Report
+from identity.repositories import ErasureReports, Report
 
 
 async def collect_report(uow: UnitOfWork, report: ErasureReported) -> None:
@@ -13,17 +13,16 @@ async def collect_report(uow: UnitOfWork, report: ErasureReported) -> None:
     """
     now = uow.now()
     said = Report(report.service, report.completed_at, dict(report.erased))
-    complete = await Erasures(uow.session).record_report(
+    complete = await ErasureReports(uow.session).record(
         report.erasure_id, said, digest=report.digest, now=now
     )
     if complete is None:
         return
-    requested_at, reports = complete
     uow.publish(
         ErasureCompleted(
             erasure_id=report.erasure_id,
-            requested_at=requested_at,
-            completed_at=now,
-            participants=tuple(ParticipantErasure(**one._asdict()) for one in reports),
+            requested_at=complete.requested_at,
+            completed_at=complete.completed_at,
+            participants=tuple(ParticipantErasure(**one._asdict()) for one in complete.reports),
         )
     )

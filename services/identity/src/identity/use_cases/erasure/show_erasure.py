@@ -5,18 +5,17 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
-from identity.erasure.schemas import ErasureParticipantRead, ErasureRead
+from identity.erasure.policy import Step, StepTaken, steps_in_order
+from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead
+from identity.models import Erasure
 from identity.repositories import Erasures
 from identity.tokens import capability_hash
 
 
 async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> ErasureRead:
     """Return the status; a wrong token and an unknown erasure are the same `NotFound`."""
-    erasures = Erasures(uow.session)
-    erasure = await erasures.find(erasure_id)
-    if erasure is None or not hmac.compare_digest(erasure.status_token_hash, capability_hash(token)):
-        raise NotFound
-    participants = await erasures.participants(erasure_id)
+    erasure = await find_erasure(uow, erasure_id=erasure_id, token=token)
+    participants = await Erasures(uow.session).participants(erasure_id)
     if erasure.completed_at is not None:
         status = "completed"
     else:
@@ -35,4 +34,28 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
             )
             for part in participants
         ],
+        steps=[ErasureStepRead(step=it.step, at=it.at) for it in steps_of(erasure)],
+    )
+
+
+async def find_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Erasure:
+    """Return the erasure that the token belongs to; raises `NotFound`."""
+    erasure = await Erasures(uow.session).find(erasure_id)
+    if erasure is None or not hmac.compare_digest(erasure.status_token_hash, capability_hash(token)):
+        raise NotFound
+    return erasure
+
+
+def steps_of(erasure: Erasure) -> list[StepTaken]:
+    """Return the steps that an erasure has taken, in their order."""
+    # An erasure that an earlier release opened began when it was requested.
+    begun = erasure.erasing_at or erasure.requested_at
+    return steps_in_order(
+        (
+            (Step.REQUESTED, erasure.requested_at),
+            (Step.ERASING, begun),
+            (Step.VERIFYING, erasure.verifying_at),
+            (Step.OVERDUE, erasure.overdue_at),
+            (Step.COMPLETED, erasure.completed_at),
+        )
     )
