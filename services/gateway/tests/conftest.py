@@ -164,6 +164,7 @@ class Identity(Neighbour):
         self.page_size = 100
         self._changed = asyncio.Condition()
         self.answers("GET", "/.well-known/jwks.json", {"keys": [mint.key.jwk]})
+        self.answers("GET", "/internal/published-keys", {"keys": []})
         self.on("GET", "/internal/session-revocations", self._session_revocations)
 
     async def revoke(self, session_id: UUID) -> None:

@@ -61,6 +61,8 @@ async def service(
     await platform.clean("identity")
     await platform.forget_counts()
     async with open_service(settings, clock) as opened:
+        # As the processes do when they start.
+        await opened.load_keys()
         yield opened
 
 

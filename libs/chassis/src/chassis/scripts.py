@@ -75,6 +75,11 @@ def insert_row(table: Table, row: Mapping[str, Any]) -> str:
     return _insert(table, [row])
 
 
+def insert_once(table: Table, row: Mapping[str, Any]) -> str:
+    """Return what inserts a row of a service's own, unless it is there."""
+    return _insert(table, [row], _ONCE)
+
+
 def lock_row(table: Table, **values: Any) -> str:
     """Return what locks the row that has these values, and finds it."""
     conditions = " AND ".join(f"{name} = {literal(value)}" for name, value in values.items())

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
 
 from chassis.auth import ALGORITHM
@@ -42,17 +43,22 @@ class SigningKey:
 
 
 class SigningKeys:
-    """The keys that this process knows; the first comes from the settings, the others from rotation."""
+    """The keys that this process knows; the first comes from the settings, the others from rotation.
+
+    `loaded` tells whether those of rotation are known by now.
+    """
 
     def __init__(self, first: EllipticCurvePrivateKey, *, token_lifetime: timedelta) -> None:
         jwk = public_jwk(first)
         self._first = SigningKey(jwk["kid"], first, jwk, _BEGINNING)
         self._keys: tuple[SigningKey, ...] = (self._first,)
         self.keep = token_lifetime + CLOCK_LEEWAY
+        self.loaded = False
 
     def replace(self, rotated: Sequence[SigningKey]) -> None:
         """Take over the keys that are stored now."""
         self._keys = tuple(sorted((self._first, *rotated), key=lambda key: key.active_from))
+        self.loaded = True
 
     def signing(self, now: datetime) -> SigningKey:
         """Return the key that signs at that moment."""
@@ -76,6 +82,21 @@ def public_jwk(key: EllipticCurvePrivateKey) -> dict[str, Any]:
     canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
     thumbprint = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
     return {**members, "kid": thumbprint, "alg": ALGORITHM, "use": "sig"}
+
+
+def keys_in(jwks: str) -> list[dict[str, Any]]:
+    """Return the keys of a JWKS document (RFC 7517 §5), as the gateway publishes it; raises ValueError."""
+    document = json.loads(jwks)
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise ValueError("is no JWKS document")  # noqa: TRY004 - what a file says, not a type
+    return [key for key in keys if isinstance(key, dict)]
+
+
+def ec_keys_in(jwks: str) -> dict[str, PyJWK]:
+    """Return the ES256 keys of such a document by their `kid`; raises ValueError."""
+    usable = [key for key in keys_in(jwks) if key.get("crv") == "P-256" and isinstance(key.get("kid"), str)]
+    return {key["kid"]: PyJWK(key, algorithm=ALGORITHM) for key in usable}
 
 
 def seal_private_key(key: EllipticCurvePrivateKey, *, kid: str, keys: SealingKeys) -> bytes:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from chassis.database_url import read_database_url
 from chassis.entry import load_settings
+from chassis.signing_keys import ec_keys_in
 from consent.repositories.log_reader import LogReader
 from consent.settings import ArchiveSettings, LogSettings
+from consent.transparency.anchors import verify_anchor
 from consent.transparency.audit import Finding
-from consent.transparency.keys import ec_keys_in, verifiers_in
+from consent.transparency.keys import verifiers_in
 from consent.transparency.note import COSIGNATURE, ED25519, Signer, Verifier
 from consent.transparency.receipts import verify_receipt
 from consent.transparency.witness import Witness
@@ -41,6 +43,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     receipt = commands.add_parser("verify", help="check a consent receipt with nothing but published keys")
     receipt.add_argument("file", type=Path, help="the receipt, as the API gave it")
     receipt.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
+    anchor = commands.add_parser(
+        "verify-anchor", help="check that a document's digest is in the log with nothing but published keys"
+    )
+    anchor.add_argument("file", type=Path, help="the document, such as an erasure certificate")
+    anchor.add_argument("--proof", type=Path, required=True, help="what /privacy/ledger/anchors/DIGEST gave")
+    anchor.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
     witness = commands.add_parser("witness", help="cosign the checkpoints of logs (C2SP tlog-witness)")
     witness.add_argument("--name", required=True, help="the name of the witness, such as witness.example/w1")
     witness.add_argument(
@@ -64,6 +72,7 @@ def run_alone() -> None:
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "ledger": _verify_ledger,
         "verify": _verify_receipt,
+        "verify-anchor": _verify_anchor,
         "witness": _witness,
     }
     if sys.argv[1:2] and sys.argv[1] in commands:
@@ -120,6 +129,20 @@ def _verify_receipt(arguments: argparse.Namespace) -> int:
         f"this receipt holds: a {leaf['kind']} of {leaf['consent_type']} under {leaf['jurisdiction']}, text "
         f"{leaf['consent_text_version']}, of {leaf['occurred_at']}, is leaf {verified.leaf_index} of the "
         f"{checkpoint.size} in the log {checkpoint.origin}\n"
+    )
+    return 0
+
+
+def _verify_anchor(arguments: argparse.Namespace) -> int:
+    document = arguments.file.read_text().strip()
+    try:
+        anchor = verify_anchor(document, arguments.proof.read_text(), arguments.keys.read_text())
+    except ValueError as error:
+        sys.stdout.write(f"this proof does not hold: {error}\n")
+        return 1
+    sys.stdout.write(
+        f"this proof holds: the {anchor.kind}, anchored {anchor.anchored_at}, is leaf {anchor.leaf_index} of "
+        f"the {anchor.checkpoint.size} in the log {anchor.checkpoint.origin}\n"
     )
     return 0
 

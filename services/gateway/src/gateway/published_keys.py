@@ -5,6 +5,7 @@ published here can ever be the key of one.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,25 +21,32 @@ INCOMPLETE_SECONDS = 5
 """How long an answer may be kept in which the keys of a service may be older than its newest."""
 
 
+Source = tuple[ServiceClient, str]
+"""A service, and the path of a JWKS there."""
+
+
 class PublishedKeys:
     """The public keys of the services that sign; those of one that is away are the last that it gave."""
 
-    def __init__(self, sources: dict[ServiceClient, str]) -> None:
-        """Take the path of each service's JWKS; without the first service nothing is said."""
+    def __init__(self, sources: Sequence[Source]) -> None:
+        """Take where there is a JWKS; without the first one nothing is said."""
         self._sources = sources
-        self._known: dict[ServiceClient, list[dict[str, Any]]] = {}
+        self._known: dict[Source, list[dict[str, Any]]] = {}
 
     async def collect(self) -> tuple[list[dict[str, Any]], bool]:
-        """Return the keys that are known, and whether every service has answered just now.
+        """Return the keys that are known, each once, and whether every service has answered just now.
 
         Raises `ServiceUnavailable` while the first one has never answered.
         """
-        asked = await asyncio.gather(*(self._ask(client, path) for client, path in self._sources.items()))
-        if next(iter(self._sources)) not in self._known:
+        asked = await asyncio.gather(*map(self._ask, self._sources))
+        if self._sources[0] not in self._known:
             raise ServiceUnavailable
-        return [key for client in self._sources for key in self._known.get(client, ())], all(asked)
+        known = [key for source in self._sources for key in self._known.get(source, ())]
+        # One that signs access tokens has mostly signed certificates too.
+        return list({key.get("kid", number): key for number, key in enumerate(known)}.values()), all(asked)
 
-    async def _ask(self, client: ServiceClient, path: str) -> bool:
+    async def _ask(self, source: Source) -> bool:
+        client, path = source
         try:
             document = await client.get(path)
         except (NeighbourUnavailable, NeighbourRefused):
@@ -46,7 +54,7 @@ class PublishedKeys:
         keys = document.get("keys")
         if not isinstance(keys, list):
             return False
-        self._known[client] = keys
+        self._known[source] = keys
         return True
 
 

@@ -23,6 +23,7 @@ from gateway.siblings import Pipes, Siblings
 from gateway.upstreams import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
+PUBLISHED_KEYS_PATH = "/internal/published-keys"
 
 
 class Service:
@@ -42,7 +43,11 @@ class Service:
         self._identity, self._consent = self._neighbours["identity"], self._neighbours["consent"]
         self.data_map = WholeDataMap(self._neighbours)
         self.published_keys = PublishedKeys(
-            {self._identity: JWKS_PATH, self._consent: "/internal/published-keys"}
+            [
+                (self._identity, JWKS_PATH),
+                (self._identity, PUBLISHED_KEYS_PATH),
+                (self._consent, PUBLISHED_KEYS_PATH),
+            ]
         )
         self.upstreams = Upstreams(settings.upstream_urls, tokens)
         self.denylist = DenyList(keep=settings.remember_revocations)

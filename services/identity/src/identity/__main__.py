@@ -3,8 +3,9 @@
 from chassis.startup import quick_imports
 
 with quick_imports():
+    from identity import operator
     from identity.main import IDENTITY
-    from identity.operator import add_commands, run_command
 
 if __name__ == "__main__":
-    IDENTITY.run(add_commands=add_commands, run_command=run_command)
+    operator.run_alone()
+    IDENTITY.run(add_commands=operator.add_commands, run_command=operator.run_command)

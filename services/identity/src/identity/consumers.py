@@ -6,11 +6,7 @@ from contracts.envelope import Envelope
 from contracts.participation import ErasureReported, ParticipantJoined
 from identity.repositories import Participants
 from identity.use_cases.erasure.collect_report import collect_report
-
-
-async def on_erasure_reported(uow: UnitOfWork, envelope: Envelope[ErasureReported]) -> None:
-    """Record what a participant has erased."""
-    await collect_report(uow, envelope.data)
+from identity.wiring import Service
 
 
 async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[ParticipantJoined]) -> None:
@@ -21,7 +17,13 @@ async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[ParticipantJ
     )
 
 
-CONSUMERS = (
-    Consumer("identity.collect-erasure-reports", {ErasureReported: on_erasure_reported}),
-    Consumer("identity.register-participants", {ParticipantJoined: on_participant_joined}),
-)
+def consumers(service: Service) -> list[Consumer]:
+    """Return identity's queues and their handlers."""
+
+    async def on_erasure_reported(uow: UnitOfWork, envelope: Envelope[ErasureReported]) -> None:
+        await collect_report(uow, envelope.data, certificates=service.certificates)
+
+    return [
+        Consumer("identity.collect-erasure-reports", {ErasureReported: on_erasure_reported}),
+        Consumer("identity.register-participants", {ParticipantJoined: on_participant_joined}),
+    ]

@@ -79,15 +79,16 @@ async def ask_silent_participants(opened: wiring.Service) -> None:
 
 def work(opened: wiring.Service) -> Work:
     """Return what identity's worker does: mails, reminders of erasures, and house-keeping."""
-    from identity.consumers import CONSUMERS  # noqa: PLC0415 - an API does not need it
+    from identity.consumers import consumers  # noqa: PLC0415 - an API does not need it
 
     settings = opened.settings
     outage = timedelta(minutes=settings.mail_outage_minutes)
     mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
 
     return Work(
-        consumers=CONSUMERS,
-        loops={"mails": mails.run},
+        consumers=consumers(opened),
+        # Certificates are signed here.
+        loops={"mails": mails.run, "follow-key-rotation": opened.follow_key_rotation},
         periodic=[
             Periodic(
                 "remind-participants", settings.reminder_seconds, lambda: ask_silent_participants(opened)

@@ -6,10 +6,12 @@ import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from contracts.fields import AuthProvider, RevocationReason
 from identity.addresses import checked_email
+from identity.erasure.certificate import certificate_digest, verify_certificate
 from identity.policy import EmailTaken, WeakPassword
 from identity.repositories import Mails, Sessions, Users
 from identity.settings import IdentitySettings
@@ -38,8 +40,21 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         parser.set_defaults(command=command)
     rotation = commands.add_parser("rotate-keys", help="make the next signing key; it signs in ten minutes")
     rotation.set_defaults(command=_rotate_keys)
+    certificate = commands.add_parser(
+        "verify-certificate", help="check an erasure certificate with nothing but published keys"
+    )
+    certificate.add_argument("file", type=Path, help="the certificate, as the API gave it")
+    certificate.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
     stuck = commands.add_parser("stuck-mails", help="list mails that should have left by now")
     stuck.set_defaults(command=_stuck_mails)
+
+
+def run_alone() -> None:
+    """End the process with the status of the command, if the command line names one without a service."""
+    if sys.argv[1:2] == ["verify-certificate"]:
+        parser = argparse.ArgumentParser(prog="python -m identity")
+        add_commands(parser.add_subparsers(dest="process", required=True))
+        raise SystemExit(_verify_certificate(parser.parse_args()))
 
 
 def run_command(settings: IdentitySettings, arguments: argparse.Namespace) -> int:
@@ -109,6 +124,23 @@ async def _rotate_keys(service: Service, _arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
         row = await rotate_keys(uow, sealing=service.sealing_keys)
     return _say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _verify_certificate(arguments: argparse.Namespace) -> int:
+    token = arguments.file.read_text().strip()
+    try:
+        claims = verify_certificate(token, arguments.keys.read_text())
+    except ValueError as error:
+        return _fail(f"this certificate does not hold: {error}")
+    reports = claims["participants"]
+    who, number = (
+        ", ".join(it["service"] for it in reports),
+        sum(sum(it["erased"].values()) for it in reports),
+    )
+    return _say(
+        f"this certificate holds: erasure {claims['erasure_id']} was completed {claims['completed_at']}, verified"
+        f" by {who}, which erased {number} things\nSHA-256 {certificate_digest(token)}"
+    )
 
 
 async def _stuck_mails(service: Service, _arguments: argparse.Namespace) -> int:

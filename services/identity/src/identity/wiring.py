@@ -20,6 +20,7 @@ from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from chassis.signing_keys import SigningKey, open_private_key
 from identity.account_rules import AccountRules
+from identity.erasure.certificate import SUBJECT_PURPOSE, CertificateIssuer
 from identity.limits import AccountLimits
 from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
@@ -50,6 +51,7 @@ class Service:
     limits: AccountLimits
     refreshes: KeyedLock
     providers: Providers
+    certificates: CertificateIssuer
 
     @property
     def rules(self) -> AccountRules:
@@ -119,6 +121,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
         threads=settings.argon2_threads,
         wait_seconds=settings.argon2_wait_seconds,
     )
+    tokens = TokenIssuer(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
     try:
         async with open_providers(settings, clock) as providers:
@@ -127,12 +130,18 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                 database=database,
                 clock=clock,
                 hasher=hasher,
-                tokens=TokenIssuer(settings),
+                tokens=tokens,
                 service_tokens=ServiceTokens.of("identity", settings),
                 mail_sender=_mail_sender(settings),
                 refreshes=KeyedLock(),
                 limits=AccountLimits(redis, secret=key_bytes(settings.refresh_token_key)),
                 providers=providers,
+                certificates=CertificateIssuer(
+                    tokens.signing_keys,
+                    issuer=settings.public_url,
+                    subject_key=database.subkey(SUBJECT_PURPOSE),
+                    backups=settings.backup_terms,
+                ),
             )
     finally:
         hasher.close()

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.database_url import read_database_url
 from identity.main import IDENTITY
 from identity.use_cases.erasure.remind_participants import remind_participants
 from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures
@@ -80,7 +81,7 @@ async def test_no_step_is_taken_back_not_even_by_an_operator(platform, report, c
 
 
 async def test_the_service_can_not_delete_an_erasure(service, deletion, settings):
-    connection = await asyncpg.connect(settings.database_url.get_secret_value().replace("+asyncpg", ""))
+    connection = await asyncpg.connect(read_database_url(settings.database_url).dsn)
     try:
         for table in ("erasure_participants", "erasures"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

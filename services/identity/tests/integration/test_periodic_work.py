@@ -96,7 +96,8 @@ async def test_of_the_last_two_reports_at_once_one_completes_the_erasure(client,
 
     async def report(kind) -> None:
         async with service.unit_of_work() as uow:
-            await collect_report(uow, kind.of(erasure_id, completed_at=clock.now(), erased={"rows": 1}))
+            report = kind.of(erasure_id, completed_at=clock.now(), erased={"rows": 1})
+            await collect_report(uow, report, certificates=service.certificates)
 
     for _ in range(2):
         await asyncio.gather(*map(report, map(ErasureReported.by, erasure_participants())))

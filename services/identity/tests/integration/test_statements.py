@@ -69,7 +69,7 @@ class Paths:
         now = self.service.clock.now()
         report = ErasureReported.by("storage").of(self.erasure_id, completed_at=now, erased={})
         async with self.service.unit_of_work() as uow:
-            await collect_report(uow, report)
+            await collect_report(uow, report, certificates=self.service.certificates)
 
     async def accept_an_erasure(self) -> None:
         assert self.erasure_id is not None

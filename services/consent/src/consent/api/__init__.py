@@ -1,6 +1,6 @@
 """Consent's routes: what a person agrees to and how they want to be treated, and what services ask."""
 
-from consent.api import consents, law, preferences, receipts, transparency_log
+from consent.api import anchors, consents, law, preferences, receipts, transparency_log
 
 ROUTERS = (
     law.law,
@@ -9,6 +9,7 @@ ROUTERS = (
     preferences.router,
     consents.internal,
     transparency_log.public,
+    anchors.router,
     transparency_log.internal,
 )
 

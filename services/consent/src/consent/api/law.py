@@ -1,11 +1,11 @@
 """The public routes about the law, which need no account: what holds, the texts, the retention schedule."""
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from chassis.negotiation import preferred_form
 from chassis.openapi import example, problems
 from chassis.problems import NotFound
 from consent.api.dependencies import CurrentService, address_of
@@ -29,10 +29,7 @@ law = APIRouter(prefix="/api/v1/privacy", tags=["consent"])
 Languages = Annotated[
     str | None, Header(alias="Accept-Language", description="RFC 9110 §12.5.4; English where nothing fits.")
 ]
-_WEIGHTED = re.compile(
-    r"(?P<kind>text/html|application/(?:json|consent-receipt\+jwt))\s*(?:;\s*(?!q=)[^;,]*)*(?:;\s*q=(?P<q>[01](?:\.\d{0,3})?))?",
-    re.IGNORECASE,
-)
+_FORMS = ("application/json", "text/html")
 _PAGE: dict[str, Any] = {"200": {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
@@ -106,7 +103,7 @@ async def get_retention_schedule(
     schedule = RetentionSchedule(
         jurisdictions=[RetentionOfJurisdiction.of(regime, day) for regime in regimes]
     )
-    if wants_a_page(accept):
+    if preferred_form(accept, _FORMS) == "text/html":
         return HTMLResponse(retention_page(schedule), headers={"Vary": "Accept", "Content-Language": "en"})
     response.headers["Vary"] = "Accept"
     return schedule
@@ -115,15 +112,3 @@ async def get_retention_schedule(
 def _in_language(response: Response, language: str) -> None:
     response.headers["Content-Language"] = language
     response.headers["Vary"] = "Accept-Language"
-
-
-def wants_a_page(accept: str | None) -> bool:
-    """Tell whether HTML is preferred to what programs read.
-
-    Browsers name HTML; everybody else gets the other form, also for */* (RFC 9110 §12.5.1).
-    """
-    weights = {
-        match["kind"].lower(): float(match["q"] or 1) for match in _WEIGHTED.finditer((accept or "")[:1000])
-    }
-    page = weights.pop("text/html", 0.0)
-    return page > max(weights.values(), default=0.0)

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from chassis.callers import CurrentPrincipal
+from chassis.negotiation import preferred_form
 from chassis.openapi import problems
 from consent.api.dependencies import CurrentService, HonoursSignal
-from consent.api.law import wants_a_page
 from consent.pages import receipt_page
 from consent.receipts import Issuer
 from consent.transparency.receipts import RECEIPT_TYPE
@@ -74,7 +74,7 @@ async def get_receipt(
     )
     if receipt is None:
         return JSONResponse(_NOT_SEALED, 202, headers={**_HEADERS, "Retry-After": str(RETRY_SECONDS)})
-    if wants_a_page(accept):
+    if preferred_form(accept, (MEDIA_TYPE, "text/html")) == "text/html":
         page = receipt_page(receipt.claims, receipt.token)
         return HTMLResponse(page, headers={**_HEADERS, "Content-Language": "en"})
     return Response(receipt.token, media_type=MEDIA_TYPE, headers=_HEADERS)

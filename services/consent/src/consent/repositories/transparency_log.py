@@ -72,6 +72,9 @@ _ENTRIES = select(ENTRIES.c.position, *LEAF_COLUMNS).where(
 _ANCHORS = select(ANCHORS).where(
     ANCHORS.c.position == func.any(bindparam("positions", type_=ARRAY(BigInteger)))
 )
+_FIND_ANCHOR = select(ANCHORS).where(
+    ANCHORS.c.kind == bindparam("kind"), ANCHORS.c.digest == bindparam("digest")
+)
 _TILES = sql(
     """
     SELECT wanted.level, wanted.tile, CASE WHEN wanted.level = 0 THEN (
@@ -231,6 +234,12 @@ class TransparencyLog(Repository):
         """Keep a digest, once."""
         row = {"kind": kind, "digest": digest}
         await self._session.execute(upsert(ANCHORS).values(row).on_conflict_do_nothing())
+
+    async def find_anchor(self, kind: str, digest: str) -> tuple[int, bytes] | None:
+        """Return the position of a digest that is kept, and its leaf; None for one that is not."""
+        row = (await self._session.execute(_FIND_ANCHOR, {"kind": kind, "digest": digest})).mappings()
+        found = row.one_or_none()
+        return None if found is None else (found["position"], leaf_of_anchor(found))
 
     async def cosigned_by(self, witness: str) -> int:
         """Return the size of the largest checkpoint that a witness has cosigned; 0 for none."""

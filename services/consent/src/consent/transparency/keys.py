@@ -1,7 +1,6 @@
 """The keys of the log: Ed25519 for its checkpoints as notes, ES256 for them as JSON and for receipts."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from chassis.auth import ALGORITHM
-from chassis.signing_keys import public_jwk
+from chassis.signing_keys import keys_in, public_jwk
 from consent.transparency.checkpoint import Checkpoint
 from consent.transparency.note import Note, Signer, Verifier
 
@@ -74,19 +73,5 @@ def log_jwk(verifier: Verifier) -> dict[str, Any]:
 
 def verifiers_in(jwks: str) -> list[Verifier]:
     """Return the keys of logs in a JWKS document, as `/.well-known/jwks.json` gives it; raises ValueError."""
-    named = (key.get("kid") for key in _keys_in(jwks) if key.get("crv") == "Ed25519")
+    named = (key.get("kid") for key in keys_in(jwks) if key.get("crv") == "Ed25519")
     return [Verifier.parse(kid) for kid in named if isinstance(kid, str)]
-
-
-def ec_keys_in(jwks: str) -> dict[str, jwt.PyJWK]:
-    """Return the ES256 keys of such a document by their `kid`; raises ValueError."""
-    usable = [key for key in _keys_in(jwks) if key.get("crv") == "P-256" and isinstance(key.get("kid"), str)]
-    return {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in usable}
-
-
-def _keys_in(jwks: str) -> list[dict[str, Any]]:
-    document = json.loads(jwks)
-    keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(keys, list):
-        raise ValueError("is no JWKS document")  # noqa: TRY004 - what a file says, not a type
-    return [key for key in keys if isinstance(key, dict)]

@@ -1,19 +1,17 @@
 """Checks a consent receipt with nothing but published keys: signature, commitment, leaf, checkpoint."""
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from chassis.auth import ALGORITHM
+from chassis.signing_keys import ec_keys_in
 from consent.transparency.checkpoint import Checkpoint
-from consent.transparency.keys import ec_keys_in, verifiers_in
+from consent.transparency.leaf_proof import LeafProof, UnprovenLeaf
 from consent.transparency.leaves import commitment_to
-from consent.transparency.merkle import InvalidProof, leaf_hash, verify_inclusion
-from consent.transparency.note import MalformedNote, Note, UntrustedNote, verify_any
 
 RECEIPT_TYPE = "consent-receipt+jwt"
 
@@ -22,20 +20,12 @@ class InvalidReceipt(ValueError):
     """The receipt does not show what a receipt shows; the message says what fails."""
 
 
-class LogProof(BaseModel):
+class LogProof(LeafProof):
     """How a receipt shows that its entry is in the log, its claim `log`.
 
-    `leaf` is the very text whose hash is the leaf; `proof` holds hashes in base64, from the leaf to the root
-    (RFC 6962 §2.1.1). `salt`, in hex, and `committed` open the commitment that stands in the leaf.
+    `salt`, in hex, and `committed` open the commitment that stands in the leaf.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    origin: str
-    leaf: str
-    leaf_index: int
-    proof: list[str]
-    checkpoint: str
     salt: str
     committed: dict[str, str | None]
 
@@ -60,18 +50,14 @@ def verify_receipt(receipt: str, jwks: str) -> VerifiedReceipt:
         log = LogProof.model_validate(claims.get("log"))
         leaf = json.loads(log.leaf)
         opened = commitment_to(log.committed, bytes.fromhex(log.salt))
-        proof = [base64.b64decode(each, validate=True) for each in log.proof]
     except (ValidationError, ValueError, TypeError) as error:
         raise InvalidReceipt("its claim `log` is not what shows an entry in the log") from error
     if not isinstance(leaf, dict) or opened != leaf.get("commitment"):
         raise InvalidReceipt("its leaf is no commitment to the person that it names")
-    checkpoint = _signed_checkpoint(log, jwks)
     try:
-        verify_inclusion(
-            leaf_hash(log.leaf.encode()), log.leaf_index, checkpoint.size, proof, checkpoint.root
-        )
-    except InvalidProof as error:
-        raise InvalidReceipt(f"its entry is not in the log: {error}") from error
+        checkpoint = log.verify(jwks)
+    except UnprovenLeaf as error:
+        raise InvalidReceipt(str(error)) from error
     return VerifiedReceipt(claims, leaf, log.leaf_index, checkpoint)
 
 
@@ -89,15 +75,3 @@ def _signed_claims(receipt: str, jwks: str) -> dict[str, Any]:
     except jwt.PyJWTError as error:
         raise InvalidReceipt(f"its signature does not hold ({type(error).__name__})") from error
     return claims
-
-
-def _signed_checkpoint(log: LogProof, jwks: str) -> Checkpoint:
-    try:
-        note = Note.parse(log.checkpoint)
-        checkpoint = Checkpoint.parse(note.text)
-        signer = verify_any(note, verifiers_in(jwks))
-    except (MalformedNote, UntrustedNote) as error:
-        raise InvalidReceipt(f"its checkpoint does not hold: {error}") from error
-    if not log.origin == checkpoint.origin == signer.name:
-        raise InvalidReceipt("its checkpoint is that of another log")
-    return checkpoint

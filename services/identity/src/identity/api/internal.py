@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -15,7 +15,7 @@ from identity import schemas
 from identity.api.dependencies import CurrentService
 from identity.erasure.schemas import OpenErasurePage, OpenErasureRead
 from identity.models import SessionRevocation
-from identity.repositories import Erasures, Revocation, Revocations, Sessions, Users
+from identity.repositories import Certificates, Erasures, Revocation, Revocations, Sessions, Users
 
 REVOCATION_POLL_SECONDS = 0.5
 """Whoever ends a session wakes those who wait; this is for a wake-up that gets lost."""
@@ -81,6 +81,13 @@ async def officer(user_id: UUID, service: CurrentService) -> dict[str, bool]:
         if not await Users(session).is_officer(user_id):
             raise NotFound
     return {"officer": True}
+
+
+@router.get("/published-keys", dependencies=[Depends(require_service("gateway"))])
+async def published_keys(service: CurrentService) -> dict[str, Any]:
+    """Give a JWKS (RFC 7517 §5) of every key that has signed certificates: they verify no access token."""
+    async with service.database.read_only() as session:
+        return {"keys": await Certificates(session).public_keys()}
 
 
 def _page(found: Sequence[Revocation], *, complete: bool, position: int) -> schemas.RevocationPage:

@@ -1,6 +1,7 @@
 """Rules of erasures, without database or network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,10 +38,36 @@ def steps_in_order(taken: Iterable[tuple[Step, datetime | None]]) -> list[StepTa
     return sorted(steps, key=lambda it: (it.at, ranks.index(it.step)))
 
 
+class Report(NamedTuple):
+    """What a participant has erased, when it had looked again, and the digest of its counts."""
+
+    service: str
+    completed_at: datetime
+    erased: dict[str, int]
+    digest: str
+
+
+@dataclass(frozen=True)
+class BackupTerms:
+    """How long backups are kept: of databases and objects, and of the keyring."""
+
+    data: timedelta
+    keyring: timedelta
+
+
 class ConfirmationMissing(Problem, status=400, title="Deletion needs a confirmation"):
     """The deletion was not confirmed."""
 
     detail = 'Send {"confirm": true} to delete the account and everything in it. This can\'t be undone.'
+
+
+class NotCertifiedYet(Problem, status=409, title="There is no certificate yet"):
+    """A certificate is signed only when every participant has looked again and found nothing."""
+
+    detail = "Not every service has found that nothing is left. Ask again when the erasure is complete."
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(extra={"missing_participants": list(missing)})
 
 
 def reminder_pause(times_asked: int, base: timedelta) -> timedelta:

@@ -1,8 +1,11 @@
 """Settings of the erasures that identity coordinates."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from chassis.settings import StatefulSettings
+from identity.erasure.policy import BackupTerms
 
 
 class ErasureSettings(StatefulSettings):
@@ -23,3 +26,16 @@ class ErasureSettings(StatefulSettings):
     farewell_minutes: int = Field(
         default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
     )
+    backup_days: int = Field(
+        default=30,
+        ge=0,
+        description="How long backups of databases and objects are kept; certificates of erasures say so.",
+    )
+    keyring_backup_days: int = Field(
+        default=7, ge=0, description="How long backups of the keyring are kept; certificates say so."
+    )
+
+    @property
+    def backup_terms(self) -> BackupTerms:
+        """Until when backups can hold what was erased."""
+        return BackupTerms(timedelta(days=self.backup_days), timedelta(days=self.keyring_backup_days))

@@ -2,6 +2,7 @@
 
 from identity.models.accounts import Session, SessionRevocation, User
 from identity.models.base import SCHEMA, Base
+from identity.models.certificates import CertificateKey, ErasureCertificate
 from identity.models.erasures import Erasure, ErasureParticipant, Participant
 from identity.models.keys import StoredSigningKey
 from identity.models.mail import Mail, MailToken
@@ -12,7 +13,9 @@ __all__ = [
     "SCHEMA",
     "AppleGrant",
     "Base",
+    "CertificateKey",
     "Erasure",
+    "ErasureCertificate",
     "ErasureParticipant",
     "Mail",
     "MailToken",

@@ -1,6 +1,7 @@
 """Every query of identity, by what it is about."""
 
-from identity.repositories.erasure_reports import Completion, ErasureReports, Report
+from identity.repositories.certificates import Certificates, keep_certificate
+from identity.repositories.erasure_reports import Completion, ErasureReports
 from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
 from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
@@ -16,6 +17,7 @@ __all__ = [
     "UNSETTLED",
     "Account",
     "AppleGrants",
+    "Certificates",
     "Completion",
     "ErasureReports",
     "Erasures",
@@ -28,7 +30,6 @@ __all__ = [
     "PasskeyChallenges",
     "Passkeys",
     "ProviderIdentities",
-    "Report",
     "Revocation",
     "Revocations",
     "SessionEnd",
@@ -36,5 +37,6 @@ __all__ = [
     "SpentTokens",
     "StoredSigningKeys",
     "Users",
+    "keep_certificate",
     "new_mail",
 ]

@@ -26,25 +26,24 @@ from chassis import scripts
 from chassis.driver import Statements
 from chassis.repository import Repository
 from chassis.tables import Moment
+from identity.erasure.policy import Report
 from identity.models import Erasure, ErasureParticipant
 
 _ERASURES = cast("Table", Erasure.__table__)
 _PARTS = cast("Table", ErasureParticipant.__table__)
 _OPEN = _ERASURES.c.completed_at.is_(None)
-
-
-class Report(NamedTuple):
-    """What a participant has erased."""
-
-    service: str
-    completed_at: datetime
-    erased: dict[str, int]
+_SAID = [_PARTS.c[name] for name in Report._fields]
 
 
 class Completion(NamedTuple):
-    """What the last report has completed, with every report, by the name of its participant."""
+    """What the last report has completed: whose erasure it was, its times, and every report by name."""
 
+    user_id: UUID
     requested_at: datetime
+    deadline: datetime
+    erasing_at: datetime
+    verifying_at: datetime
+    overdue_at: datetime | None
     completed_at: datetime
     reports: list[Report]
 
@@ -69,11 +68,11 @@ def _collecting() -> Select[Any]:
             # The first report stands.
             where=_PARTS.c.completed_at.is_(None),
         )
-        .returning(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased)
+        .returning(*_SAID)
         .cte("report")
     )
     # What the statement writes it does not see: the others are those of before.
-    others = select(_PARTS.c.service, _PARTS.c.completed_at, _PARTS.c.erased).where(
+    others = select(*_SAID).where(
         _PARTS.c.erasure_id == erasure, _PARTS.c.service.not_in(select(report.c.service))
     )
     parts = others.union_all(select(report)).cte("parts")
@@ -89,11 +88,20 @@ def _collecting() -> Select[Any]:
             completed_at=case((done, moment)),
             user_id=case((done, null()), else_=_ERASURES.c.user_id),
         )
-        .returning(_ERASURES.c.requested_at, _ERASURES.c.completed_at)
+        .returning(
+            _ERASURES.c.requested_at,
+            _ERASURES.c.deadline,
+            begun.label("erasing_at"),
+            _ERASURES.c.verifying_at,
+            _ERASURES.c.overdue_at,
+            _ERASURES.c.completed_at,
+        )
         .cte("stepped")
     )
+    # As of before the statement, which empties it.
+    person = select(_ERASURES.c.user_id).where(_ERASURES.c.id == erasure).scalar_subquery()
     return (
-        select(stepped, parts.c.service, parts.c.completed_at, parts.c.erased)
+        select(person, stepped, parts)
         .select_from(stepped.join(parts, true()))
         .where(stepped.c.completed_at.is_not(None))
         .order_by(parts.c.service)
@@ -106,9 +114,7 @@ _COLLECT = _collecting()
 class ErasureReports(Repository):
     """What participants say that they have erased."""
 
-    async def record(
-        self, erasure_id: UUID, report: Report, *, digest: str, now: datetime
-    ) -> Completion | None:
+    async def record(self, erasure_id: UUID, report: Report, *, now: datetime) -> Completion | None:
         """Record a participant's report; the first one stands, and the last one completes the erasure.
 
         Returns what was completed; None while somebody has not reported, or when it was complete before.
@@ -122,8 +128,11 @@ class ErasureReports(Repository):
             "service": report.service,
             "new_completed_at": report.completed_at,
             "new_erased": report.erased,
-            "new_digest": digest,
+            "new_digest": report.digest,
             "at": now,
         }
         rows = (await self._session.execute(_COLLECT, values)).all()
-        return Completion(*rows[0][:2], [Report(*row[2:]) for row in rows]) if rows else None
+        if not rows:
+            return None
+        times = len(Completion._fields) - 1
+        return Completion(*rows[0][:times], [Report(*row[times:]) for row in rows])

@@ -1,28 +1,35 @@
-"""Record what a participant has erased; the last report completes the erasure."""
+"""Record what a participant has erased; the last report completes the erasure and signs its certificate."""
 
 from chassis.db import UnitOfWork
 from contracts.identity import ErasureCompleted, ParticipantErasure
 from contracts.participation import ErasureReported
-from identity.repositories import ErasureReports, Report
+from identity.erasure.certificate import CertificateIssuer
+from identity.erasure.policy import Report
+from identity.repositories import ErasureReports
+from identity.use_cases.erasure.certify_erasure import certify_erasure
 
 
-async def collect_report(uow: UnitOfWork, report: ErasureReported) -> None:
-    """Record the report; on the last one empty the person's id and announce the completion.
+async def collect_report(
+    uow: UnitOfWork, report: ErasureReported, *, certificates: CertificateIssuer
+) -> None:
+    """Record the report; on the last one empty the person's id, sign, and announce the completion.
 
     A report for an erasure that is unknown or complete changes nothing.
     """
-    now = uow.now()
-    said = Report(report.service, report.completed_at, dict(report.erased))
-    complete = await ErasureReports(uow.session).record(
-        report.erasure_id, said, digest=report.digest, now=now
-    )
+    said = Report(report.service, report.completed_at, dict(report.erased), report.digest)
+    complete = await ErasureReports(uow.session).record(report.erasure_id, said, now=uow.now())
     if complete is None:
         return
+    signed = certify_erasure(uow, report.erasure_id, complete, certificates=certificates)
     uow.publish(
         ErasureCompleted(
             erasure_id=report.erasure_id,
             requested_at=complete.requested_at,
             completed_at=complete.completed_at,
-            participants=tuple(ParticipantErasure(**one._asdict()) for one in complete.reports),
+            participants=tuple(
+                ParticipantErasure(service=it.service, completed_at=it.completed_at, erased=it.erased)
+                for it in complete.reports
+            ),
+            certificate_digest=signed.digest,
         )
     )

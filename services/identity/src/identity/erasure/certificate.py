@@ -1,0 +1,165 @@
+"""The certificate of an erasure: what it says, how it is signed, and how anybody checks it; no database.
+
+A compact JWS (RFC 7515 §3.1) under ES256 with a `typ` of its own. It names the person by a keyed hash: who
+holds the key and the person's old id can tell that it is about them, and nobody else.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from chassis.auth import ALGORITHM
+from chassis.faults import TransientFault
+from chassis.ids import new_id
+from chassis.sealing import key_id
+from chassis.signing_keys import SigningKeys, ec_keys_in
+from contracts.participation import erasure_digest
+from identity.erasure.policy import BackupTerms, Report, StepTaken
+
+CERTIFICATE_TYPE = "erasure-certificate+jwt"
+SUBJECT_PURPOSE = "subjects of erasure certificates"
+KEY_PROVIDER = {
+    "provider": "file",
+    "erasure": "The person's data key, if there was one, was deleted from the keyring. The key that wrapped it stays"
+    " in use: a wrapped data key in a backup of the keyring can be opened until that backup is deleted.",
+}
+"""What the deletion of a data key means where the key that wraps it is in a file of settings."""
+
+
+class KeysNotLoaded(TransientFault):
+    """This process does not know yet which key signs."""
+
+
+class InvalidCertificate(ValueError):
+    """This does not show what a certificate shows; the message says what fails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiedErasure:
+    """An erasure of which every participant has looked again and found nothing."""
+
+    erasure_id: UUID
+    user_id: UUID
+    deadline: datetime
+    completed_at: datetime
+    steps: Sequence[StepTaken]
+    reports: Sequence[Report]
+
+
+@dataclass(frozen=True)
+class SignedCertificate:
+    """A certificate, its SHA-256 in hex, and the public key (JWK) that checks it."""
+
+    token: str
+    digest: str
+    public_jwk: dict[str, Any]
+
+
+class CertificateIssuer:
+    """Signs certificates with the key that signs access tokens at that moment."""
+
+    def __init__(self, keys: SigningKeys, *, issuer: str, subject_key: bytes, backups: BackupTerms) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._subject_key = subject_key
+        self._backups = backups
+
+    def issue(self, erasure: VerifiedErasure, *, now: datetime) -> SignedCertificate:
+        """Sign what is known of an erasure; raises `KeysNotLoaded`."""
+        if not self._keys.loaded:
+            raise KeysNotLoaded
+        key = self._keys.signing(now)
+        token = jwt.encode(
+            self._claims(erasure, now=now),
+            key.private_key,
+            ALGORITHM,
+            {"typ": CERTIFICATE_TYPE, "kid": key.kid},
+        )
+        return SignedCertificate(token, certificate_digest(token), key.public_jwk)
+
+    def subject(self, user_id: UUID) -> str:
+        """Return the name of a person in certificates: HMAC-SHA-256 of the id's 16 bytes, in hex."""
+        return hmac.new(self._subject_key, user_id.bytes, hashlib.sha256).hexdigest()
+
+    def _claims(self, erasure: VerifiedErasure, *, now: datetime) -> dict[str, Any]:
+        completed_at = erasure.completed_at
+        return {
+            "iss": self._issuer,
+            "jti": str(new_id()),
+            "iat": int(now.timestamp()),
+            "sub": self.subject(erasure.user_id),
+            "sub_key": key_id(self._subject_key).hex(),
+            "erasure_id": str(erasure.erasure_id),
+            "status": "completed",
+            "deadline": _moment(erasure.deadline),
+            "completed_at": _moment(completed_at),
+            "steps": [{"step": it.step.value, "at": _moment(it.at)} for it in erasure.steps],
+            "participants": [
+                {
+                    "service": it.service,
+                    "completed_at": _moment(it.completed_at),
+                    "erased": it.erased,
+                    "digest": it.digest,
+                }
+                for it in erasure.reports
+            ],
+            "keys": KEY_PROVIDER,
+            "backups": {
+                "rows_until": _moment(completed_at + self._backups.data),
+                "ciphertext_until": _moment(completed_at + self._backups.data),
+                "wrapped_keys_until": _moment(completed_at + self._backups.keyring),
+            },
+        }
+
+
+def certificate_digest(token: str) -> str:
+    """Return the SHA-256, in hex, of a certificate's letters: what stands in the log of consents."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_certificate(token: str) -> dict[str, Any]:
+    """Return the claims of one of our own, which is not checked again."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def verify_certificate(token: str, jwks: str) -> dict[str, Any]:
+    """Check a certificate against the JWKS document that the gateway publishes; return its claims.
+
+    Raises `InvalidCertificate`, and ValueError for a document that is no JWKS.
+    """
+    keys = ec_keys_in(jwks)
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") != CERTIFICATE_TYPE:
+            raise InvalidCertificate(f"it is none: its type is not {CERTIFICATE_TYPE}")
+        key = keys.get(str(header.get("kid")))
+        if key is None:
+            raise InvalidCertificate("none of these keys has signed it")
+        # It is kept for years: it has no end, and nothing is asked of its issuer but the key.
+        claims: dict[str, Any] = jwt.decode(token, key, [ALGORITHM], options={"verify_aud": False})
+    except jwt.PyJWTError as error:
+        raise InvalidCertificate(f"its signature does not hold ({type(error).__name__})") from error
+    _check_reports(claims)
+    return claims
+
+
+def _check_reports(claims: dict[str, Any]) -> None:
+    try:
+        reports = [(it["service"], it["erased"], it["digest"]) for it in claims["participants"]]
+        erasure_id, _ = UUID(claims["erasure_id"]), claims["completed_at"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidCertificate("its claims are not those of a certificate") from error
+    for service, erased, digest in reports:
+        if digest != erasure_digest(erasure_id, service, erased):
+            raise InvalidCertificate(f"the digest of {service} is not that of its counts")
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,103 @@
+"""E-09: a certificate is checked with nothing but published keys, at the command line too."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chassis.signing_keys import SigningKeys
+from contracts.participation import erasure_digest
+from identity.erasure.certificate import (
+    CertificateIssuer,
+    InvalidCertificate,
+    VerifiedErasure,
+    certificate_digest,
+    verify_certificate,
+)
+from identity.erasure.policy import BackupTerms, Report, Step, StepTaken
+from identity.operator import run_alone
+
+NOW = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
+ERASURE = UUID("019ab0c4-1000-7001-8001-0000316edc57")
+COUNTS = {"photos": 2}
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def keys(private_key: ec.EllipticCurvePrivateKey = KEY) -> SigningKeys:
+    known = SigningKeys(private_key, token_lifetime=timedelta(minutes=30))
+    known.replace([])
+    return known
+
+
+KEYS = keys()
+JWKS = json.dumps({"keys": KEYS.published(NOW)})
+
+
+def issued(of: SigningKeys = KEYS, digest: str | None = None) -> str:
+    issuer = CertificateIssuer(
+        of,
+        issuer="https://irisvue.example",
+        subject_key=bytes(32),
+        backups=BackupTerms(timedelta(days=30), timedelta(days=7)),
+    )
+    said = Report("storage", NOW, COUNTS, digest or erasure_digest(ERASURE, "storage", COUNTS))
+    erasure = VerifiedErasure(
+        erasure_id=ERASURE,
+        user_id=UUID(int=1),
+        deadline=NOW,
+        completed_at=NOW,
+        steps=[StepTaken(Step.COMPLETED, NOW)],
+        reports=[said],
+    )
+    return issuer.issue(erasure, now=NOW).token
+
+
+def signed(claims: dict[str, Any], token_type: str = "erasure-certificate+jwt") -> str:
+    return jwt.encode(claims, KEY, "ES256", {"typ": token_type, "kid": KEYS.signing(NOW).kid})
+
+
+def test_a_certificate_holds_with_the_published_keys_alone() -> None:
+    claims = verify_certificate(issued(), JWKS)
+    assert claims["backups"]["wrapped_keys_until"] == "2026-12-04T18:00:00.000Z"
+
+
+FORGED = {
+    "a stranger's signature": issued(keys(ec.generate_private_key(ec.SECP256R1()))),
+    "counts that are not those of the report": issued(digest="0" * 64),
+    "an access token": signed({"iat": 1}, "at+jwt"),
+    "nothing": signed({"iat": 1}),
+    "no participants": signed({"iat": 1, "erasure_id": str(ERASURE), "participants": None}),
+    "no signature": jwt.encode({"iat": 1}, None, "none", {"typ": "erasure-certificate+jwt"}),
+    "no token": "certificate",
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_what_is_not_shown_is_refused(what: str) -> None:
+    with pytest.raises(InvalidCertificate):
+        verify_certificate(FORGED[what], JWKS)
+
+
+def test_keys_that_are_none_are_a_mistake_of_who_asks() -> None:
+    with pytest.raises(ValueError, match="no JWKS"):
+        verify_certificate(issued(), "[]")
+
+
+@pytest.mark.parametrize(("break_it", "status", "said"), [(False, 0, "holds"), (True, 1, "does not hold")])
+def test_command_tells_whether_it_holds(tmp_path, capsys, monkeypatch, break_it, status, said) -> None:
+    token, file, jwks = issued(), tmp_path / "certificate.jwt", tmp_path / "keys.json"
+    file.write_text(
+        (token[:-9] + ("A" if token[-9] != "A" else "B") + token[-8:] if break_it else token) + "\n"
+    )
+    jwks.write_text(JWKS)
+    monkeypatch.setattr("sys.argv", ["identity", "verify-certificate", str(file), "--keys", str(jwks)])
+    with pytest.raises(SystemExit) as ended:
+        run_alone()
+    shown = capsys.readouterr()
+    assert ended.value.code == status
+    assert said in shown.out + shown.err
+    assert (certificate_digest(token) in shown.out) is not break_it
