@@ -133,13 +133,11 @@ def _verify_certificate(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return _fail(f"this certificate does not hold: {error}")
     reports = claims["participants"]
-    who, number = (
-        ", ".join(it["service"] for it in reports),
-        sum(sum(it["erased"].values()) for it in reports),
-    )
+    who = ", ".join(it["service"] for it in reports)
+    number = sum(sum(it["erased"].values()) for it in reports)
     return _say(
-        f"this certificate holds: erasure {claims['erasure_id']} was completed {claims['completed_at']}, verified"
-        f" by {who}, which erased {number} things\nSHA-256 {certificate_digest(token)}"
+        f"this certificate holds: erasure {claims['erasure_id']}, completed {claims['completed_at']}: {number} "
+        f"things, verified by {who}\nSHA-256 {certificate_digest(token)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""E-09, K19: a certificate says who erased what when, is signed once all have looked, and holds without us."""
+"""E-09, K19: a certificate says who erased what and when, once all have looked, and holds without us."""
 
 import hashlib
 import json

@@ -90,9 +90,8 @@ def test_keys_that_are_none_are_a_mistake_of_who_asks() -> None:
 @pytest.mark.parametrize(("break_it", "status", "said"), [(False, 0, "holds"), (True, 1, "does not hold")])
 def test_command_tells_whether_it_holds(tmp_path, capsys, monkeypatch, break_it, status, said) -> None:
     token, file, jwks = issued(), tmp_path / "certificate.jwt", tmp_path / "keys.json"
-    file.write_text(
-        (token[:-9] + ("A" if token[-9] != "A" else "B") + token[-8:] if break_it else token) + "\n"
-    )
+    forged = token[:-9] + ("A" if token[-9] != "A" else "B") + token[-8:]
+    file.write_text(f"{forged if break_it else token}\n")
     jwks.write_text(JWKS)
     monkeypatch.setattr("sys.argv", ["identity", "verify-certificate", str(file), "--keys", str(jwks)])
     with pytest.raises(SystemExit) as ended:
