@@ -136,8 +136,8 @@ def _verify_certificate(arguments: argparse.Namespace) -> int:
     who = ", ".join(it["service"] for it in reports)
     number = sum(sum(it["erased"].values()) for it in reports)
     return _say(
-        f"this certificate holds: erasure {claims['erasure_id']}, completed {claims['completed_at']}: {number} "
-        f"things, verified by {who}\nSHA-256 {certificate_digest(token)}"
+        f"this certificate holds: erasure {claims['erasure_id']}, completed {claims['completed_at']}: "
+        f"{number} things, verified by {who}\nSHA-256 {certificate_digest(token)}"
     )
 
 

@@ -26,8 +26,8 @@ _TEXT = {"type": "string"}
 _READ = {"type": "object", "required": ["certificate", "claims"], "properties": {"certificate": _TEXT}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A compact JWS under ES256, whose key is in `/.well-known/jwks.json`; it and its claims "
-        "as JSON; or a page.",
+        "description": "A compact JWS under ES256, whose key is in `/.well-known/jwks.json`; it and its "
+        "claims as JSON; or a page.",
         "content": {
             **{kind: {"schema": _TEXT, "example": _EXAMPLE} for kind in SIGNED},
             "application/json": {
