@@ -173,6 +173,15 @@ class App:
         headers = {"X-Erasure-Token": status_token}
         return await self.call("GET", f"/privacy/erasures/{erasure_id}", bearer="", headers=headers)
 
+    async def certificate(self, erasure_id: str, status_token: str, **headers: str) -> Answer:
+        """Fetch the signed certificate of the erasure; works without an account."""
+        shown = {"X-Erasure-Token": status_token, **headers}
+        return await self.call("GET", f"/privacy/erasures/{erasure_id}/certificate", bearer="", headers=shown)
+
+    async def anchor(self, digest: str) -> Answer:
+        """Ask where the digest of a certificate stands in the log, as anybody may."""
+        return await self.call("GET", f"/privacy/ledger/anchors/{digest}", bearer="")
+
     def _remember(self, answer: Answer) -> Answer:
         if "access_token" in answer.document:
             self.access_token = answer.document["access_token"]

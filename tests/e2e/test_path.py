@@ -257,6 +257,7 @@ async def test_erased_person_is_refused_everywhere_and_found_nowhere(
         "GET", f"/privacy/erasures/{receipt['erasure_id']}?token={receipt['status_token']}", bearer=""
     )
     assert by_query.document == status
+    assert [it["step"] for it in status["steps"]] == ["requested", "erasing", "verifying", "completed"]
     left = [place for place in await search(stage.values, traces) if place.found]
     assert not left
 

@@ -27,7 +27,7 @@ SUBJECT_PURPOSE = "subjects of erasure certificates"
 KEY_PROVIDER = {
     "provider": "file",
     "erasure": "The person's data key, if there was one, was deleted from the keyring. The key that wrapped "
-    "it stays in use: a wrapped data key in a backup of the keyring can be opened until that backup is deleted.",
+    "it stays in use: a copy of it in a backup of the keyring can be opened until that backup is deleted.",
 }
 """What the deletion of a data key means where the key that wraps it is in a file of settings."""
 
