@@ -97,6 +97,18 @@ async def test_a_certificate_asked_for_too_early_says_who_is_missing(certificate
     assert answer.json()["missing_participants"] == ["consent", "identity"]
 
 
+async def test_what_an_earlier_release_completed_has_none_and_says_so(platform, certificate, erased):
+    await erased()
+    connection = await platform.connect_as_admin()
+    try:
+        await connection.execute("TRUNCATE identity.erasure_certificates")
+    finally:
+        await connection.close()
+    answer = await certificate()
+    assert (answer.status_code, answer.json()["missing_participants"]) == (409, [])
+    assert "before certificates were signed" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("token", ["", "guess"])
 async def test_without_the_token_there_is_none(client, certificate, erased, token):
     await erased()

@@ -67,7 +67,9 @@ class NotCertifiedYet(Problem, status=409, title="There is no certificate yet"):
     detail = "Not every service has found that nothing is left. Ask again when the erasure is complete."
 
     def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(extra={"missing_participants": list(missing)})
+        """Take who has not reported; of an erasure that an earlier release completed that is nobody."""
+        before = None if missing else "This erasure was completed before certificates were signed."
+        super().__init__(before, extra={"missing_participants": list(missing)})
 
 
 def reminder_pause(times_asked: int, base: timedelta) -> timedelta:
