@@ -12,7 +12,9 @@ from sqlalchemy import select
 from chassis.sealing import key_id
 from contracts.envelope import parse
 from contracts.identity import ErasureCompleted
+from contracts.participation import ErasureReported
 from identity.erasure.certificate import InvalidCertificate, KeysNotLoaded, verify_certificate
+from identity.use_cases.erasure.collect_report import collect_report
 from identity.use_cases.operations.forget_expired import forget_expired
 from identity.use_cases.operations.rotate_keys import rotate_keys
 
@@ -32,13 +34,11 @@ def certificate(client, deletion):
 
 
 @pytest.fixture
-def erased(report, clock):
+def erased(report):
     """Return a function that lets every participant report."""
 
     async def _erased():
-        clock.advance(timedelta(seconds=2))
         await report("storage", photos=3, data_keys=1)
-        clock.advance(timedelta(seconds=2))
         await report("consent", consent_entries=2)
         await report("identity", accounts=1)
 
@@ -147,12 +147,22 @@ async def test_it_stays_the_same_and_good_when_its_key_signs_no_token_any_more(
     assert verify_certificate(before, await published())["status"] == "completed"
 
 
-async def test_nothing_is_completed_before_it_is_known_which_key_signs(report, service, certificate):
+async def test_nothing_is_completed_before_it_is_known_which_key_signs(
+    report, service, certificate, deletion
+):
     await report("storage")
     await report("consent")
     service.tokens.signing_keys.loaded = False
+    last = ErasureReported.by("identity").of(
+        UUID(deletion["erasure_id"]), completed_at=service.clock.now(), erased={}
+    )
+
+    async def collect():
+        async with service.unit_of_work() as uow:
+            await collect_report(uow, last, certificates=service.certificates)
+
     with pytest.raises(KeysNotLoaded):
-        await report("identity")
+        await collect()
     assert (await certificate()).json()["missing_participants"] == ["identity"]
     await service.load_keys()
     await report("identity")

@@ -237,9 +237,9 @@ class TransparencyLog(Repository):
 
     async def find_anchor(self, kind: str, digest: str) -> tuple[int, bytes] | None:
         """Return the position of a digest that is kept, and its leaf; None for one that is not."""
-        row = (await self._session.execute(_FIND_ANCHOR, {"kind": kind, "digest": digest})).mappings()
-        found = row.one_or_none()
-        return None if found is None else (found["position"], leaf_of_anchor(found))
+        rows = await self._session.execute(_FIND_ANCHOR, {"kind": kind, "digest": digest})
+        found = rows.mappings().one_or_none()
+        return None if found is None else (found["position"], leaf_of_anchor(dict(found)))
 
     async def cosigned_by(self, witness: str) -> int:
         """Return the size of the largest checkpoint that a witness has cosigned; 0 for none."""

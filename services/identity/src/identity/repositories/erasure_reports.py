@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     Select,
     String,
     Table,
@@ -48,8 +49,8 @@ class Completion(NamedTuple):
     reports: list[Report]
 
 
-def _collecting() -> Select[Any]:
-    erasure, at = bindparam("erasure", type_=Uuid), bindparam("at", type_=Moment)
+def _said(erasure: Any) -> CTE:
+    """Return what every participant has said by now, the report of this moment too."""
     values = {
         name: bindparam(f"new_{name}", type_=_PARTS.c[name].type)
         for name in ("completed_at", "erased", "digest")
@@ -75,7 +76,12 @@ def _collecting() -> Select[Any]:
     others = select(*_SAID).where(
         _PARTS.c.erasure_id == erasure, _PARTS.c.service.not_in(select(report.c.service))
     )
-    parts = others.union_all(select(report)).cte("parts")
+    return others.union_all(select(report)).cte("parts")
+
+
+def _collecting() -> Select[Any]:
+    erasure, at = bindparam("erasure", type_=Uuid), bindparam("at", type_=Moment)
+    parts = _said(erasure)
     # Clocks of two machines may differ by more than a step takes; a step is never before the one it follows.
     begun = func.coalesce(_ERASURES.c.erasing_at, _ERASURES.c.requested_at)
     moment = func.greatest(at, func.coalesce(_ERASURES.c.verifying_at, begun))
@@ -135,4 +141,4 @@ class ErasureReports(Repository):
         if not rows:
             return None
         times = len(Completion._fields) - 1
-        return Completion(*rows[0][:times], [Report(*row[times:]) for row in rows])
+        return Completion._make((*rows[0][:times], [Report(*row[times:]) for row in rows]))
