@@ -92,6 +92,7 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/auth/reset-password"),
         ("POST", "/api/v1/auth/reset-password"),
         ("GET", "/api/v1/privacy/erasures/{erasure_id}"),
+        ("GET", "/api/v1/privacy/erasures/{erasure_id}/certificate"),
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/api/v1/privacy/jurisdiction"),
         ("GET", "/api/v1/privacy/consent-texts/{jurisdiction}/{consent_type}"),
@@ -99,6 +100,7 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/privacy/ledger/checkpoint"),
         ("GET", "/api/v1/privacy/ledger/checkpoint.jws"),
         ("GET", "/api/v1/privacy/ledger/tile/{level}/{tile_number}"),
+        ("GET", "/api/v1/privacy/ledger/anchors/{digest}"),
     }
 
 
