@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.declarations import About, DataClass, Purpose
 from chassis.tables import on_erase
 from identity.models.base import Base
 
@@ -19,6 +20,9 @@ class CertificateKey(Base):
             "info": on_erase(
                 "retain: keys of the platform, not of people",
                 pruned_by="kept: a certificate must stay good when its key signs nothing any more",
+                about=About(
+                    data_class=DataClass.NOBODY, purpose=Purpose.ERASURE, retention="for ever: public keys"
+                ),
             )
         },
     )
@@ -37,6 +41,11 @@ class ErasureCertificate(Base):
             "info": on_erase(
                 "retain: the proof; it names the person by a keyed hash only",
                 pruned_by="kept: the proof of the erasure",
+                about=About(
+                    data_class=DataClass.PSEUDONYM,
+                    purpose=Purpose.ERASURE,
+                    retention="for ever: the proof of the erasure",
+                ),
             )
         },
     )
