@@ -144,8 +144,9 @@ def verify_certificate(token: str, jwks: str) -> dict[str, Any]:
             raise InvalidCertificate("none of these keys has signed it")
         # It is kept for years: it has no end, nothing is asked of its issuer but the key, and the clock of
         # whoever checks it may be wrong.
-        options = {"verify_aud": False, "verify_iat": False}
-        claims: dict[str, Any] = jwt.decode(token, key, [ALGORITHM], options=options)
+        claims: dict[str, Any] = jwt.decode(
+            token, key, [ALGORITHM], options={"verify_aud": False, "verify_iat": False}
+        )
     except jwt.PyJWTError as error:
         raise InvalidCertificate(f"its signature does not hold ({type(error).__name__})") from error
     _check_reports(claims)
