@@ -15,7 +15,7 @@ workers ?= 3
 DATABASES := $(patsubst services/%/alembic.ini,%,$(wildcard services/*/alembic.ini))
 
 .PHONY: help install up servers down status logs reset demo prove-erasure env test unit contract integration e2e chaos bench corpus \
-	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories lint-api pin new-service
+	check format lint types imports schemas openapi lock lock-upgrade migrate revision docs settings migrate-status downgrade mail geoip dev secrets advisories lint-api pin new-service backup backup-key restore restore-drill
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -48,6 +48,17 @@ prove-erasure: .venv/.installed ## Let a person live on the running cluster, era
 demo: .venv/.installed ## Play one person's story, from sign-up to erasure, on the running cluster
 	@$(PY) -m demo
 
+backup-key: .venv/.installed ## Make the key pair of backups: FILE=/safe/place/backup.key gets the private half
+	@test -n "$(FILE)" || { echo 'error: make backup-key FILE=/safe/place/backup.key' >&2; exit 1; }
+	@$(CLUSTER) backup-key "$(FILE)"
+backup: .venv/.installed ## Back the running cluster up into BACKUP_DIRECTORY, sealed for BACKUP_RECIPIENT
+	@$(CLUSTER) backup
+restore: .venv/.installed ## Stop our services and restore: FROM=var/backups/20270102T030405Z KEY=/safe/place/backup.key
+	@test -n "$(FROM)" && test -n "$(KEY)" || { echo 'error: make restore FROM=DIRECTORY KEY=FILE' >&2; exit 1; }
+	@$(CLUSTER) restore "$(FROM)" --key "$(KEY)"
+restore-drill: .venv/.installed ## Erase somebody, restore an older backup, and show that nothing of them comes back
+	@$(PY) -m restore_drill
+
 ##@ Tests
 test: .venv/.installed ## Run all tests but chaos, the end-to-end tests on a cluster of their own (workers=1: one at a time)
 	$(PYTEST) -n $(workers) -m "not chaos" --require-all-events
@@ -77,7 +88,7 @@ lint: .venv/.installed ## Check format and style
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 types: .venv/.installed ## Check types
-	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings tools/data_map_page tools/residue tools/prove_erasure tools/new_service
+	.venv/bin/mypy $(SOURCES) demo benchmarks corpus tests/support tools/native tools/api_description tools/event_schemas tools/service_settings tools/data_map_page tools/residue tools/prove_erasure tools/new_service tools/restore_drill
 imports: .venv/.installed ## Check who may import whom
 	.venv/bin/lint-imports
 

@@ -97,6 +97,8 @@ STATEFUL = {
     "OWNER_DATABASE_URL": DATABASE,
     "BROKER_URL": BROKER | {"its own name": "amqp://consent:c@127.0.0.1/irisvue"},
     "TOMBSTONE_KEY": KEYS,
+    "JOURNAL_ACCESS_KEY": PASSWORDS,
+    "JOURNAL_SECRET_KEY": PASSWORDS,
 }
 WEAK: dict[str, dict[str, dict[str, str]]] = {
     "gateway": {

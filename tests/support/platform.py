@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import aiohttp
@@ -12,11 +13,12 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from chassis.incarnation import incarnation_sql
 from cluster.bootstrap.postgres import prepare_postgres
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
-from cluster.bootstrap.s3 import prepare_bucket
+from cluster.bootstrap.s3 import JOURNAL_DAYS, prepare_bucket
 from cluster.environment import DATABASE, KEYRING_DATABASE, VHOST
-from contracts.registry import MEMBERS
+from contracts.registry import JOURNAL_BUCKET, MEMBERS
 from contracts.topology import queues
 from native.environment import service_environment
 from support.gateway import Proof, gateway_proof
@@ -27,12 +29,15 @@ _TABLES = """
     SELECT c.oid::regclass::text AS name, pg_relation_size(c.oid) > $2 OR c.reltuples >= 0 AS anew
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'r'
-        AND c.relname NOT LIKE 'alembic_version%' AND pg_relation_size(c.oid) > 0
+        AND c.relname NOT LIKE 'alembic_version%' AND c.relname <> 'journal_head'
+        AND pg_relation_size(c.oid) > 0
 """
 
 
 async def empty_schemas(connection: asyncpg.Connection, *schemas: str) -> None:
     """Empty every table of these schemas, as a superuser; no trigger fires.
+
+    Left is how far the schema knows the erasure journal, which keeps what tests have written there.
 
     A few rows are deleted, two hundred times as fast as tables are truncated, which makes new files for each.
     A table that the server has counted is made anew: it must not be taken for an empty one when it is full.
@@ -42,6 +47,15 @@ async def empty_schemas(connection: asyncpg.Connection, *schemas: str) -> None:
     statements += [f"DELETE FROM {table['name']}" for table in tables if not table["anew"]]
     statements += [f"TRUNCATE {table['name']} CASCADE" for table in tables if table["anew"]]
     await connection.execute("; ".join(statements))
+
+
+def noted_as_current(schema: str) -> str:
+    """Return the statement that lets a schema open without its worker."""
+    table = f"{schema}.journal_head"
+    return (
+        f"INSERT INTO {table} (incarnation) VALUES ({incarnation_sql(table)})"
+        " ON CONFLICT (one) DO UPDATE SET incarnation = excluded.incarnation"
+    )
 
 
 class Platform:
@@ -73,7 +87,22 @@ class Platform:
             check=True,
             timeout=60,
         )
+        with ThreadPoolExecutor(1) as aside:
+            # Whoever asks may be on a loop of its own.
+            aside.submit(asyncio.run, self.take_for_current(service)).result()
         self._migrated.add(service)
+
+    async def take_for_current(self, service: str) -> None:
+        """Note in each schema of a service that it knows the erasure journal, as its worker does."""
+        for database, schema in (
+            (DATABASE, service),
+            *((KEYRING_DATABASE, schema) for schema in MEMBERS[service].further_schemas),
+        ):
+            connection = await self.connect_as_admin(database)
+            try:
+                await connection.execute(noted_as_current(schema))
+            finally:
+                await connection.close()
 
     def gateway_proof(self, service: str) -> Proof:
         """Return a function that makes the gateway's token for a service, as its public routes ask for it."""
@@ -123,6 +152,9 @@ async def prepared(servers: RunningServers) -> Platform:
             )
             for it in MEMBERS.values()
             if it.bucket
+        ),
+        prepare_bucket(
+            servers.s3_endpoint, servers.s3_admin, bucket=JOURNAL_BUCKET, locks_for_days=JOURNAL_DAYS
         ),
     )
     return Platform(servers)

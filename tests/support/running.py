@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bootstrap import schemas
+from cluster.bootstrap.postgres import BACKUP_ROLE
 from cluster.environment import ADMIN, Network, database_url, published, redis_url, role_password
 from cluster.members import DATABASE_SERVICES
 
@@ -35,7 +36,7 @@ class RunningServers:
     def role_passwords(self) -> dict[str, str]:
         """The password of each database role, for prepare_postgres."""
         roles = (role for schema in schemas() for role in (schema.owner, schema.app))
-        return {role: role_password(self.values, role) for role in roles}
+        return {role: role_password(self.values, role) for role in (*roles, BACKUP_ROLE)}
 
     def database_url(self, role: str, database: str) -> str:
         """Return the SQLAlchemy URL of one role and database."""
@@ -89,6 +90,11 @@ class RunningServers:
     def s3_consent(self) -> tuple[str, str]:
         """Access key and secret key of consent's identity, which only adds to the bucket irisvue-ledger."""
         return self.values["CONSENT_S3_ACCESS_KEY"], self.values["CONSENT_S3_SECRET_KEY"]
+
+    @property
+    def s3_journal(self) -> tuple[str, str]:
+        """Access key and secret key of the workers' identity, which only adds to the erasure journal."""
+        return self.values["ERASURE_JOURNAL_ACCESS_KEY"], self.values["ERASURE_JOURNAL_SECRET_KEY"]
 
     @property
     def smtp_url(self) -> str:

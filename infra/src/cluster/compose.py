@@ -102,6 +102,11 @@ class ComposeCluster:
         """Stop one service in good order."""
         self._compose("stop", "--timeout", STOP_SECONDS, name)
 
+    def stop_services(self) -> None:
+        """Stop our own containers; the servers go on."""
+        ours = [name for name in self.programs() if name not in {*SERVERS, *JOBS}]
+        self._compose("stop", "--timeout", STOP_SECONDS, *ours)
+
     def start(self, name: str) -> None:
         """Start one service that was stopped; does not wait until it is healthy."""
         self._compose("start", name)

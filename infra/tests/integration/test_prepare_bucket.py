@@ -16,8 +16,9 @@ from botocore.exceptions import ClientError
 from yarl import URL
 
 from cluster.bootstrap import prepare_bucket
+from cluster.bootstrap.s3 import JOURNAL_DAYS
 from cluster.environment import BUCKET
-from contracts.registry import MEMBERS
+from contracts.registry import JOURNAL_BUCKET, MEMBERS
 from support.servers import RunningServers
 
 Client = Callable[[tuple[str, str]], AbstractAsyncContextManager[Any]]
@@ -196,6 +197,41 @@ async def test_consent_deletes_nothing_and_stays_under_its_prefix(
         assert [it["Code"] for it in answer["Errors"]] == ["AccessDenied"]
         kept = await consent.get_object(Bucket=bucket, Key=key)
         assert await kept["Body"].read() == b"kept"
+
+
+async def test_page_of_the_erasure_journal_can_be_deleted_by_nobody(
+    servers: RunningServers, client: Client, name: str
+) -> None:
+    for _ in range(2):
+        await prepare_bucket(
+            servers.s3_endpoint, servers.s3_admin, bucket=JOURNAL_BUCKET, locks_for_days=JOURNAL_DAYS
+        )
+    place = {"Bucket": JOURNAL_BUCKET, "Key": f"tests/{name}"}
+
+    async with client(servers.s3_journal) as worker:
+        await worker.put_object(**place, Body=b"first", ServerSideEncryption="AES256")
+        await worker.put_object(**place, Body=b"written over")
+        listed = (await worker.list_object_versions(Bucket=JOURNAL_BUCKET, Prefix=place["Key"]))["Versions"]
+        [first] = [it["VersionId"] for it in listed if not it["IsLatest"]]
+        for attempt in (
+            worker.delete_object(**place),
+            worker.delete_object(**place, VersionId=first),
+            worker.put_bucket_versioning(
+                Bucket=JOURNAL_BUCKET, VersioningConfiguration={"Status": "Suspended"}
+            ),
+            worker.put_object_lock_configuration(
+                Bucket=JOURNAL_BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+            ),
+            worker.list_objects_v2(Bucket=BUCKET),
+        ):
+            await refused(attempt)
+    async with client(servers.s3_admin) as admin:
+        for bypass in ({}, {"BypassGovernanceRetention": True}):
+            with pytest.raises(ClientError):
+                await admin.delete_object(**place, VersionId=first, **bypass)
+        kept = await admin.get_object(**place, VersionId=first)
+        assert await kept["Body"].read() == b"first"
+        assert kept["ObjectLockMode"] == "COMPLIANCE"
 
 
 async def test_storage_reaches_no_checkpoint(servers: RunningServers, client: Client, name: str) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from cluster.bootstrap.postgres import prepare_postgres, schemas
+from cluster.bootstrap.postgres import BACKUP_ROLE, prepare_postgres, schemas
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
-from cluster.bootstrap.s3 import prepare_bucket
+from cluster.bootstrap.s3 import JOURNAL_DAYS, prepare_bucket
 from cluster.environment import (
     ADMIN,
     DATABASE,
@@ -17,7 +17,7 @@ from cluster.environment import (
 )
 from cluster.members import DATABASE_SERVICES, STORING_SERVICES
 from cluster.strength import refuse_weak
-from contracts.registry import MEMBERS
+from contracts.registry import JOURNAL_BUCKET, MEMBERS
 
 __all__ = ["Bootstrap", "prepare_bucket", "prepare_postgres", "prepare_rabbitmq", "schemas"]
 
@@ -45,7 +45,7 @@ class Bootstrap:
         password = self._values["POSTGRES_ADMIN_PASSWORD"]
         await prepare_postgres(
             f"postgresql://{ADMIN}:{password}@{self._values['POSTGRES_ADDRESS']}/postgres",
-            {role: role_password(self._values, role) for role in roles},
+            {role: role_password(self._values, role) for role in (*roles, BACKUP_ROLE)},
             database=DATABASE,
             keyring_database=KEYRING_DATABASE,
         )
@@ -61,11 +61,14 @@ class Bootstrap:
 
     async def s3(self) -> None:
         """Prepare the buckets."""
+        store = f"http://{self._values['S3_ADDRESS']}"
+        admin = (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"])
         for service in STORING_SERVICES:
             await prepare_bucket(
-                f"http://{self._values['S3_ADDRESS']}",
-                (self._values["S3_ADMIN_ACCESS_KEY"], self._values["S3_ADMIN_SECRET_KEY"]),
+                store,
+                admin,
                 bucket=bucket_of(self._values, service),
                 keeps_versions=MEMBERS[service].keeps_versions,
                 region=REGION,
             )
+        await prepare_bucket(store, admin, bucket=JOURNAL_BUCKET, locks_for_days=JOURNAL_DAYS, region=REGION)

@@ -12,6 +12,8 @@ import asyncpg
 from cluster.members import DATABASE_SERVICES, FURTHER_SCHEMAS
 
 CONNECT_SECONDS = 10
+BACKUP_ROLE = "backup"
+"""The role that reads everything and writes nothing; only backups are made with it."""
 # Any constant will do: it keeps two bootstrap jobs from creating the same role at once.
 LOCK = 0x69726973
 SCRAM_ITERATIONS = 4096
@@ -64,7 +66,8 @@ async def prepare_postgres(
 ) -> None:
     """Create what is missing and set every password and right anew.
 
-    `admin_dsn` is a superuser's; `passwords` maps each role (`identity_owner`, `identity_app`, …) to its own.
+    `admin_dsn` is a superuser's; `passwords` maps each role (`identity_owner`, `identity_app`, …, `backup`)
+    to its own.
     """
     planned = schemas(database, keyring_database)
     maintenance = await asyncpg.connect(admin_dsn, timeout=CONNECT_SECONDS)
@@ -73,6 +76,8 @@ async def prepare_postgres(
         for schema in planned:
             for role in (schema.owner, schema.app):
                 await _prepare_role(maintenance, role, passwords[role])
+        await _prepare_role(maintenance, BACKUP_ROLE, passwords[BACKUP_ROLE])
+        await maintenance.execute(f"GRANT pg_read_all_data TO {BACKUP_ROLE}")
         await maintenance.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
         for name in dict.fromkeys(schema.database for schema in planned):
             own = [schema for schema in planned if schema.database == name]
@@ -121,6 +126,7 @@ async def _prepare_database(connection: asyncpg.Connection, name: str, own: list
     if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
         await connection.execute(f"CREATE DATABASE {quoted}")
     statements = [f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"]
+    statements.append(f"GRANT CONNECT ON DATABASE {quoted} TO {BACKUP_ROLE}")
     for schema in own:
         statements.append(f"GRANT CONNECT ON DATABASE {quoted} TO {schema.owner}, {schema.app}")
         for role, settings in ((schema.owner, OWNER_SETTINGS), (schema.app, APP_SETTINGS)):

@@ -1,5 +1,9 @@
 """The buckets of the services; harmless when repeated."""
 
+from typing import Any
+
+JOURNAL_DAYS = 400
+"""For how long nobody can delete a page of the erasure journal: longer than any backup is kept."""
 OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
@@ -9,11 +13,14 @@ async def prepare_bucket(
     *,
     bucket: str = "irisvue-photos",
     keeps_versions: bool = False,
+    locks_for_days: int = 0,
     region: str = "us-east-1",
 ) -> None:
     """Create a private bucket; versions are kept only if asked for: a deleted photo must not live on as one.
 
-    `admin` is (access key, secret key) of an identity that may create buckets.
+    In one that `locks_for_days` every version is kept, and for so long nobody can delete one: S3 Object Lock,
+    which only a new bucket can be given. `admin` is (access key, secret key) of an identity that may create
+    buckets.
     """
     # Half a second to import, which every other command would pay.
     import aioboto3  # noqa: PLC0415
@@ -31,9 +38,14 @@ async def prepare_bucket(
     )
     async with client as s3:
         try:
-            await s3.create_bucket(Bucket=bucket)
+            await s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=locks_for_days > 0)
         except ClientError as error:
             if error.response["Error"]["Code"] not in OURS:
                 raise
-        if keeps_versions:
+        if locks_for_days:
+            rule: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": locks_for_days}}
+            await s3.put_object_lock_configuration(
+                Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+            )
+        elif keeps_versions:
             await s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

@@ -92,11 +92,12 @@ class UnitOfWork:
         script = scripts.find_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
         return await self.statements.run(script, purpose="find a tombstone") != scripts.NOTHING_FOUND
 
-    async def add_tombstone(self, *user_ids: UUID) -> None:
+    async def add_tombstone(self, *user_ids: UUID, erasure_id: UUID | None = None) -> None:
         """Raise the tombstones of people, after every transaction that writes about them has ended."""
         digests = map(self._database.person_hash, user_ids)
-        script = scripts.add_tombstones(self.tables.tombstones, digests)
+        script = scripts.add_tombstones(self.tables.tombstones, digests, erasure_id)
         await self.statements.run(script, purpose="add tombstones")
+        self.wake(self.tables.tombstones.name)
 
     def wake(self, table: str) -> None:
         """Wake whoever works on the rows of the work table `table`, once this unit of work is durable."""

@@ -44,6 +44,8 @@ class OpenErasure:
 
 
 ListOpenErasures = Callable[[], Awaitable[list[OpenErasure]]]
+Keep = Callable[[], Awaitable[None]]
+"""Brings every tombstone into the erasure journal; raises when it could not."""
 
 
 class ErasureParticipation:
@@ -56,9 +58,11 @@ class ErasureParticipation:
         *,
         reported: type[ErasureReported],
         ready: ColumnElement[bool] | None = None,
+        keep: Keep | None = None,
     ) -> None:
-        """`ready` tells the tasks whose erasure may begin, all unless given."""
+        """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report."""
         self._database = database
+        self._keep = keep
         self._holdings = holdings
         self._reported = reported
         tasks = database.tables.erasure_tasks
@@ -88,7 +92,7 @@ class ErasureParticipation:
         An erasure that was reported already is reported again: whoever asks has not heard.
         """
         tasks = self._database.tables.erasure_tasks
-        await uow.add_tombstone(erasure.user_id)
+        await uow.add_tombstone(erasure.user_id, erasure_id=erasure.erasure_id)
         done = await uow.session.execute(self._accept, asdict(erasure))
         for completed_at, erased in done:
             uow.publish(self._reported.of(erasure.erasure_id, completed_at=completed_at, erased=dict(erased)))
@@ -133,6 +137,9 @@ class ErasureParticipation:
         counted = await self._take_inventory(batch)
         people = [claimed.row.user_id for claimed in batch]
         await self._holdings.erase(people)
+        if self._keep is not None:
+            # Nothing is reported as erased that a backup could bring back unnoticed.
+            await self._keep()
         left = await self._left_of(people)
         await self._report([claimed for claimed in batch if claimed.row.user_id not in left], counted)
         for claimed in batch:

@@ -1,6 +1,6 @@
 """What a service holds of people, declared: from the declaration come the inventory and the erasure."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -32,6 +32,7 @@ class HoldsRows(Protocol):
 
 C = TypeVar("C", bound=HoldsRows)
 _PEOPLE = bindparam("people", type_=ARRAY(Uuid))
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,18 @@ class Holdings(Generic[C]):
             for holding in part:
                 if holding.erase is not None:
                     await holding.erase(self._opened, user_ids)
+
+    async def people(self, *, at_once: int) -> AsyncIterator[list[UUID]]:
+        """Yield everybody whom rows name, `at_once` at most; who is held by several kinds comes again."""
+        for person in self._rows.values():
+            after: UUID | None = _NOBODY
+            while after is not None:
+                page = select(person).where(person > after).distinct().order_by(person).limit(at_once)
+                async with self._opened.database.read_only() as session:
+                    found = list(await session.scalars(page))
+                if found:
+                    yield found
+                after = found[-1] if found else None
 
     async def _delete(self, deletions: Iterator[Delete], user_ids: Sequence[UUID]) -> None:
         async with self._opened.database.unit_of_work() as uow:

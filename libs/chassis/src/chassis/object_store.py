@@ -112,8 +112,19 @@ class ObjectStore:
             with translated():
                 await self._client.create_bucket(Bucket=self._bucket)
 
-    async def upload(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
-        """Write one object, encrypted by the store; a store that does not confirm that is refused."""
+    async def upload(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        checksum: bool = False,
+    ) -> None:
+        """Write one object, encrypted by the store; a store that does not confirm that is refused.
+
+        A bucket with Object Lock takes only what comes with a `checksum` (S3, PutObject).
+        """
+        summed: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
         with translated():
             answer = await self._client.put_object(
                 Bucket=self._bucket,
@@ -121,6 +132,7 @@ class ObjectStore:
                 Body=body,
                 ContentType=content_type,
                 ServerSideEncryption=SERVER_SIDE_ENCRYPTION,
+                **summed,
             )
         if answer.get("ServerSideEncryption") != SERVER_SIDE_ENCRYPTION:
             await self.delete_everything(key)
@@ -185,6 +197,14 @@ class ObjectStore:
             async for page in self._pages("list_object_versions", prefix):
                 for found in page.get("Versions", []):
                     yield found["Key"], found["VersionId"]
+
+    async def names_after(self, prefix: str, name: str, *, most: int) -> list[str]:
+        """Return the keys of the objects under a prefix that come after `name`, in order, `most` at most."""
+        with translated():
+            page = await self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, StartAfter=name, MaxKeys=most
+            )
+        return [found["Key"] for found in page.get("Contents", [])]
 
     async def inventory(self, *prefixes: str) -> list[Inventory]:
         """Count what is left under each prefix, page by page; a current object is its latest version."""

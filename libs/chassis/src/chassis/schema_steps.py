@@ -69,6 +69,50 @@ def drop_known_keys(schema: str) -> None:
     op.drop_table("known_keys", schema=schema)
 
 
+def add_erasure_journal(schema: str) -> None:
+    """Let the tombstones of a schema get into the erasure journal, those that there are already too.
+
+    Nothing is known yet about what the journal has, so the schema is closed until its worker has asked.
+    """
+    op.add_column("tombstones", sa.Column("erasure_id", sa.Uuid()), schema=schema)
+    op.add_column("tombstones", sa.Column("journal_page", sa.BigInteger()), schema=schema)
+    op.create_index(
+        "ix_tombstones_not_in_journal",
+        "tombstones",
+        ["subject_hash"],
+        schema=schema,
+        postgresql_where=sa.text("journal_page IS NULL"),
+    )
+    op.create_index("ix_tombstones_journal_page", "tombstones", ["journal_page"], schema=schema)
+    op.create_table(
+        "journal_head",
+        sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("position", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("digest", sa.String(length=64), server_default=sa.text("''"), nullable=False),
+        sa.Column("incarnation", sa.String(length=100), server_default=sa.text("''"), nullable=False),
+        sa.CheckConstraint("one", name=op.f("ck_journal_head_one_row")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_journal_head")),
+        schema=schema,
+    )
+    op.create_table(
+        "journal_pages",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_journal_pages")),
+        schema=schema,
+    )
+
+
+def drop_erasure_journal(schema: str) -> None:
+    """Take that back; what the object store has of the journal stays there."""
+    op.drop_table("journal_pages", schema=schema)
+    op.drop_table("journal_head", schema=schema)
+    op.drop_index("ix_tombstones_journal_page", "tombstones", schema=schema)
+    op.drop_index("ix_tombstones_not_in_journal", "tombstones", schema=schema)
+    op.drop_column("tombstones", "journal_page", schema=schema)
+    op.drop_column("tombstones", "erasure_id", schema=schema)
+
+
 def _moment(name: str) -> sa.Column[Any]:
     now = sa.text("clock_timestamp()")
     return sa.Column(name, sa.DateTime(timezone=True), server_default=now, nullable=False)

@@ -51,12 +51,13 @@ def hold_subject(digest: str) -> str:
     return f"SELECT WHERE pg_advisory_xact_lock_shared({advisory_lock_key(digest)}) IS NULL"
 
 
-def add_tombstones(tombstones: Table, digests: Iterable[str]) -> str:
+def add_tombstones(tombstones: Table, digests: Iterable[str], erasure_id: UUID | None = None) -> str:
     """Return what waits for every transaction that writes about these people, and raises their tombstones."""
     # In one order, so that of two who raise several nobody waits for the other.
     raised = sorted(digests)
     locks = "".join(f"SELECT pg_advisory_xact_lock({advisory_lock_key(digest)}); " for digest in raised)
-    return f"{locks}{_insert(tombstones, [{'subject_hash': digest} for digest in raised], _ONCE)}"
+    rows = [{"subject_hash": digest, "erasure_id": erasure_id} for digest in raised]
+    return f"{locks}{_insert(tombstones, rows, _ONCE)}"
 
 
 def record_deliveries(inbox: Table, consumer: str, event_ids: Iterable[UUID]) -> str:

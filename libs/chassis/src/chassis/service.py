@@ -1,6 +1,7 @@
 """A service is declared once: from the declaration come its API, its worker and its command line."""
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chassis.auth import FetchKeys
     from chassis.data_map import DataMap
     from chassis.declarations import Place
+    from chassis.erasure_journal import ErasureJournal, Sweep
     from chassis.health import HealthCheck
     from chassis.worker import Worker
 
@@ -82,7 +84,8 @@ class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
     `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin.
+    `ready` tells those of the tasks whose erasure may begin. After a restore `reopen` does what the service
+    does beside its own part; `further_schemas` remember erased people too, and come with what sweeps them.
     """
 
     event: type[Event]
@@ -91,6 +94,8 @@ class Erasing(Generic[C]):
     open_erasures: Callable[[C], ListOpenErasures]
     places: "Sequence[Place]" = ()
     ready: "Callable[[C, Table], ColumnElement[bool]] | None" = None
+    reopen: "Callable[[C, UnitOfWork, OpenErasure], Awaitable[None]] | None" = None
+    further_schemas: "Callable[[C], Sequence[tuple[Database, Sweep]]]" = lambda _: ()
 
 
 @dataclass(frozen=True)
@@ -174,23 +179,25 @@ class Service(Generic[S, C]):
         places = (*self.erasing.places, *usual_places(self.name))
         return DataMap(self.name, self.erasing.schemas, self.erasing.holdings, places)
 
-    def participation(self, opened: C) -> ErasureParticipation:
-        """Return the service's part in every erasure."""
+    def participation(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> ErasureParticipation:
+        """Return the service's part in every erasure; the journals are kept before it reports one."""
         ready, tasks = self.erasing.ready, opened.database.tables.erasure_tasks
         return ErasureParticipation(
             opened.database,
             Holdings(opened, self.erasing.holdings),
             reported=ErasureReported.by(self.name),
             ready=None if ready is None else ready(opened, tasks),
+            keep=partial(keep_all, journals) if journals else None,
         )
 
-    def create_worker(self, opened: C) -> "Worker":
+    def create_worker(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> "Worker":
         """Return the worker: what the service declares, and its part in erasures."""
         # An API speaks with no broker.
         from chassis.consumer import Consumer  # noqa: PLC0415
         from chassis.worker import Worker  # noqa: PLC0415
 
-        settings, participation, own = opened.settings, self.participation(opened), self.work(opened)
+        settings, own = opened.settings, self.work(opened)
+        participation = self.participation(opened, journals)
         open_erasures = self.erasing.open_erasures(opened)
         reconcile = Periodic(
             "reconcile-erasures",
@@ -210,8 +217,13 @@ class Service(Generic[S, C]):
             work=replace(
                 own,
                 consumers=[Consumer(f"{self.name}.erase-user", {self.erasing.event: accept}), *own.consumers],
-                loops={"erasures": participation.run, **own.loops},
+                loops={
+                    "erasures": participation.run,
+                    **{f"journal-of-{journal.schema}": journal.run for journal in journals},
+                    **own.loops,
+                },
                 periodic=[reconcile, *own.periodic],
+                checks={**{f"journal_of_{it.schema}": it.tell for it in journals}, **own.checks},
             ),
             announce=ParticipantJoined.by(self.name).of(handles=("erasure",), version=settings.version),
         )
@@ -228,8 +240,15 @@ class Service(Generic[S, C]):
 
     @asynccontextmanager
     async def _api_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
+        from chassis.fence import open_after, until_current  # noqa: PLC0415 - a migration serves nobody
+
         async with self.open(settings) as opened:
             await keys_are_right(opened.database)
+            schemas = [opened.database, *(schema for schema, _ in self.erasing.further_schemas(opened))]
+            current = partial(until_current, schemas)
+            if not await open_after(current, host=settings.host, port=settings.port, process=process):
+                yield [NEVER_OPENED]
+                return
             app = self.create_api(settings, lambda: process.is_stopping)
             self.install(app, opened)
             server = serve(
@@ -242,15 +261,45 @@ class Service(Generic[S, C]):
 
     @asynccontextmanager
     async def _worker_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
-        async with self.open(settings) as opened:
+        from chassis.fence import absorb_all, open_after  # noqa: PLC0415 - a migration serves nobody
+        from chassis.journals import open_journals  # noqa: PLC0415 - an API has no way to the store
+
+        async with (
+            self.open(settings) as opened,
+            open_journals(settings, self._journaled(opened)) as journals,
+        ):
             await keys_are_right(opened.database)
-            async with self.create_worker(opened).parts(process) as parts:
+            absorbed = partial(absorb_all, journals)
+            if not await open_after(absorbed, host=settings.host, port=settings.worker_port, process=process):
+                yield [NEVER_OPENED]
+                return
+            async with self.create_worker(opened, journals).parts(process) as parts:
                 yield [*parts, _key_check(opened)]
+
+    def _journaled(self, opened: C) -> "Sequence[tuple[Database, Sweep]]":
+        """Return every schema that remembers erased people, with what sweeps it."""
+        from chassis.replay import Replay, nothing_more  # noqa: PLC0415 - an API replays nothing
+
+        holdings, reopen = Holdings(opened, self.erasing.holdings), self.erasing.reopen
+        more = nothing_more if reopen is None else partial(reopen, opened)
+        replay = Replay(opened.database, holdings, self.participation(opened), more)
+        # The service's own schema comes last: what its sweep erases may reach into the others.
+        return [*self.erasing.further_schemas(opened), (opened.database, replay.sweep)]
 
     def _migrate(self, settings: S) -> None:
         from chassis.migrations import upgrade  # noqa: PLC0415 - nothing else needs its library
 
         upgrade(migrations_of(self.name), owner_url(settings))
+
+
+async def keep_all(journals: "Sequence[ErasureJournal]") -> None:
+    """Bring the tombstones of every schema into the erasure journal."""
+    for journal in journals:
+        await journal.keep()
+
+
+NEVER_OPENED = Part("closed", asyncio.Event().wait)
+"""The one part of a process that is told to stop before it has opened."""
 
 
 def _key_check(opened: Opened) -> Part:

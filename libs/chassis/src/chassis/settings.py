@@ -162,6 +162,13 @@ class StatefulSettings(ServiceSettings):
         "commas; amqps:// takes ?cafile=."
     )
     tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
+    journal_endpoint_url: str = Field(description="The object store that has the erasure journal.")
+    journal_access_key: Password = Field(description="S3 identity that reads the journal and adds to it.")
+    journal_secret_key: Password = Field(description="Its secret.")
+    journal_bucket: str = Field(
+        default="irisvue-journal", description="Where the erasure journal lies; it keeps every version."
+    )
+    journal_region: str = Field(default="us-east-1", description="The region of that bucket.")
     database_pool_size: int = Field(
         default=10,
         ge=1,

@@ -52,6 +52,8 @@ class ChassisTables:
     erasure_tasks: Table
     idempotency_keys: Table
     known_keys: Table
+    journal_head: Table
+    journal_pages: Table
 
 
 def service_metadata(schema: str) -> MetaData:
@@ -98,6 +100,8 @@ def _define(metadata: MetaData) -> ChassisTables:
         erasure_tasks=_erasure_tasks(metadata),
         idempotency_keys=_idempotency_keys(metadata),
         known_keys=_known_keys(metadata),
+        journal_head=_journal_head(metadata),
+        journal_pages=_journal_pages(metadata),
     )
 
 
@@ -204,6 +208,15 @@ def _tombstones(metadata: MetaData) -> Table:
         metadata,
         Column("subject_hash", String(64), primary_key=True),
         Column("erased_at", Moment, nullable=False, server_default=func.clock_timestamp()),
+        Column("erasure_id", Uuid),
+        # On which page of the erasure journal it stands; null until it is on one.
+        Column("journal_page", BigInteger),
+        Index(
+            "ix_tombstones_not_in_journal",
+            "subject_hash",
+            postgresql_where=text("journal_page IS NULL"),
+        ),
+        Index("ix_tombstones_journal_page", "journal_page"),
         info=on_erase(
             "retain: a keyed hash that keeps the person from coming back",
             pruned_by="kept: whoever was erased must not come back from a late event or an old copy",
@@ -271,5 +284,32 @@ def _known_keys(metadata: MetaData) -> Table:
             "retain: ids of the platform's keys, not of people",
             pruned_by="kept: a row for each key",
             about=About(data_class=DataClass.NOBODY, purpose=Purpose.SECURITY, retention="for ever"),
+        ),
+    )
+
+
+def _journal_head(metadata: MetaData) -> Table:
+    return Table(
+        "journal_head",
+        metadata,
+        # There is one row: how much of the erasure journal this schema knows, and since when that is sure.
+        Column("one", Boolean, primary_key=True, server_default=text("true")),
+        Column("position", BigInteger, nullable=False, server_default=text("0")),
+        Column("digest", String(64), nullable=False, server_default=text("''")),
+        Column("incarnation", String(100), nullable=False, server_default=text("''")),
+        CheckConstraint("one", name="one_row"),
+        info=on_erase("retain: a position, about nobody", pruned_by="kept: one row"),
+    )
+
+
+def _journal_pages(metadata: MetaData) -> Table:
+    return Table(
+        "journal_pages",
+        metadata,
+        Column("position", BigInteger, primary_key=True, autoincrement=False),
+        Column("body", LargeBinary, nullable=False),
+        info=on_erase(
+            "retain: keyed hashes of erased people, until the page is in the object store",
+            pruned_by="empties itself",
         ),
     )

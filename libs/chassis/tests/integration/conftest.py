@@ -28,13 +28,14 @@ from chassis.db import Database
 from chassis.ids import new_id
 from chassis.tables import Moment, lease_check, lease_columns, service_metadata
 from cluster.bootstrap.postgres import APP_SETTINGS
+from cluster.bootstrap.s3 import prepare_bucket
 from cluster.environment import ADMIN, VHOST
 from contracts.envelope import Event, wrap
 from contracts.identity import UserDeleted
 from contracts.topology import EXCHANGE, policies, queues
 from support import eventually
 from support.free_ports import free_port
-from support.platform import Platform, empty_schemas
+from support.platform import Platform, empty_schemas, noted_as_current
 from support.proxy import FaultyProxy
 
 DATABASE = "chassis_scratch"
@@ -43,6 +44,8 @@ PASSWORD = "chassis-scratch-password"
 # Named like the services whose broker users publish and consume in these tests.
 SCHEMAS = ("identity", "consent")
 TOMBSTONE_KEY = bytes(range(32))
+# The schemas of these tests have names of services, which have journals of their own.
+JOURNAL_BUCKET = "chassis-journal"
 
 
 def with_effects(metadata: MetaData) -> Table:
@@ -95,7 +98,11 @@ class Scratch:
         return await self.platform.connect_as_admin(DATABASE)
 
     async def create(self) -> None:
-        """Create role, database, schemas and tables anew."""
+        """Create role, database, schemas, tables and the bucket of their journals anew."""
+        servers = self.platform.servers
+        await prepare_bucket(
+            servers.s3_endpoint, servers.s3_admin, bucket=JOURNAL_BUCKET, keeps_versions=True
+        )
         server = await self.platform.connect_as_admin("postgres")
         try:
             await server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
@@ -111,6 +118,7 @@ class Scratch:
             for schema, effects in EFFECTS.items():
                 await connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
                 await connection.run_sync(effects.metadata.create_all)
+                await connection.exec_driver_sql(noted_as_current(schema))
         await engine.dispose()
 
     async def clean(self) -> None:
@@ -336,6 +344,19 @@ WIDGET = Path(__file__).with_name("widget.py")
 OWN_PORT = {"api": "WIDGET_PORT", "worker": "WIDGET_WORKER_PORT"}
 
 
+@pytest.fixture
+def journal_store(scratch: Scratch) -> dict[str, str]:
+    """Return where the erasure journals of these tests lie."""
+    servers = scratch.platform.servers
+    access_key, secret_key = servers.s3_admin
+    return {
+        "endpoint_url": servers.s3_endpoint,
+        "access_key": access_key,
+        "secret_key": secret_key,
+        "bucket": JOURNAL_BUCKET,
+    }
+
+
 @dataclass(frozen=True)
 class WidgetProcess:
     """A running process of the widget, and its health."""
@@ -375,7 +396,9 @@ class WidgetProcess:
 
 
 @pytest.fixture
-async def start(scratch: Scratch, broker: Broker, key: Any) -> AsyncIterator[Callable[..., Any]]:
+async def start(
+    scratch: Scratch, broker: Broker, key: Any, journal_store: dict[str, str]
+) -> AsyncIterator[Callable[..., Any]]:
     """Return a function that starts the widget's worker or API, whose servers may stand behind proxies."""
     started = []
 
@@ -393,6 +416,7 @@ async def start(scratch: Scratch, broker: Broker, key: Any) -> AsyncIterator[Cal
             "WIDGET_SERVICE_KEY": key.pem.replace("\n", "\\n"),
             "WIDGET_SERVICE_PUBLIC_KEYS": "{}",
             "WIDGET_TOMBSTONE_KEY": TOMBSTONE_KEY.hex(),
+            **{f"WIDGET_JOURNAL_{name.upper()}": value for name, value in journal_store.items()},
             "WIDGET_DATABASE_URL": scratch.url(via=database_via),
             "WIDGET_BROKER_URL": broker.url("consent", via=broker_via),
             **more,

@@ -33,6 +33,9 @@ def good(key):
         "WIDGET_DATABASE_URL": "postgresql+asyncpg://widget_app:a-long-generated-password@127.0.0.1/irisvue",
         "WIDGET_BROKER_URL": "amqp://widget:some-other-long-password@127.0.0.1/irisvue?heartbeat=10",
         "WIDGET_TOMBSTONE_KEY": HEX_KEY,
+        "WIDGET_JOURNAL_ENDPOINT_URL": "http://127.0.0.1:8333",
+        "WIDGET_JOURNAL_ACCESS_KEY": "8C1F0A77D29E4B653A0F",
+        "WIDGET_JOURNAL_SECRET_KEY": "a-third-generated-password",
     }
 
 
@@ -69,6 +72,9 @@ REQUIRED = [
     "DATABASE_URL",
     "BROKER_URL",
     "TOMBSTONE_KEY",
+    "JOURNAL_ENDPOINT_URL",
+    "JOURNAL_ACCESS_KEY",
+    "JOURNAL_SECRET_KEY",
 ]
 
 

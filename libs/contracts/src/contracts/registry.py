@@ -26,6 +26,9 @@ class Member:
     reaches_out: bool = False
 
 
+JOURNAL_BUCKET = "irisvue-journal"
+"""Where every service with a schema keeps who was erased; its workers add and read, and nobody deletes."""
+
 MEMBERS = {
     member.name: member
     for member in (

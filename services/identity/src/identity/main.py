@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from chassis.db import UnitOfWork
 from chassis.erasure import OpenErasure
 from chassis.service import Erasing, Service
 from chassis.work import Periodic, Work
@@ -16,6 +17,7 @@ from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
+from identity.use_cases.erasure.reopen_erasure import reopen_erasure
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
 
@@ -61,6 +63,11 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
                 return found
 
     return waiting
+
+
+async def reopen(opened: wiring.Service, uow: UnitOfWork, erasure: OpenErasure) -> None:
+    """Begin an erasure again after a restore."""
+    await reopen_erasure(uow, user_id=erasure.user_id, erasure_id=erasure.erasure_id, rules=opened.rules)
 
 
 async def forget_what_expired(opened: wiring.Service) -> None:
@@ -122,6 +129,7 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
         open_erasures=own_open_erasures,
         schemas=(Base.metadata,),
         places=PLACES,
+        reopen=reopen,
         ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
     ),
 )

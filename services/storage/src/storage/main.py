@@ -70,5 +70,6 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
         schemas=(Base.metadata, KeyringBase.metadata),
         places=PLACES,
         open_erasures=erasures_of_identity,
+        further_schemas=lambda opened: [(opened.keyring, opened.vault.destroy_buried_keys)],
     ),
 )

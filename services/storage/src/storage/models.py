@@ -184,5 +184,6 @@ class DataKey(KeyringBase):
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
-# The keyring remembers by itself whose keys may never be opened again.
-tables_of(KEYRING_SCHEMA).tombstones.to_metadata(KeyringBase.metadata)
+# The keyring remembers by itself whose keys may never be opened again, and has a journal of that.
+for _table in ("tombstones", "journal_head", "journal_pages"):
+    getattr(tables_of(KEYRING_SCHEMA), _table).to_metadata(KeyringBase.metadata)

@@ -122,6 +122,11 @@ class Vault:
             await uow.add_tombstone(*user_ids)
             await DataKeys(uow.session).destroy([self._keyring.person_hash(user_id) for user_id in user_ids])
 
+    async def destroy_buried_keys(self) -> None:
+        """Delete the data keys that a restore has brought back although they were destroyed for good."""
+        async with self._keyring.one_statement() as session:
+            await DataKeys(session).destroy_buried()
+
     async def count_keys(self, user_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return 1 for everybody who has a data key, else 0."""
         owners = {user_id: self._keyring.person_hash(user_id) for user_id in user_ids}

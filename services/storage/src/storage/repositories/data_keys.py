@@ -54,6 +54,11 @@ class DataKeys(Repository):
         """Delete the owners' keys."""
         await self._session.execute(delete(DataKey).where(DataKey.owner.in_(owners)))
 
+    async def destroy_buried(self) -> None:
+        """Delete the keys of everybody whose keys were destroyed before."""
+        stones = tables_of(KEYRING_SCHEMA).tombstones.c.subject_hash
+        await self._session.execute(delete(DataKey).where(DataKey.owner.in_(select(stones))))
+
     async def owners_among(self, owners: Collection[str]) -> set[str]:
         """Return which of them have a key."""
         return set(await self._session.scalars(select(DataKey.owner).where(DataKey.owner.in_(owners))))

@@ -1,0 +1,35 @@
+"""Begin an erasure again that the erasure journal knows, and the restored rows don't."""
+
+from uuid import UUID
+
+from chassis.db import UnitOfWork
+from contracts.fields import RevocationReason
+from contracts.identity import UserDeleted
+from contracts.topology import erasure_participants
+from identity.account_rules import AccountRules
+from identity.repositories import Erasures, OpenErasure
+from identity.tokens import capability_hash, new_capability
+from identity.use_cases.sessions.end_session import announce_revocation
+
+
+async def reopen_erasure(uow: UnitOfWork, *, user_id: UUID, erasure_id: UUID, rules: AccountRules) -> None:
+    """Close the account and tell every participant, whose own rows may have come back as well.
+
+    The person's status token is lost with the rows. An erasure that is open in the restored rows goes on as
+    it is.
+    """
+    now, reason = uow.now(), RevocationReason.DELETION
+    erasure = OpenErasure(erasure_id, user_id, now, now + rules.erasure)
+    was_open, signed_out = await Erasures(uow.session).close_account(
+        erasure,
+        token_hash=capability_hash(new_capability()),
+        services=erasure_participants(),
+        end=rules.session_end(reason, now),
+    )
+    if not was_open:
+        return
+    uow.publish(
+        UserDeleted(user_id=user_id, erasure_id=erasure_id, requested_at=now, deadline=erasure.deadline)
+    )
+    if signed_out:
+        announce_revocation(uow, user_id=user_id, session_id=None, reason=reason)
