@@ -298,7 +298,11 @@ async def keep_all(journals: "Sequence[ErasureJournal]") -> None:
         await journal.keep()
 
 
-NEVER_OPENED = Part("closed", asyncio.Event().wait)
+async def _wait() -> None:
+    await asyncio.Event().wait()
+
+
+NEVER_OPENED = Part("closed", _wait)
 """The one part of a process that is told to stop before it has opened."""
 
 

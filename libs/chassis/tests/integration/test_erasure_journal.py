@@ -23,6 +23,7 @@ from chassis.replay import Replay
 from contracts.envelope import parse
 from contracts.participation import ErasureReported
 from support import eventually
+from support.platform import noted_as_current
 
 FOLDER = "consent/"
 REPORTED = ErasureReported.by("consent")
@@ -46,8 +47,9 @@ async def store(settings, hearer) -> AsyncIterator[ObjectStore]:
     async with open_object_store(settings) as objects:
         await objects.delete_everything(FOLDER)
         head = hearer.tables.journal_head
-        async with hearer.one_statement() as session:
-            await session.execute(update(head).values(position=0, digest=""))
+        async with hearer.unit_of_work() as uow:
+            await uow.session.execute(text(noted_as_current("consent")))
+            await uow.session.execute(update(head).values(position=0, digest=""))
         yield objects
 
 

@@ -16,6 +16,7 @@ from chassis import process
 from chassis.consumer import Consumer
 from chassis.db import Database, UnitOfWork
 from chassis.declarations import DataClass, Purpose
+from chassis.erasure_journal import ErasureJournal
 from chassis.holdings import Holding, OnErase
 from chassis.http import ServiceClient
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
@@ -112,8 +113,8 @@ WIDGETS: Holding[Opened] = Holding(
 class Widget(Service[WidgetSettings, Opened]):
     """Like any service, but its queue is the one that the broker's users of these tests may read."""
 
-    def create_worker(self, opened: Opened) -> Worker:
-        worker = super().create_worker(opened)
+    def create_worker(self, opened: Opened, journals: Sequence[ErasureJournal] = ()) -> Worker:
+        worker = super().create_worker(opened, journals)
         loops = {**worker.work.loops, "doomed-part": lambda: doomed(opened)}
         consumers = [Consumer("consent.erase-user", {UserDeleted: act})]
         return replace(worker, work=replace(worker.work, consumers=consumers, loops=loops))
