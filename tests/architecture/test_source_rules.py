@@ -27,6 +27,7 @@ IMPORT_NAMES = (
     "residue",
     "prove_erasure",
     "new_service",
+    "restore_drill",
 )
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40

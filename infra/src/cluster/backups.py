@@ -18,13 +18,13 @@ import asyncpg
 
 from cluster.archives import SEALED, STAMP, Archive, Sealer, opened, prune, verified, write_manifest
 from cluster.bootstrap.postgres import BACKUP_ROLE, Schema, schemas
-from cluster.environment import ADMIN, DATABASE, REGION, bucket_of, published
+from cluster.environment import ADMIN, DATABASE, KEYRING_DATABASE, REGION, bucket_of, published
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import STORING_SERVICES
 from cluster.progress import Progress
 
-KEYRING = "keyring"
+KEYRING = KEYRING_DATABASE
 LONGEST_KEYRING_DAYS = 7
 """A longer memory of keys would keep photos readable that were erased (docs/security.md)."""
 OBJECTS = "objects"

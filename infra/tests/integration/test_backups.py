@@ -22,10 +22,15 @@ ROW = "INSERT INTO storage.feed_positions (feed, position) VALUES ('drill', $1)"
 READ = "SELECT position FROM storage.feed_positions WHERE feed = 'drill'"
 KEY = "INSERT INTO keyring.keys (owner, key_id, wrapped) VALUES ($1, 'k1', '\\x00')"
 KEYS = "SELECT owner FROM keyring.keys"
-# What the rows, the rights and the migrations of a schema are, in words.
+# Who owns each table of a schema, and what the service's own role may do with it.
 RIGHTS = """
-    SELECT string_agg(format('%s %s %s', c.relname, c.relowner::regrole, c.relacl), ',' ORDER BY c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'consent'
+    SELECT string_agg(format('%s %s %s', c.relname, c.relowner::regrole, (
+        SELECT string_agg(verb, '+' ORDER BY verb)
+        FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS verb
+        WHERE has_table_privilege('consent_app', c.oid, verb)
+    )), E'\\n' ORDER BY c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'consent' AND c.relkind = 'r'
 """
 
 

@@ -32,9 +32,14 @@ def services(values: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def test_compose_uses_every_variable_that_is_not_for_native_mode() -> None:
-    native = {name for name, variable in variables.variables().items() if "(native mode)" in variable.comment}
+    outside = ("(native mode)", "(make backup)")
+    elsewhere = {
+        name
+        for name, variable in variables.variables().items()
+        if any(place in variable.comment for place in outside)
+    }
 
-    assert compose_file.variables_of(COMPOSE) == variables.variables().keys() - native
+    assert compose_file.variables_of(COMPOSE) == variables.variables().keys() - elsewhere
 
 
 @pytest.mark.parametrize("service", members.SERVICES)
@@ -86,6 +91,7 @@ def test_bootstrap_container_has_the_secrets_that_its_job_needs(
         *(f"{role.upper()}_PASSWORD" for role in roles),
         *(f"{service.upper()}_BROKER_PASSWORD" for service in members.DATABASE_SERVICES),
         *("POSTGRES_ADMIN_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"),
+        "BACKUP_PASSWORD",
     }
 
     needed |= {"STORAGE_S3_BUCKET", "CONSENT_S3_BUCKET", "ENVIRONMENT"}

@@ -43,9 +43,13 @@ async def prepare_bucket(
             if error.response["Error"]["Code"] not in OURS:
                 raise
         if locks_for_days:
-            rule: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": locks_for_days}}
-            await s3.put_object_lock_configuration(
-                Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
-            )
+            await _lock(s3, bucket, days=locks_for_days)
         elif keeps_versions:
             await s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+async def _lock(s3: Any, bucket: str, *, days: int) -> None:
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": days}}
+    await s3.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
