@@ -13,11 +13,13 @@ import aiohttp
 
 from cluster.archives import backups_in
 from cluster.backups import BackupSettings
-from cluster.environment import DATABASE, KEYRING_DATABASE
+from cluster.environment import KEYRING_DATABASE
 from cluster.errors import ClusterError
 from cluster.members import DATABASE_SERVICES
-from demo import personal_data, picture
+from demo import picture
 from demo.client import App, open_http
+from residue import Canaries, search
+from residue.database import open_database, search_databases
 from support.eventually import eventually
 from support.people import PASSWORD
 from support.separate import SeparateCluster
@@ -25,7 +27,7 @@ from support.separate import SeparateCluster
 ERASED_SECONDS = 60
 READY_SECONDS = 60
 CLOSED = "Closed until erasures are replayed"
-KEYS = f"{KEYRING_DATABASE}.keyring.keys"
+KEYS = "SELECT count(*) FROM keyring.keys"
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ class Person:
     photo: Mapping[str, Any]
 
     @property
-    def traces(self) -> personal_data.Traces:
+    def canaries(self) -> Canaries:
         """What leads to them."""
-        return personal_data.Traces.of(
-            ids=[self.user_id, self.consent_id, self.photo["id"]],
+        return Canaries.of(
+            ids=[self.user_id, self.consent_id],
             words=[self.email],
             object_keys=[self.photo["s3_key"]],
+            photos=[self.photo["id"]],
         )
 
 
@@ -126,7 +129,8 @@ class Drill:
             assert status.document["status"] == "completed", status.document  # noqa: S101
 
         await eventually(completed, seconds=ERASED_SECONDS)
-        self._note("erased before the restore: traces left", wanted=0, seen=await self._traces_of(person))
+        left = await self._until_nothing_is_left_of(person)
+        self._note("traces left before the restore", wanted=0, seen=left)
 
     async def _refuses_a_changed_archive(self, backup: Path) -> None:
         archive = backup / "identity.dump.age"
@@ -141,7 +145,7 @@ class Drill:
         self._note("an archive with one changed byte", wanted="refused", seen=seen)
 
     async def _came_back(self, person: Person) -> None:
-        found = await personal_data.search_database(self._cluster.values, DATABASE, person.traces)
+        found = await search_databases(self._cluster.values, person.canaries)
         back = sum(place.found for place in found)
         self._note("the restored rows know them again", wanted=True, seen=back > 0)
         self._note("data keys in the restored keyring", wanted=2, seen=await self._data_keys())
@@ -172,15 +176,7 @@ class Drill:
             "the link to their picture is refused", wanted=True, seen=link.status in {401, 403, 404, 410}
         )
 
-        async def nothing_left() -> int:
-            left = await self._traces_of(person)
-            assert left == 0, left  # noqa: S101
-            return left
-
-        try:
-            left = await eventually(nothing_left, seconds=ERASED_SECONDS)
-        except AssertionError:
-            left = await self._traces_of(person)
+        left = await self._until_nothing_is_left_of(person)
         self._note("traces in rows, objects, keys and messages", wanted=0, seen=left)
         self._note("data keys in the keyring", wanted=1, seen=await self._data_keys())
 
@@ -193,13 +189,27 @@ class Drill:
         self._note("and sees their picture", wanted=200, seen=served.status)
 
     async def _traces_of(self, person: Person) -> int:
-        places = await personal_data.search(self._cluster.values, person.traces)
+        places = await search(self._cluster.values, person.canaries)
         return sum(place.found for place in places)
 
+    async def _until_nothing_is_left_of(self, person: Person) -> int:
+        """Return how many traces are left when the last announcements are out."""
+
+        async def none() -> None:
+            assert await self._traces_of(person) == 0  # noqa: S101
+
+        try:
+            await eventually(none, seconds=ERASED_SECONDS)
+        except AssertionError:
+            return await self._traces_of(person)
+        return 0
+
     async def _data_keys(self) -> int:
-        nobody = personal_data.Traces((), ())
-        places = await personal_data.search_database(self._cluster.values, KEYRING_DATABASE, nobody)
-        return next(place.looked_at for place in places if place.name == KEYS)
+        connection = await open_database(self._cluster.values, KEYRING_DATABASE)
+        try:
+            return int(await connection.fetchval(KEYS))
+        finally:
+            await connection.close()
 
     def _command(self, *arguments: str) -> None:
         """Run one command of the cluster; raises ClusterError with what it said."""

@@ -20,6 +20,9 @@ _DELIVERED = About(
 )
 _PARKED = About(data_class=DataClass.PSEUDONYM, purpose=Purpose.OPERATION, retention="30 days at most")
 _LATER = About(data_class=DataClass.PSEUDONYM, purpose=Purpose.DELIVERY, retention="ten seconds at a time")
+_JOURNAL = About(
+    data_class=DataClass.PSEUDONYM, purpose=Purpose.ERASURE, retention="for ever, as keyed hashes"
+)
 _REMEMBERED = About(
     data_class=DataClass.PSEUDONYM, purpose=Purpose.SECURITY, retention="until the token expires"
 )
@@ -116,6 +119,13 @@ def usual_places(service: str) -> Iterator[Place]:
         parked = dead_letter_queue(entry.queue)
         yield _queue(parked, "events that failed", "thirty days, or an operator's redrive", _PARKED)
     yield _queue(later_queue(service), "events of unknown types", "put off for ten seconds", _LATER)
+    yield Place(
+        kind=PlaceKind.OBJECT,
+        name=f"irisvue-journal/{service}/{{page}}",
+        holds="the erasure journal: keyed hashes of who was erased, and ids of erasures",
+        on_erase="retain: they keep who was erased from coming back with a backup",
+        about=_JOURNAL,
+    )
     yield log_of(f"{service}-api")
     yield log_of(f"{service}-worker")
     yield Place(

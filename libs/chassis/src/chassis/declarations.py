@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class DataClass(StrEnum):
@@ -90,3 +91,24 @@ class Place:
             for part in _PARAMETER.split(self.name)
         )
         return re.fullmatch("".join(parts), name, re.DOTALL) is not None
+
+
+def on_erase(
+    rule: str, *, pruned_by: str | None = None, about: About | None = None, held_as: str = ""
+) -> dict[str, Any]:
+    """Return the `info` that declares what an erasure does to a column or a table.
+
+    A table also says who keeps it from growing for ever: the name of periodic work, "erasure", "empties
+    itself", or "kept: <why>"; and, where no holding counts its rows by a column of theirs, which holding does
+    (`held_as`) or what it is about.
+    """
+    said = {"on_erase": rule, "pruned_by": pruned_by, "about": about, "held_as": held_as}
+    return {name: value for name, value in said.items() if value}
+
+
+def of_class(data_class: DataClass, *, in_export: bool | None = None) -> dict[str, Any]:
+    """Return the `info` of a column that tells more, or something else, about a person than its table says.
+
+    One that the person does not get, though they get the rest of the row, is not `in_export`.
+    """
+    return {"data_class": data_class} | ({} if in_export is None else {"in_export": in_export})

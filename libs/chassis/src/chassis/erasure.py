@@ -58,7 +58,7 @@ class ErasureParticipation:
         *,
         reported: type[ErasureReported],
         ready: ColumnElement[bool] | None = None,
-        keep: Keep | None = None,
+        keep: Sequence[Keep] = (),
     ) -> None:
         """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report."""
         self._database = database
@@ -137,9 +137,9 @@ class ErasureParticipation:
         counted = await self._take_inventory(batch)
         people = [claimed.row.user_id for claimed in batch]
         await self._holdings.erase(people)
-        if self._keep is not None:
+        for keep in self._keep:
             # Nothing is reported as erased that a backup could bring back unnoticed.
-            await self._keep()
+            await keep()
         left = await self._left_of(people)
         await self._report([claimed for claimed in batch if claimed.row.user_id not in left], counted)
         for claimed in batch:

@@ -15,7 +15,7 @@ from chassis.faults import is_transient
 from chassis.health import NotHealthy
 from chassis.incarnation import is_current
 from chassis.problems import describe
-from chassis.process import Process
+from chassis.process import Part, Process
 from chassis.server import serve
 
 if TYPE_CHECKING:
@@ -109,3 +109,11 @@ async def absorb_all(journals: "Sequence[ErasureJournal]") -> None:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
         else:
             left.pop(0)
+
+
+async def _wait() -> None:
+    await asyncio.Event().wait()
+
+
+NEVER_OPENED = Part("closed", _wait)
+"""The one part of a process that is told to stop before it has opened."""

@@ -72,3 +72,10 @@ class Replay:
         left = await self._holdings.count(people)
         if kinds := sorted({kind for found in left.values() for kind, number in found.items() if number}):
             raise ErasureIncomplete(f"still there: {', '.join(kinds)}")
+
+
+def sweep_of(
+    database: Database, holdings: Holdings[Any], participation: ErasureParticipation, reopen: Reopen | None
+) -> Callable[[], Awaitable[None]]:
+    """Return the sweep of one service's rows."""
+    return Replay(database, holdings, participation, reopen or nothing_more).sweep

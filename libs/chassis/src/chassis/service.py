@@ -1,7 +1,6 @@
 """A service is declared once: from the declaration come its API, its worker and its command line."""
 
 import argparse
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -187,7 +186,7 @@ class Service(Generic[S, C]):
             Holdings(opened, self.erasing.holdings),
             reported=ErasureReported.by(self.name),
             ready=None if ready is None else ready(opened, tasks),
-            keep=partial(keep_all, journals) if journals else None,
+            keep=[journal.keep for journal in journals],
         )
 
     def create_worker(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> "Worker":
@@ -240,7 +239,7 @@ class Service(Generic[S, C]):
 
     @asynccontextmanager
     async def _api_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
-        from chassis.fence import open_after, until_current  # noqa: PLC0415 - a migration serves nobody
+        from chassis.fence import NEVER_OPENED, open_after, until_current  # noqa: PLC0415 - a migration serves nobody
 
         async with self.open(settings) as opened:
             await keys_are_right(opened.database)
@@ -261,12 +260,12 @@ class Service(Generic[S, C]):
 
     @asynccontextmanager
     async def _worker_parts(self, settings: S, process: Process) -> AsyncIterator[list[Part]]:
-        from chassis.fence import absorb_all, open_after  # noqa: PLC0415 - a migration serves nobody
+        from chassis.fence import NEVER_OPENED, absorb_all, open_after  # noqa: PLC0415 - a migration serves nobody
         from chassis.journals import open_journals  # noqa: PLC0415 - an API has no way to the store
 
         async with (
             self.open(settings) as opened,
-            open_journals(settings, self._journaled(opened)) as journals,
+            open_journals(settings, self.journaled(opened)) as journals,
         ):
             await keys_are_right(opened.database)
             absorbed = partial(absorb_all, journals)
@@ -276,34 +275,20 @@ class Service(Generic[S, C]):
             async with self.create_worker(opened, journals).parts(process) as parts:
                 yield [*parts, _key_check(opened)]
 
-    def _journaled(self, opened: C) -> "Sequence[tuple[Database, Sweep]]":
-        """Return every schema that remembers erased people, with what sweeps it."""
-        from chassis.replay import Replay, nothing_more  # noqa: PLC0415 - an API replays nothing
+    def journaled(self, opened: C) -> "Sequence[tuple[Database, Sweep]]":
+        """Return every schema that remembers erased people, with what sweeps it after a restore."""
+        from chassis.replay import sweep_of  # noqa: PLC0415 - an API replays nothing
 
         holdings, reopen = Holdings(opened, self.erasing.holdings), self.erasing.reopen
-        more = nothing_more if reopen is None else partial(reopen, opened)
-        replay = Replay(opened.database, holdings, self.participation(opened), more)
+        again = None if reopen is None else partial(reopen, opened)
+        sweep = sweep_of(opened.database, holdings, self.participation(opened), again)
         # The service's own schema comes last: what its sweep erases may reach into the others.
-        return [*self.erasing.further_schemas(opened), (opened.database, replay.sweep)]
+        return [*self.erasing.further_schemas(opened), (opened.database, sweep)]
 
     def _migrate(self, settings: S) -> None:
         from chassis.migrations import upgrade  # noqa: PLC0415 - nothing else needs its library
 
         upgrade(migrations_of(self.name), owner_url(settings))
-
-
-async def keep_all(journals: "Sequence[ErasureJournal]") -> None:
-    """Bring the tombstones of every schema into the erasure journal."""
-    for journal in journals:
-        await journal.keep()
-
-
-async def _wait() -> None:
-    await asyncio.Event().wait()
-
-
-NEVER_OPENED = Part("closed", _wait)
-"""The one part of a process that is told to stop before it has opened."""
 
 
 def _key_check(opened: Opened) -> Part:

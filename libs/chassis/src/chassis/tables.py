@@ -24,7 +24,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.declarations import About, DataClass, Purpose
+from chassis.declarations import About, DataClass, Purpose, of_class, on_erase
+from chassis.journal_tables import journal_head, journal_pages
+
+__all__ = [
+    "NAMING_CONVENTION",
+    "ChassisTables",
+    "Moment",
+    "lease_check",
+    "lease_columns",
+    "of_class",
+    "on_erase",
+    "service_metadata",
+    "tables_of",
+]
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -69,27 +82,6 @@ def tables_of(schema: str) -> ChassisTables:
     return _define(MetaData(schema=schema, naming_convention=NAMING_CONVENTION))
 
 
-def on_erase(
-    rule: str, *, pruned_by: str | None = None, about: About | None = None, held_as: str = ""
-) -> dict[str, Any]:
-    """Return the `info` that declares what an erasure does to a column or a table.
-
-    A table also says who keeps it from growing for ever: the name of periodic work, "erasure", "empties
-    itself", or "kept: <why>"; and, where no holding counts its rows by a column of theirs, which holding does
-    (`held_as`) or what it is about.
-    """
-    said = {"on_erase": rule, "pruned_by": pruned_by, "about": about, "held_as": held_as}
-    return {name: value for name, value in said.items() if value}
-
-
-def of_class(data_class: DataClass, *, in_export: bool | None = None) -> dict[str, Any]:
-    """Return the `info` of a column that tells more, or something else, about a person than its table says.
-
-    One that the person does not get, though they get the rest of the row, is not `in_export`.
-    """
-    return {"data_class": data_class} | ({} if in_export is None else {"in_export": in_export})
-
-
 def _define(metadata: MetaData) -> ChassisTables:
     return ChassisTables(
         outbox=_outbox(metadata),
@@ -100,8 +92,8 @@ def _define(metadata: MetaData) -> ChassisTables:
         erasure_tasks=_erasure_tasks(metadata),
         idempotency_keys=_idempotency_keys(metadata),
         known_keys=_known_keys(metadata),
-        journal_head=_journal_head(metadata),
-        journal_pages=_journal_pages(metadata),
+        journal_head=journal_head(metadata),
+        journal_pages=journal_pages(metadata),
     )
 
 
@@ -284,32 +276,5 @@ def _known_keys(metadata: MetaData) -> Table:
             "retain: ids of the platform's keys, not of people",
             pruned_by="kept: a row for each key",
             about=About(data_class=DataClass.NOBODY, purpose=Purpose.SECURITY, retention="for ever"),
-        ),
-    )
-
-
-def _journal_head(metadata: MetaData) -> Table:
-    return Table(
-        "journal_head",
-        metadata,
-        # There is one row: how much of the erasure journal this schema knows, and since when that is sure.
-        Column("one", Boolean, primary_key=True, server_default=text("true")),
-        Column("position", BigInteger, nullable=False, server_default=text("0")),
-        Column("digest", String(64), nullable=False, server_default=text("''")),
-        Column("incarnation", String(100), nullable=False, server_default=text("''")),
-        CheckConstraint("one", name="one_row"),
-        info=on_erase("retain: a position, about nobody", pruned_by="kept: one row"),
-    )
-
-
-def _journal_pages(metadata: MetaData) -> Table:
-    return Table(
-        "journal_pages",
-        metadata,
-        Column("position", BigInteger, primary_key=True, autoincrement=False),
-        Column("body", LargeBinary, nullable=False),
-        info=on_erase(
-            "retain: keyed hashes of erased people, until the page is in the object store",
-            pruned_by="empties itself",
         ),
     )

@@ -161,7 +161,7 @@ async def test_nothing_is_reported_while_the_store_is_away(hearer, away, an_even
     async with open_object_store(away) as gone:
         lost, kept = (ErasureJournal(hearer, objects, sweep=nobody) for objects in (gone, store))
         participation = ErasureParticipation(
-            hearer, Everything(asked.user_id), reported=REPORTED, keep=lost.keep
+            hearer, Everything(asked.user_id), reported=REPORTED, keep=[lost.keep]
         )
         async with hearer.unit_of_work() as uow:
             await participation.accept(

@@ -23,7 +23,7 @@ async def test_r29_erasure_that_the_rows_forgot_begins_again_everywhere(service,
     async with service.unit_of_work() as uow:
         # As absorbed from the journal: the account is open, and its tombstone is there.
         await uow.add_tombstone(user_id, erasure_id=erasure_id)
-    [(_, sweep)] = IDENTITY._journaled(service)
+    [(_, sweep)] = IDENTITY.journaled(service)
     await sweep()
 
     assert await admin.fetchval("SELECT count(*) FROM identity.users") == 0

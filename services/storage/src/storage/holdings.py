@@ -3,7 +3,7 @@
 The key goes first: from then on no copy can be read. The rows go last: they know what is still to be emptied.
 """
 
-from chassis.declarations import DataClass, Place, PlaceKind, Purpose
+from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
 from storage.models import ConsentGate, Destruction, Photo
 from storage.use_cases.erase_person import end_deletions
@@ -78,5 +78,14 @@ PLACES = (
         holds="its thumbnail, sealed alike",
         on_erase="delete: every version, delete marker and unfinished upload",
         held_as="objects",
+    ),
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-journal/keyring/{page}",
+        holds="the keyring's erasure journal: keyed hashes of whose keys were destroyed",
+        on_erase="retain: they keep a destroyed key from coming back with a backup",
+        about=About(
+            data_class=DataClass.PSEUDONYM, purpose=Purpose.ERASURE, retention="for ever, as keyed hashes"
+        ),
     ),
 )

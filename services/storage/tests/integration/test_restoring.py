@@ -14,7 +14,7 @@ async def test_k22_keys_of_erased_people_go_again_after_a_restore(service) -> No
     async with service.keyring.unit_of_work() as uow:
         # As absorbed from the keyring's journal.
         await uow.add_tombstone(erased)
-    for _, sweep in STORAGE._journaled(service):
+    for _, sweep in STORAGE.journaled(service):
         await sweep()
     assert await service.vault.count_keys([erased, living]) == {erased: 0, living: 1}
     assert await service.vault.open_key(living) == kept

@@ -6,10 +6,12 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.schema_steps import (
+    add_erasure_journal,
     add_known_keys,
     add_mandatory_to_outbox,
     create_idempotency_keys,
     create_messaging,
+    drop_erasure_journal,
     drop_idempotency_keys,
     drop_known_keys,
     drop_messaging,
@@ -28,6 +30,7 @@ def upgrade() -> None:
     add_mandatory_to_outbox(SCHEMA)
     create_idempotency_keys(SCHEMA)
     add_known_keys(SCHEMA)
+    add_erasure_journal(SCHEMA)
     op.create_table(
         "entries",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -43,6 +46,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the change back; destroys the entries and the memory of who was erased."""
     op.drop_table("entries", schema=SCHEMA)
+    drop_erasure_journal(SCHEMA)
     drop_known_keys(SCHEMA)
     drop_idempotency_keys(SCHEMA)
     drop_messaging(SCHEMA)
