@@ -15,7 +15,7 @@ from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.processing import Document, merged
 from chassis.tables import on_erase
 from cluster.members import OWNERS
-from contracts.registry import MEMBERS
+from contracts.registry import JOURNAL_BUCKET, MEMBERS
 from contracts.topology import queues
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ def test_r30_page_and_record_are_what_the_code_says() -> None:
 def test_r30_every_schema_every_bucket_and_every_queue_is_in_the_map() -> None:
     schemas = {entry["table"].partition(".")[0] for part in WHOLE["services"] for entry in part["columns"]}
     assert schemas == set(OWNERS)
-    buckets = {member.bucket for member in MEMBERS.values() if member.bucket}
+    buckets = {member.bucket for member in MEMBERS.values() if member.bucket} | {JOURNAL_BUCKET}
     assert {name.partition("/")[0] for name in names(PlaceKind.OBJECT)} == buckets
     assert sorted(names(PlaceKind.QUEUE)) == sorted(queue.name for queue in queues())
 

@@ -25,7 +25,8 @@ from cluster.members import STORING_SERVICES
 from cluster.progress import Progress
 
 KEYRING = KEYRING_DATABASE
-LONGEST_KEYRING_DAYS = 7
+DAYS, LONGEST_DAYS = 30, 365
+KEYRING_DAYS, LONGEST_KEYRING_DAYS = 7, 7
 """A longer memory of keys would keep photos readable that were erased (docs/security.md)."""
 OBJECTS = "objects"
 REPLACED = "_replaced"
@@ -42,15 +43,24 @@ class BackupSettings:
 
     @classmethod
     def of(cls, layout: Layout, values: Mapping[str, str]) -> "BackupSettings":
-        """Read them from `.env`; what makes no sense is a ClusterError."""
-        days, keyring_days = values["BACKUP_DAYS"], values["BACKUP_KEYRING_DAYS"]
-        if not (days.isdigit() and keyring_days.isdigit() and int(days) > 0):
-            raise ClusterError("BACKUP_DAYS and BACKUP_KEYRING_DAYS are numbers of days.")
-        if not 0 < int(keyring_days) <= LONGEST_KEYRING_DAYS:
-            raise ClusterError(f"BACKUP_KEYRING_DAYS is from 1 to {LONGEST_KEYRING_DAYS}.")
+        """Read them from `.env`; what makes no sense is a ClusterError.
+
+        The days are those that identity's certificates promise.
+        """
+        days = _days(values, "IDENTITY_BACKUP_DAYS", default=DAYS, most=LONGEST_DAYS)
+        keyring_days = _days(
+            values, "IDENTITY_KEYRING_BACKUP_DAYS", default=KEYRING_DAYS, most=LONGEST_KEYRING_DAYS
+        )
         place = values["BACKUP_DIRECTORY"]
         directory = Path(place).expanduser() if place else layout.var / "backups"
-        return cls(directory, values["BACKUP_RECIPIENT"], int(days), int(keyring_days))
+        return cls(directory, values["BACKUP_RECIPIENT"], days, keyring_days)
+
+
+def _days(values: Mapping[str, str], name: str, *, default: int, most: int) -> int:
+    value = values.get(name) or str(default)
+    if not (value.isdigit() and 0 < int(value) <= most):
+        raise ClusterError(f"{name} is a number of days from 1 to {most}.")
+    return int(value)
 
 
 class Backups:

@@ -10,11 +10,12 @@ import pytest
 
 from cluster import archives
 from cluster.archives import STAMP
-from cluster.backups import Backups
+from cluster.backups import DAYS, KEYRING_DAYS, Backups
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES
 from cluster.progress import Progress
+from identity.settings import IdentitySettings
 from native.postgres import installed_binaries
 from support.platform import Platform
 
@@ -157,7 +158,12 @@ async def test_backups_of_keys_are_gone_sooner_and_a_restore_then_leaves_the_key
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("BACKUP_KEYRING_DAYS", "8"), ("BACKUP_DAYS", "0"), ("BACKUP_DAYS", "a year"), ("BACKUP_RECIPIENT", "")],
+    [
+        ("IDENTITY_KEYRING_BACKUP_DAYS", "8"),
+        ("IDENTITY_BACKUP_DAYS", "0"),
+        ("IDENTITY_BACKUP_DAYS", "a year"),
+        ("BACKUP_RECIPIENT", ""),
+    ],
 )
 async def test_settings_that_make_no_sense_make_no_backup(
     backups: Callable[..., Backups], name: str, value: str, tmp_path: Path
@@ -165,6 +171,11 @@ async def test_settings_that_make_no_sense_make_no_backup(
     with pytest.raises(ClusterError, match=name):
         await in_thread(lambda: backups(**{name: value}).make())
     assert not (tmp_path / "backups").exists()
+
+
+def test_backups_are_kept_for_as_long_as_certificates_say() -> None:
+    promised = {name: field.default for name, field in IdentitySettings.model_fields.items()}
+    assert (promised["backup_days"], promised["keyring_backup_days"]) == (DAYS, KEYRING_DAYS)
 
 
 async def test_role_of_backups_reads_every_row_and_writes_none(

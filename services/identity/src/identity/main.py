@@ -16,8 +16,8 @@ from identity.models import Base
 from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
-from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
 from identity.use_cases.erasure.reopen_erasure import reopen_erasure
+from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
 from identity.use_cases.mail.send_mail import MailDelivery
 from identity.use_cases.operations.forget_expired import forget_expired
 
