@@ -47,6 +47,7 @@ NEVER_SUCCEED = {
     "POST /api/v1/auth/passkeys/registration/verify",
     "DELETE /api/v1/auth/passkeys/{passkey_id}",
     "GET /api/v1/privacy/erasures/{erasure_id}",
+    "GET /api/v1/privacy/erasures/{erasure_id}/certificate",
     "GET /health/{part}",
 }
 
