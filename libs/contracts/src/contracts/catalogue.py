@@ -15,6 +15,7 @@ from contracts.identity import (
     SessionRevoked,
     UserActive,
     UserDeleted,
+    UserFrozen,
     UserRegistered,
     UserVerified,
 )
@@ -27,6 +28,7 @@ EVENTS: tuple[type[Event], ...] = (
     UserActive,
     MailRequested,
     SessionRevoked,
+    UserFrozen,
     UserDeleted,
     ErasureCompleted,
     ErasureOverdue,

@@ -63,6 +63,14 @@ class SessionRevoked(Event, type="identity.session.revoked.v1"):
     reason: RevocationReason
 
 
+class UserFrozen(Event, type="identity.user.frozen.v1"):
+    """The person asked to be erased and can still change their mind; what can't be kept so long goes now."""
+
+    user_id: UserId
+    erasure_id: ErasureId
+    grace_until: Timestamp
+
+
 class UserDeleted(Event, type="identity.user.deleted.v1"):
     """The person asked to be erased; every participant erases what it holds and reports."""
 

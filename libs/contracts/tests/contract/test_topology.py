@@ -119,6 +119,7 @@ def test_the_queues_of_a_service_are_found_by_its_name():
     assert [entry.queue for entry in topology.subscriptions_of("consent")] == [
         "consent.erase-user",
         "consent.anchor-certificates",
+        "consent.end-biometrics",
         "consent.record-activity",
     ]
     assert topology.subscriptions_of("gateway") == ()

@@ -150,6 +150,8 @@ ROUTES: tuple[Route, ...] = (
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/verify-email"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/verify-email"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/decline-address"),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/cancel-deletion"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/cancel-deletion"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/resend-verification"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-password-reset"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/reset-password"),

@@ -8,6 +8,7 @@ from chassis.holdings import Holding, OnErase
 from identity.limits import COUNTS
 from identity.models import (
     AppleGrant,
+    DeletionRequest,
     Mail,
     MailToken,
     Passkey,
@@ -69,6 +70,15 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.CASCADE,
         in_export=False,
         person=MailToken.user_id,
+    ),
+    Holding(
+        kind="deletion_requests",
+        data_class=DataClass.ACCOUNT,
+        purpose=Purpose.SERVICE,
+        retention="until the deletion begins or is canceled",
+        on_erase=OnErase.CASCADE,
+        in_export=True,
+        person=DeletionRequest.user_id,
     ),
     Holding(
         kind="passkeys",

@@ -15,6 +15,7 @@ from identity.holdings import HOLDINGS, PLACES
 from identity.models import Base
 from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
+from identity.use_cases.erasure.end_graces import end_graces
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.erasure.reopen_erasure import reopen_erasure
 from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
@@ -104,6 +105,11 @@ def work(opened: wiring.Service) -> Work:
                 "watch-open-erasures",
                 settings.reminder_seconds,
                 lambda: alarm_of_late_erasures(opened.database),
+            ),
+            Periodic(
+                "end-graces",
+                settings.reminder_seconds,
+                lambda: end_graces(opened.database, rules=opened.rules),
             ),
             Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
         ],

@@ -156,4 +156,5 @@ def _mail_sender(settings: IdentitySettings) -> Sender:
         link_base=settings.link_base,
         verify_for=timedelta(hours=settings.verify_hours),
         reset_for=timedelta(minutes=settings.reset_minutes),
+        cancel_for=timedelta(hours=settings.erasure_grace),
     )

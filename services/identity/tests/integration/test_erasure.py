@@ -50,7 +50,8 @@ async def test_a_deletion_without_confirmation_changes_nothing(client, ada, body
 
 
 async def test_a_deletion_ends_everything_at_once(client, ada, deletion, events):
-    assert set(deletion) == {"message", "deleted_at", "erasure_id", "status_url", "status_token"}
+    told = {"message", "deleted_at", "erasure_id", "status_url", "status_token", "grace_until"}
+    assert (set(deletion), deletion["grace_until"]) == (told, None)
     assert (await client.get("/api/v1/users/me", headers=ada.bearer)).status_code == 401
     assert (await ada.refresh(ada.tokens["refresh_token"])).status_code == 401
     login = await client.post(

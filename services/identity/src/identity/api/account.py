@@ -25,6 +25,16 @@ from identity.erasure.schemas import DeletionRequest, DeletionResponse
 from identity.policy import EmailTaken, FreshSignInNeeded
 from identity.use_cases.accounts.request_email_change import request_email_change
 from identity.use_cases.erasure.delete_account import delete_account
+from identity.use_cases.erasure.freeze_account import freeze_account
+
+DELETED = (
+    "Your account is closed and everything in it is being erased. Keep the token: it shows you when the "
+    "erasure is complete."
+)
+FROZEN = (
+    "Your account is closed and your pictures are being destroyed. Everything else is erased later. "
+    "Until then the link that we mail to you opens the account again. Keep the token: it shows how far it is."
+)
 
 router = APIRouter(prefix="/api/v1/users", tags=["identity"], route_class=IdempotentRoute)
 
@@ -71,13 +81,17 @@ async def delete_me(
         raise ConfirmationMissing
     if minutes := service.settings.erasure_fresh_minutes:
         require_fresh_sign_in(service, principal, within=timedelta(minutes=minutes))
+    grace = timedelta(hours=service.settings.erasure_grace)
     async with service.unit_of_work() as uow:
-        deletion = await delete_account(uow, user_id=user.id, rules=service.rules)
+        if grace:
+            deletion = await freeze_account(uow, user_id=user.id, rules=service.rules, grace=grace)
+        else:
+            deletion = await delete_account(uow, user_id=user.id, rules=service.rules)
     return DeletionResponse(
-        message="Your account is closed and everything in it is being erased. Keep the token: "
-        "it shows you when the erasure is complete.",
+        message=FROZEN if grace else DELETED,
         deleted_at=deletion.requested_at,
         erasure_id=deletion.erasure_id,
         status_url=f"{service.settings.public_url}/api/v1/privacy/erasures/{deletion.erasure_id}",
         status_token=deletion.status_token,
+        grace_until=deletion.grace_until,
     )

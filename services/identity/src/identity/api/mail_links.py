@@ -9,13 +9,19 @@ from chassis.openapi import example, problems
 from chassis.problems import Unauthorized
 from identity import schemas
 from identity.api.dependencies import CurrentDevice, CurrentService, SignedIn, new_password_hash
-from identity.mail.pages import CONTENT_SECURITY_POLICY, RESET_PASSWORD_PAGE, VERIFY_EMAIL_PAGE
+from identity.mail.pages import (
+    CANCEL_DELETION_PAGE,
+    CONTENT_SECURITY_POLICY,
+    RESET_PASSWORD_PAGE,
+    VERIFY_EMAIL_PAGE,
+)
 from identity.mail.policy import InvalidMailToken, MailKind
 from identity.mail.schemas import NewPasswordRequest, PasswordResetRequest, VerifyEmailRequest
 from identity.policy import EmailTaken, WeakPassword
 from identity.timing_floor import timing_floor
 from identity.use_cases.accounts.decline_address import decline_address
 from identity.use_cases.accounts.verify_email import verify_email
+from identity.use_cases.erasure.cancel_deletion import cancel_deletion
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.passwords.request_password_reset import request_password_reset
 from identity.use_cases.passwords.reset_password import address_to_reset, reset_password
@@ -30,6 +36,7 @@ MAIL_IF_UNCONFIRMED = schemas.MessageResponse(
 )
 MAIL_IF_KNOWN = schemas.MessageResponse(message="If this address has an account, a mail is on its way.")
 PASSWORD_SET = schemas.MessageResponse(message="Your password is changed. Sign in with the new one.")
+DELETION_CANCELED = schemas.MessageResponse(message="Your account is open again. Sign in to use it.")
 
 router = APIRouter(prefix="/api/v1/auth", tags=["identity"], route_class=IdempotentRoute)
 
@@ -120,6 +127,28 @@ async def verify_email_page() -> HTMLResponse:
 async def reset_password_page() -> HTMLResponse:
     """Show the page that a reset mail links to."""
     return _page(RESET_PASSWORD_PAGE)
+
+
+@router.post(
+    "/cancel-deletion",
+    summary="Keep an account that is frozen",
+    responses=example(DELETION_CANCELED) | problems(InvalidMailToken),
+)
+async def keep_account(body: VerifyEmailRequest, service: CurrentService) -> schemas.MessageResponse:
+    """Open a frozen account again with the token of a mail; what was destroyed at once does not come back."""
+    async with service.unit_of_work() as uow:
+        await cancel_deletion(uow, token=body.token.get_secret_value())
+    return DELETION_CANCELED
+
+
+@router.get(
+    "/cancel-deletion",
+    summary="The page that the mail about a deletion links to",
+    response_class=HTMLResponse,
+)
+async def cancel_deletion_page() -> HTMLResponse:
+    """Show the page that the mail about a deletion links to."""
+    return _page(CANCEL_DELETION_PAGE)
 
 
 def _page(html: str) -> HTMLResponse:

@@ -19,6 +19,7 @@ class Step(StrEnum):
     """What an erasure goes through, in this order; a late one may still be verified and completed."""
 
     REQUESTED = "requested"
+    GRACE = "grace"
     ERASING = "erasing"
     VERIFYING = "verifying"
     OVERDUE = "overdue"

@@ -27,6 +27,10 @@ class DeletionResponse(MessageResponse):
         examples=["https://irisvue.example/api/v1/privacy/erasures/01a218a0-8356-74f5-b207-f1053475fe76"]
     )
     status_token: str = Field(examples=["the-token-of-the-erasure"])
+    grace_until: datetime | None = Field(
+        description="Until when the link that was mailed cancels the deletion; null: it can't be canceled.",
+        examples=[None],
+    )
 
 
 class ErasureParticipantRead(BaseModel):
@@ -54,6 +58,10 @@ class ErasureRead(BaseModel):
     completed_at: datetime | None = Field(examples=[None])
     participants: list[ErasureParticipantRead]
     steps: list[ErasureStepRead]
+    grace_until: datetime | None = Field(
+        description="Until when the deletion could, or can, be canceled; null where there is no grace.",
+        examples=[None],
+    )
 
 
 class OpenErasureRead(BaseModel):

@@ -20,6 +20,12 @@ class ErasureSettings(StatefulSettings):
         le=1440,
         description="How recent a sign-in must be that lets one delete the account; 0: any session may.",
     )
+    erasure_grace: int = Field(
+        default=0,
+        ge=0,
+        le=336,
+        description="Hours in which a mailed link cancels a deletion; pictures are destroyed at once anyway.",
+    )
     reminder_seconds: float = Field(
         default=60.0, gt=0, description="Pause before a silent participant is asked again."
     )

@@ -1,4 +1,4 @@
-"""The two pages that mails link to, for people who open them in a browser instead of the app.
+"""The pages that mails link to, for people who open them in a browser instead of the app.
 
 The token stands behind the `#` of the address, so it never reaches a server's log; a click sends it in the
 body of a request. Mail scanners that open links therefore use nothing up.
@@ -68,4 +68,9 @@ RESET_PASSWORD_PAGE = _page(
     "Choose a new password",
     '<form><label>New password<input name="new_password" type="password" autocomplete="new-password" '
     'minlength="8" maxlength="128" required></label><button>Set the password</button></form>',
+)
+CANCEL_DELETION_PAGE = _page(
+    "Keep your account",
+    "<form><p>Your account is closed and will be erased. Pictures are destroyed already.</p>"
+    "<button>Open my account again</button></form>",
 )

@@ -19,6 +19,7 @@ class MailKind(StrEnum):
     SESSION_ENDED_FOR_SAFETY = "session_ended_for_safety"
     ADDRESS_ALREADY_REGISTERED = "address_already_registered"
     ACCOUNT_DELETED = "account_deleted"
+    DELETION_SCHEDULED = "deletion_scheduled"
 
 
 UNASKED = frozenset(
@@ -27,7 +28,7 @@ UNASKED = frozenset(
 """Mails that somebody can have sent to anybody's address."""
 CONFIRMATIONS = (MailKind.VERIFY_ADDRESS, MailKind.CONFIRM_NEW_ADDRESS)
 RESETS = (MailKind.RESET_PASSWORD, MailKind.BEGIN_ANEW)
-WITH_LINK = (*CONFIRMATIONS, *RESETS)
+WITH_LINK = (*CONFIRMATIONS, *RESETS, MailKind.DELETION_SCHEDULED)
 
 
 class InvalidMailToken(Unauthorized, title="This link has expired"):

@@ -12,7 +12,7 @@ MailTokenText = Annotated[SecretStr, Field(max_length=128, examples=["the-token-
 
 
 class VerifyEmailRequest(RequestBody):
-    """The token of a confirmation mail."""
+    """The token of a mail."""
 
     token: MailTokenText
 

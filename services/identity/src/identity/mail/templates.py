@@ -112,6 +112,16 @@ TEMPLATES: dict[MailKind, MailTemplate] = {
             "If this was you: sign in, or reset the password. If it was not, there is nothing to do.",
         ),
     ),
+    MailKind.DELETION_SCHEDULED: MailTemplate(
+        "Your account will be deleted",
+        (
+            "As you asked, your IrisVue account is closed and its pictures are being destroyed.",
+            "Everything else is erased in {good_for}. Until then this link opens the account again.",
+            "The pictures do not come back. If you want the account to be deleted, there is nothing to do.",
+        ),
+        "Keep my account",
+        "/cancel-deletion",
+    ),
     MailKind.ACCOUNT_DELETED: MailTemplate(
         "Your account is being deleted",
         (

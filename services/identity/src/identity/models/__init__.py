@@ -3,7 +3,7 @@
 from identity.models.accounts import Session, SessionRevocation, User
 from identity.models.base import SCHEMA, Base
 from identity.models.certificates import CertificateKey, ErasureCertificate
-from identity.models.erasures import Erasure, ErasureParticipant, Participant
+from identity.models.erasures import DeletionRequest, Erasure, ErasureParticipant, Participant
 from identity.models.keys import StoredSigningKey
 from identity.models.mail import Mail, MailToken
 from identity.models.passkeys import Passkey, PasskeyChallenge
@@ -14,6 +14,7 @@ __all__ = [
     "AppleGrant",
     "Base",
     "CertificateKey",
+    "DeletionRequest",
     "Erasure",
     "ErasureCertificate",
     "ErasureParticipant",

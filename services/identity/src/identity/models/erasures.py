@@ -81,12 +81,31 @@ class Erasure(Base):
     )
     requested_at: Mapped[datetime]
     deadline: Mapped[datetime]
+    grace_until: Mapped[datetime | None]
     asked_at: Mapped[datetime]
     times_asked: Mapped[int]
     erasing_at: Mapped[datetime | None]
     verifying_at: Mapped[datetime | None]
     overdue_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+
+class DeletionRequest(Base):
+    """A request to be erased that can be canceled until `grace_until`: the account is frozen.
+
+    `told_at` is when those who destroy biometrics at once were told last.
+    """
+
+    __tablename__ = "deletion_requests"
+    __table_args__ = ({"info": on_erase("delete", pruned_by="end-graces")},)
+
+    erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), unique=True)
+    status_token_hash: Mapped[str] = mapped_column(String(64))
+    requested_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    grace_until: Mapped[datetime] = mapped_column(index=True)
+    told_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ErasureParticipant(Base):

@@ -1,6 +1,7 @@
 """Every query of identity, by what it is about."""
 
 from identity.repositories.certificates import Certificates, keep_certificate
+from identity.repositories.deletion_requests import DeletionRequests, FrozenAccount
 from identity.repositories.erasure_reports import Completion, ErasureReports
 from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
 from identity.repositories.keys import StoredSigningKeys
@@ -19,8 +20,10 @@ __all__ = [
     "AppleGrants",
     "Certificates",
     "Completion",
+    "DeletionRequests",
     "ErasureReports",
     "Erasures",
+    "FrozenAccount",
     "LiveSince",
     "Mails",
     "OldestOpen",

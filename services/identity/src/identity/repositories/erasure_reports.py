@@ -42,6 +42,7 @@ class Completion(NamedTuple):
     user_id: UUID
     requested_at: datetime
     deadline: datetime
+    grace_until: datetime | None
     erasing_at: datetime
     verifying_at: datetime
     overdue_at: datetime | None
@@ -97,6 +98,7 @@ def _collecting() -> Select[Any]:
         .returning(
             _ERASURES.c.requested_at,
             _ERASURES.c.deadline,
+            _ERASURES.c.grace_until,
             begun.label("erasing_at"),
             _ERASURES.c.verifying_at,
             _ERASURES.c.overdue_at,

@@ -70,8 +70,9 @@ def _closing() -> Select[Any]:
         "id": erasure,
         "user_id": closed.c.id,
         "status_token_hash": bindparam("token", type_=String),
-        "requested_at": at,
+        "requested_at": bindparam("requested", type_=Moment),
         "deadline": bindparam("until", type_=Moment),
+        "grace_until": bindparam("grace", type_=Moment),
         "asked_at": at,
         "times_asked": literal(1),
         "erasing_at": at,
@@ -159,6 +160,7 @@ class Erasures(Repository):
         token_hash: str,
         services: Sequence[str],
         end: SessionEnd,
+        grace_until: datetime | None = None,
     ) -> tuple[bool, bool]:
         """Close the account, open its erasure, end its sessions and make its mailed links useless.
 
@@ -168,6 +170,8 @@ class Erasures(Repository):
         values = {
             "of": erasure.user_id,
             "erasure": erasure.id,
+            "requested": erasure.requested_at,
+            "grace": grace_until,
             "until": erasure.deadline,
             "token": token_hash,
             "services": list(services),

@@ -23,6 +23,7 @@ def certify_erasure(
         steps=steps_in_order(
             (
                 (Step.REQUESTED, complete.requested_at),
+                (Step.GRACE, complete.requested_at if complete.grace_until else None),
                 (Step.ERASING, complete.erasing_at),
                 (Step.VERIFYING, complete.verifying_at),
                 (Step.OVERDUE, complete.overdue_at),

@@ -25,6 +25,7 @@ class Deletion:
     erasure_id: UUID
     requested_at: datetime
     status_token: str
+    grace_until: datetime | None = None
 
 
 async def delete_account(
@@ -41,22 +42,48 @@ async def delete_account(
     """
     if not await Users(uow.session).hold(user_id):
         raise Unauthorized
-    now, reason = uow.now(), RevocationReason.DELETION
+    now = uow.now()
     deletion = Deletion(erasure_id=new_id(), requested_at=now, status_token=new_capability())
     erasure = OpenErasure(deletion.erasure_id, user_id, now, now + rules.erasure)
+    token_hash = capability_hash(deletion.status_token)
+    if not await open_erasure(uow, erasure, token_hash=token_hash, rules=rules, farewell=farewell):
+        raise Unauthorized
+    return deletion
+
+
+async def open_erasure(
+    uow: UnitOfWork,
+    erasure: OpenErasure,
+    *,
+    token_hash: str,
+    rules: AccountRules,
+    farewell: bool,
+    grace_until: datetime | None = None,
+) -> bool:
+    """Close the account and tell every participant; False when that was done before.
+
+    The caller has locked the account; `grace_until` is how long the erasure waited for a change of mind.
+    """
+    reason, user_id = RevocationReason.DELETION, erasure.user_id
     was_open, signed_out = await Erasures(uow.session).close_account(
         erasure,
-        token_hash=capability_hash(deletion.status_token),
+        token_hash=token_hash,
         services=erasure_participants(),
-        end=rules.session_end(reason, now),
+        end=rules.session_end(reason, uow.now()),
+        grace_until=grace_until,
     )
     if not was_open:
-        raise Unauthorized
+        return False
     if farewell:
         request_mail(uow, MailKind.ACCOUNT_DELETED, user_id=user_id)
     uow.publish(
-        UserDeleted(user_id=user_id, erasure_id=erasure.id, requested_at=now, deadline=erasure.deadline)
+        UserDeleted(
+            user_id=user_id,
+            erasure_id=erasure.id,
+            requested_at=erasure.requested_at,
+            deadline=erasure.deadline,
+        )
     )
     if signed_out:
         announce_revocation(uow, user_id=user_id, session_id=None, reason=reason)
-    return deletion
+    return True

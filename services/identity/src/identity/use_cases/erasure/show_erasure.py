@@ -8,12 +8,15 @@ from chassis.problems import NotFound
 from identity.erasure.policy import Step, StepTaken, steps_in_order
 from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead
 from identity.models import Erasure
-from identity.repositories import Erasures
+from identity.repositories import DeletionRequests, Erasures, FrozenAccount
 from identity.tokens import capability_hash
 
 
 async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> ErasureRead:
     """Return the status; a wrong token and an unknown erasure are the same `NotFound`."""
+    frozen = await find_frozen(uow, erasure_id=erasure_id, token=token)
+    if frozen is not None:
+        return _waiting(frozen)
     erasure = await find_erasure(uow, erasure_id=erasure_id, token=token)
     participants = await Erasures(uow.session).participants(erasure_id)
     if erasure.completed_at is not None:
@@ -35,7 +38,28 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
             for part in participants
         ],
         steps=[ErasureStepRead(step=it.step, at=it.at) for it in steps_of(erasure)],
+        grace_until=erasure.grace_until,
     )
+
+
+def _waiting(frozen: FrozenAccount) -> ErasureRead:
+    steps = [ErasureStepRead(step=step, at=frozen.requested_at) for step in (Step.REQUESTED, Step.GRACE)]
+    return ErasureRead(
+        status="in_progress",
+        requested_at=frozen.requested_at,
+        deadline=frozen.deadline,
+        completed_at=None,
+        participants=[],
+        steps=steps,
+        grace_until=frozen.grace_until,
+    )
+
+
+async def find_frozen(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> FrozenAccount | None:
+    """Return the request that the token belongs to, while it can be canceled."""
+    frozen = await DeletionRequests(uow.session).find(erasure_id)
+    shown = capability_hash(token)
+    return frozen if frozen and hmac.compare_digest(frozen.status_token_hash, shown) else None
 
 
 async def find_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Erasure:
@@ -53,6 +77,7 @@ def steps_of(erasure: Erasure) -> list[StepTaken]:
     return steps_in_order(
         (
             (Step.REQUESTED, erasure.requested_at),
+            (Step.GRACE, erasure.requested_at if erasure.grace_until else None),
             (Step.ERASING, begun),
             (Step.VERIFYING, erasure.verifying_at),
             (Step.OVERDUE, erasure.overdue_at),

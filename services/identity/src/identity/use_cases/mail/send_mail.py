@@ -43,9 +43,12 @@ class Sender:
     link_base: str
     verify_for: timedelta
     reset_for: timedelta
+    cancel_for: timedelta
 
     def good_for(self, kind: MailKind) -> timedelta:
         """Return how long the link of such a mail is good."""
+        if kind is MailKind.DELETION_SCHEDULED:
+            return self.cancel_for
         return self.reset_for if kind in RESETS else self.verify_for
 
 
