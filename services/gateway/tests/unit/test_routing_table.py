@@ -88,6 +88,8 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/auth/verify-email"),
         ("POST", "/api/v1/auth/verify-email"),
         ("POST", "/api/v1/auth/decline-address"),
+        ("GET", "/api/v1/auth/cancel-deletion"),
+        ("POST", "/api/v1/auth/cancel-deletion"),
         ("POST", "/api/v1/auth/request-password-reset"),
         ("GET", "/api/v1/auth/reset-password"),
         ("POST", "/api/v1/auth/reset-password"),

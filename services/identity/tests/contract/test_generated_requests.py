@@ -43,6 +43,7 @@ NEVER_SUCCEED = {
     "POST /api/v1/auth/google",
     "POST /api/v1/auth/google/link",
     "DELETE /api/v1/auth/google/link",
+    "POST /api/v1/auth/cancel-deletion",
     "POST /api/v1/auth/passkeys/authentication/verify",
     "POST /api/v1/auth/passkeys/registration/verify",
     "DELETE /api/v1/auth/passkeys/{passkey_id}",
