@@ -100,7 +100,7 @@ STATEFUL = {
     "JOURNAL_ACCESS_KEY": PASSWORDS,
     "JOURNAL_SECRET_KEY": PASSWORDS,
 }
-WEAK: dict[str, dict[str, dict[str, str]]] = {
+WEAK: dict[str, dict[str, dict[str, str]]] = dict.fromkeys(members.DATABASE_SERVICES, STATEFUL) | {
     "gateway": {
         "REDIS_URL": REDIS | {"no password at all": "redis://127.0.0.1:1/0"},
         "TRUSTED_PROXIES": {

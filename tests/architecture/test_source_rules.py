@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from cluster.members import SERVICES
+
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_NAMES = (
     "contracts",
     "chassis",
-    "identity",
-    "consent",
-    "storage",
-    "gateway",
+    *SERVICES,
     "cluster",
     "native",
     "api_description",

@@ -9,13 +9,6 @@ from cluster import env_file
 from cluster.members import SERVICES
 from native.environment import service_environment
 
-SETTINGS = {
-    "identity": "IdentitySettings",
-    "consent": "ConsentSettings",
-    "storage": "StorageSettings",
-    "gateway": "GatewaySettings",
-}
-
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_service_reads_its_settings_from_the_clusters_variables(
@@ -27,7 +20,7 @@ def test_service_reads_its_settings_from_the_clusters_variables(
     for name, value in service_environment(values, service, migrates=True).items():
         monkeypatch.setenv(name, value)
 
-    settings = getattr(importlib.import_module(f"{service}.settings"), SETTINGS[service])()
+    settings = getattr(importlib.import_module(f"{service}.settings"), f"{service.title()}Settings")()
 
     assert str(settings.port) == values[f"{service.upper()}_PORT"]
     assert settings.service_public_keys.keys() == set(SERVICES)

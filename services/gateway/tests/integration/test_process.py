@@ -71,9 +71,7 @@ def environment(stage: Any, service_keys: Any, unused_tcp_port: int) -> dict[str
         "GATEWAY_PORT": str(unused_tcp_port),
         "GATEWAY_SERVICE_KEY": service_keys["gateway"].pem.replace("\n", "\\n"),
         "GATEWAY_SERVICE_PUBLIC_KEYS": json.dumps({name: pair.jwk for name, pair in service_keys.items()}),
-        "GATEWAY_IDENTITY_URL": stage.identity.url,
-        "GATEWAY_CONSENT_URL": stage.consent.url,
-        "GATEWAY_STORAGE_URL": stage.storage.url,
+        **{f"GATEWAY_{it.name.upper()}_URL": it.url for it in stage.neighbours},
         "GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0",
         "GATEWAY_WORKER_URLS": stage.workers.url,
     }

@@ -5,15 +5,13 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.secret_values import public_keys, signing_key
-from gateway.routes import RateClass
+from gateway.routes import RateClass, Upstream
 from gateway.settings import GatewaySettings
 
 NEEDED = {
     "GATEWAY_SERVICE_KEY": signing_key(),
     "GATEWAY_SERVICE_PUBLIC_KEYS": "{}",
-    "GATEWAY_IDENTITY_URL": "http://127.0.0.1:18101",
-    "GATEWAY_CONSENT_URL": "http://127.0.0.1:18102",
-    "GATEWAY_STORAGE_URL": "http://127.0.0.1:18103",
+    **{f"GATEWAY_{upstream.upper()}_URL": "http://127.0.0.1:18101" for upstream in Upstream},
     "GATEWAY_REDIS_URL": "redis://gateway:secret@127.0.0.1:18379/0",
     "GATEWAY_WORKER_URLS": "http://127.0.0.1:18111,http://127.0.0.1:18112,http://127.0.0.1:18113",
 }
