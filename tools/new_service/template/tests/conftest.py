@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from chassis.auth import Principal
-from chassis.callers import current_principal
 from chassis.ids import new_id
 from sample.main import SAMPLE
 from sample.settings import SampleSettings
@@ -30,30 +30,34 @@ async def service(platform, settings, clock):
         yield opened
 
 
+class OnePerson:
+    """Takes every token for that of one person: whose it is, identity's tests and the gateway's say."""
+
+    def __init__(self, user_id: UUID) -> None:
+        self._user_id = user_id
+
+    async def verify(self, token: str) -> Principal:
+        now = datetime.now(UTC)
+        until = now + timedelta(minutes=5)
+        return Principal(self._user_id, new_id(), token, now, now, until)
+
+
 @pytest.fixture
 def as_somebody(platform, service, settings):
     """Return a client that calls as one person: `async with as_somebody(user_id) as client`."""
 
     @asynccontextmanager
-    async def client_of(user_id) -> AsyncIterator[AsyncClient]:
+    async def client_of(user_id: UUID) -> AsyncIterator[AsyncClient]:
         app = SAMPLE.create_api(settings)
         SAMPLE.install(app, service)
-        now = datetime.now(UTC)
-
-        async def caller() -> Principal:
-            return Principal(
-                user_id=user_id,
-                session_id=new_id(),
-                token_id="token",
-                issued_at=now,
-                expires_at=now + timedelta(minutes=5),
-                authenticated_at=now,
-            )
-
-        app.dependency_overrides[current_principal] = caller
-        transport = ASGITransport(app, raise_app_exceptions=False)
-        hooks = through_gateway(platform.gateway_proof("sample"))
-        async with AsyncClient(transport=transport, base_url="http://sample", event_hooks=hooks) as client:
+        app.state.access_tokens = OnePerson(user_id)
+        client = AsyncClient(
+            transport=ASGITransport(app, raise_app_exceptions=False),
+            base_url="http://sample",
+            headers={"Authorization": "Bearer a-token"},
+            event_hooks=through_gateway(platform.gateway_proof("sample")),
+        )
+        async with client:
             yield client
 
     return client_of
