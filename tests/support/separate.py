@@ -1,6 +1,7 @@
 """A whole cluster of its own for end-to-end tests, beside whatever else runs on the machine."""
 
 import contextlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,22 @@ class SeparateCluster:
     def kill(self, program: str) -> None:
         """End one program without warning (SIGKILL); it is started again at once."""
         self._cluster.kill(program)
+
+    def up(self) -> None:
+        """Prepare and start whatever is not there, as `make up` does; returns when all is ready."""
+        _command(self.layout.home, "up", "--mode", self.mode)
+
+    def wipe_broker(self) -> None:
+        """Take away the disk of a broker that was stopped; `up` gives it an empty one."""
+        if self.mode == "native":
+            shutil.rmtree(self.layout.var / "rabbitmq" / "mnesia")
+            return
+        project = self.values["COMPOSE_PROJECT_NAME"]
+        labels = (f"label={LABEL}={project}", "label=com.docker.compose.service=rabbitmq")
+        listing = ["docker", "ps", "--all", "--quiet", *(f"--filter={label}" for label in labels)]
+        containers = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run(["docker", "rm", "--force", *containers], capture_output=True, check=True)
+        subprocess.run(["docker", "volume", "rm", f"{project}_rabbitmq"], capture_output=True, check=True)
 
     async def until_ready(self, *programs: str, seconds: float = READY_SECONDS) -> None:
         """Wait until these programs are ready, or all of them when none is named."""
