@@ -163,9 +163,10 @@ async def deletion(client: AsyncClient, ada: Person) -> dict[str, str]:
 def report(service: Service, deletion: dict[str, str], deliver):
     """Return a function that lets a participant report that it has erased ada."""
 
-    async def _report(participant: str, **erased: int) -> None:
+    async def _report(participant: str, regimes: tuple[str, ...] = (), **erased: int) -> None:
         said = ErasureReported.by(participant)
-        await deliver(said.of(UUID(deletion["erasure_id"]), completed_at=service.clock.now(), erased=erased))
+        erasure_id, now = UUID(deletion["erasure_id"]), service.clock.now()
+        await deliver(said.of(erasure_id, completed_at=now, erased=erased, regimes=regimes))
 
     return _report
 

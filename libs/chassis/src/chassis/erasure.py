@@ -43,6 +43,16 @@ class OpenErasure:
     deadline: datetime
 
 
+@dataclass(frozen=True)
+class Inventory:
+    """How much of each kind is held of a person, and under which laws they are."""
+
+    erased: Mapping[str, int]
+    regimes: Sequence[str]
+
+
+Regimes = Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]]
+"""Tells under which laws people are, for whom that is known: codes of the jurisdiction table."""
 ListOpenErasures = Callable[[], Awaitable[list[OpenErasure]]]
 Keep = Callable[[], Awaitable[None]]
 """Brings every tombstone into the erasure journal; raises when it could not."""
@@ -59,11 +69,16 @@ class ErasureParticipation:
         reported: type[ErasureReported],
         ready: ColumnElement[bool] | None = None,
         keep: Sequence[Keep] = (),
+        regimes: Regimes | None = None,
     ) -> None:
-        """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report."""
+        """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report.
+
+        `regimes` tells under which laws people are.
+        """
         self._database = database
         self._keep = keep
         self._holdings = holdings
+        self._regimes = regimes
         self._reported = reported
         tasks = database.tables.erasure_tasks
         self._tasks = WorkTable(
@@ -78,7 +93,7 @@ class ErasureParticipation:
         asked = {name: bindparam(name, type_=tasks.c[name].type) for name in OpenErasure.__annotations__}
         added = insert(tasks).values(asked).on_conflict_do_nothing().cte("added")
         self._accept = (
-            select(tasks.c.completed_at, tasks.c.erased)
+            select(tasks.c.completed_at, tasks.c.erased, tasks.c.regimes)
             .where(tasks.c.erasure_id == asked["erasure_id"], tasks.c.completed_at.is_not(None))
             .add_cte(added)
         )
@@ -94,8 +109,12 @@ class ErasureParticipation:
         tasks = self._database.tables.erasure_tasks
         await uow.add_tombstone(erasure.user_id, erasure_id=erasure.erasure_id)
         done = await uow.session.execute(self._accept, asdict(erasure))
-        for completed_at, erased in done:
-            uow.publish(self._reported.of(erasure.erasure_id, completed_at=completed_at, erased=dict(erased)))
+        for completed_at, erased, regimes in done:
+            uow.publish(
+                self._reported.of(
+                    erasure.erasure_id, completed_at=completed_at, erased=dict(erased), regimes=regimes
+                )
+            )
         uow.wake(tasks.name)
 
     async def run(self) -> None:
@@ -146,20 +165,30 @@ class ErasureParticipation:
             if kinds := left.get(claimed.row.user_id):
                 await self._tasks.give_back([claimed], ErasureIncomplete(f"still there: {', '.join(kinds)}"))
 
-    async def _take_inventory(self, batch: Sequence[Claimed]) -> dict[UUID, dict[str, int]]:
+    async def _take_inventory(self, batch: Sequence[Claimed]) -> dict[UUID, Inventory]:
         # What an earlier attempt already destroyed is not there to be counted again, so the highest count
         # of any attempt stands; it is saved before anything is destroyed.
-        held = await self._holdings.count([claimed.row.user_id for claimed in batch])
+        people = [claimed.row.user_id for claimed in batch]
+        held = await self._holdings.count(people)
+        laws = {} if self._regimes is None else await self._regimes(people)
         counted = {
-            claimed.row.erasure_id: _highest(claimed.row.erased, held[claimed.row.user_id])
+            claimed.row.erasure_id: Inventory(
+                _highest(claimed.row.erased, held[claimed.row.user_id]),
+                sorted({*claimed.row.regimes, *laws.get(claimed.row.user_id, ())}),
+            )
             for claimed in batch
         }
         async with self._database.one_statement() as session:
             # Whoever else holds a task may not have counted yet: what is destroyed here would go uncounted.
-            every = literal({str(erasure_id): erased for erasure_id, erased in counted.items()}, JSONB)
-            its_own = func.jsonb_extract_path(every, cast(self._tasks.table.c.erasure_id, Text))
-            await self._tasks.keep_all(session, batch, erased=its_own)
+            erased = self._of_each({key: it.erased for key, it in counted.items()})
+            regimes = self._of_each({key: it.regimes for key, it in counted.items()})
+            await self._tasks.keep_all(session, batch, erased=erased, regimes=regimes)
         return counted
+
+    def _of_each(self, values: Mapping[UUID, Any]) -> ColumnElement[Any]:
+        """Return what gives each task its own of these values, as JSON."""
+        every = literal({str(erasure_id): value for erasure_id, value in values.items()}, JSONB)
+        return func.jsonb_extract_path(every, cast(self._tasks.table.c.erasure_id, Text))
 
     async def _left_of(self, people: Sequence[UUID]) -> dict[UUID, list[str]]:
         """Look again: return what is still there, of whom anything is."""
@@ -179,7 +208,7 @@ class ErasureParticipation:
             found = await session.scalars(self._waiting, {"subjects": list(subjects)})
             return [subjects[subject] for subject in found]
 
-    async def _report(self, batch: Sequence[Claimed], counted: dict[UUID, dict[str, int]]) -> None:
+    async def _report(self, batch: Sequence[Claimed], counted: dict[UUID, Inventory]) -> None:
         if not batch:
             return
         completed_at = self._database.clock.now()
@@ -189,8 +218,15 @@ class ErasureParticipation:
             )
             for claimed in ended:
                 erasure_id = claimed.row.erasure_id
-                erased = counted[erasure_id]
-                uow.publish(self._reported.of(erasure_id, completed_at=completed_at, erased=erased))
+                found = counted[erasure_id]
+                uow.publish(
+                    self._reported.of(
+                        erasure_id,
+                        completed_at=completed_at,
+                        erased=dict(found.erased),
+                        regimes=found.regimes,
+                    )
+                )
 
 
 def _highest(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:

@@ -113,6 +113,17 @@ def drop_erasure_journal(schema: str) -> None:
     op.drop_column("tombstones", "erasure_id", schema=schema)
 
 
+def add_regimes_to_erasures(schema: str) -> None:
+    """Let a task of an erasure keep under which laws the person was."""
+    column = sa.Column("regimes", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)
+    op.add_column("erasure_tasks", column, schema=schema)
+
+
+def drop_regimes_from_erasures(schema: str) -> None:
+    """Take that back; reports of before name no laws."""
+    op.drop_column("erasure_tasks", "regimes", schema=schema)
+
+
 def _moment(name: str) -> sa.Column[Any]:
     now = sa.text("clock_timestamp()")
     return sa.Column(name, sa.DateTime(timezone=True), server_default=now, nullable=False)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from chassis.db import Database, UnitOfWork
 from chassis.entry import AddCommands, migrations_of, owner_url, run_service
@@ -83,8 +84,9 @@ class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
     `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin. After a restore `reopen` does what the service
-    does beside its own part; `further_schemas` remember erased people too, and come with what sweeps them.
+    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are. After a
+    restore `reopen` does what the service does beside its own part; `further_schemas` remember erased people
+    too, and come with what sweeps them.
     """
 
     event: type[Event]
@@ -95,6 +97,7 @@ class Erasing(Generic[C]):
     ready: "Callable[[C, Table], ColumnElement[bool]] | None" = None
     reopen: "Callable[[C, UnitOfWork, OpenErasure], Awaitable[None]] | None" = None
     further_schemas: "Callable[[C], Sequence[tuple[Database, Sweep]]]" = lambda _: ()
+    regimes: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ class Service(Generic[S, C]):
             reported=ErasureReported.by(self.name),
             ready=None if ready is None else ready(opened, tasks),
             keep=[journal.keep for journal in journals],
+            regimes=None if self.erasing.regimes is None else partial(self.erasing.regimes, opened),
         )
 
     def create_worker(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> "Worker":

@@ -228,6 +228,8 @@ def _erasure_tasks(metadata: MetaData) -> Table:
         Column("requested_at", Moment, nullable=False),
         Column("deadline", Moment, nullable=False),
         Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+        # Under which laws the person was: codes, which name nobody.
+        Column("regimes", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
         Column("completed_at", Moment),
         *lease_columns(),
         Column("last_error", Text),

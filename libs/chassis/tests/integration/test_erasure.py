@@ -126,6 +126,24 @@ async def test_attempt_that_died_after_destroying_half_does_not_shrink_the_repor
     assert report.erased == {"photos": 8, "consents": 4}
 
 
+async def test_laws_stay_known_when_what_told_them_is_destroyed(hearer, opened, ask, reports):
+    erasure, holdings = opened(), Holdings(photos=1)
+    known = {erasure.user_id: ["gdpr", "bipa"]}
+    holdings.faults = [RuntimeError("canary")]
+
+    async def regimes(people):
+        return {user_id: known[user_id] for user_id in people if user_id in known}
+
+    participation = ErasureParticipation(hearer, holdings, reported=REPORTED, regimes=regimes)
+    await ask(participation, erasure)
+    await participation.work_once()
+    known.clear()
+    await participation.work_once()
+    # Whoever has not heard asks again.
+    await ask(participation, erasure)
+    assert [report.regimes for report in await reports()] == [("bipa", "gdpr")] * 2
+
+
 async def test_failed_attempt_says_why_without_quoting_anything(participate, opened, ask, rows):
     holdings = Holdings(photos=2)
     holdings.faults = [RuntimeError("canary")]

@@ -5,6 +5,7 @@ Invariant: a service speaks only for itself; the event of one pins `service` to 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, Self, cast
@@ -13,8 +14,12 @@ from uuid import UUID
 from pydantic import Field, create_model, model_validator
 
 from contracts.envelope import EVERY_SERVICE, Event
-from contracts.fields import Digest, ErasedCounts, ErasureId, ServiceName, Timestamp, Version
+from contracts.fields import Digest, ErasedCounts, ErasureId, Jurisdiction, ServiceName, Timestamp, Version
 
+Regimes = Annotated[
+    tuple[Jurisdiction, ...],
+    Field(description="Under which laws the person was, as far as this participant knows."),
+]
 Handles = tuple[Literal["erasure", "export"], ...]
 
 
@@ -62,9 +67,12 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     completed_at: Timestamp
     erased: ErasedCounts
     digest: Digest
+    regimes: Regimes = ()
 
     @classmethod
-    def of(cls, erasure_id: UUID, *, completed_at: datetime, erased: dict[str, int]) -> Self:
+    def of(
+        cls, erasure_id: UUID, *, completed_at: datetime, erased: dict[str, int], regimes: Sequence[str] = ()
+    ) -> Self:
         """Make the report of the service that this class belongs to."""
         return cls(
             erasure_id=erasure_id,
@@ -72,6 +80,7 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
             completed_at=completed_at,
             erased=erased,
             digest=erasure_digest(erasure_id, cls.producer, erased),
+            regimes=tuple(regimes),
         )
 
     @property

@@ -14,6 +14,7 @@ from consent.settings import ConsentSettings, WitnessAddress
 from consent.use_cases.ask_witness import Witnessing
 from consent.use_cases.end_idle_consents import end_idle_consents
 from consent.use_cases.expire_consents import expire_consents
+from consent.use_cases.find_regimes import find_regimes
 from consent.use_cases.seal_log import seal_log
 from contracts.identity import UserDeleted
 
@@ -78,5 +79,6 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
         schemas=(Base.metadata,),
         places=PLACES,
         open_erasures=erasures_of_identity,
+        regimes=lambda opened, people: find_regimes(opened.database, people),
     ),
 )

@@ -88,6 +88,7 @@ async def test_after_an_erasure_no_column_leads_to_the_person(
         "last_activity": 1,
         "preferences": 1,
     }
+    assert report["regimes"] == ["gdpr"]
     # What is left in the outbox are announcements that the broker has taken.
     assert await places_of(admin, ann.id) == ["outbox.body"]
     await admin.execute("DELETE FROM consent.outbox")

@@ -39,7 +39,7 @@ def erased(report):
 
     async def _erased():
         await report("storage", photos=3, data_keys=1)
-        await report("consent", consent_entries=2)
+        await report("consent", regimes=("gdpr", "bipa"), consent_entries=2)
         await report("identity", accounts=1)
 
     return _erased
@@ -74,6 +74,7 @@ async def test_a_certificate_says_what_every_participant_has_verified(
         "consent": {"consent_entries": 2},
         "identity": {"accounts": 1},
     }
+    assert claims["regimes"] == ["bipa", "gdpr"]
     assert claims["keys"]["provider"] == "file"
     assert claims["completed_at"] < claims["backups"]["wrapped_keys_until"] < claims["backups"]["rows_until"]
 

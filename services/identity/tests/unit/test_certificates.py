@@ -44,7 +44,7 @@ def issued(of: SigningKeys = KEYS, digest: str | None = None) -> str:
         subject_key=bytes(32),
         backups=BackupTerms(timedelta(days=30), timedelta(days=7)),
     )
-    said = Report("storage", NOW, COUNTS, digest or erasure_digest(ERASURE, "storage", COUNTS))
+    said = Report("storage", NOW, COUNTS, digest or erasure_digest(ERASURE, "storage", COUNTS), ["gdpr"])
     erasure = VerifiedErasure(
         erasure_id=ERASURE,
         user_id=UUID(int=1),

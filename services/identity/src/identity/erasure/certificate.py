@@ -97,6 +97,7 @@ class CertificateIssuer:
             "sub_key": key_id(self._subject_key).hex(),
             "erasure_id": str(erasure.erasure_id),
             "status": "completed",
+            "regimes": sorted({code for it in erasure.reports for code in it.regimes or ()}),
             "deadline": _moment(erasure.deadline),
             "completed_at": _moment(completed_at),
             "steps": [{"step": it.step.value, "at": _moment(it.at)} for it in erasure.steps],

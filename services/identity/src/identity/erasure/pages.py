@@ -34,6 +34,7 @@ def lines_of(claims: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "Issued by", [claims["iss"]]
     yield "Whose data", [f"{claims['sub']} (a keyed hash, key {claims['sub_key']})"]
     yield "Completed", [claims["completed_at"]]
+    yield "Laws", [", ".join(claims["regimes"]) or "none that is known here"]
     yield "Promised by", [claims["deadline"]]
     yield "Steps", [f"{it['step']}: {it['at']}" for it in claims["steps"]]
     yield "What was erased", [_participant(it) for it in claims["participants"]]

@@ -40,12 +40,16 @@ def steps_in_order(taken: Iterable[tuple[Step, datetime | None]]) -> list[StepTa
 
 
 class Report(NamedTuple):
-    """What a participant has erased, when it had looked again, and the digest of its counts."""
+    """What a participant has erased, when it had looked again, the digest of its counts, and which laws held.
+
+    An earlier release did not keep the laws.
+    """
 
     service: str
     completed_at: datetime
     erased: dict[str, int]
     digest: str
+    regimes: list[str] | None
 
 
 @dataclass(frozen=True)

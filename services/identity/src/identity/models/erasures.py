@@ -127,3 +127,4 @@ class ErasureParticipant(Base):
     completed_at: Mapped[datetime | None]
     erased: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     digest: Mapped[str | None] = mapped_column(String(64))
+    regimes: Mapped[list[str] | None] = mapped_column(JSONB)

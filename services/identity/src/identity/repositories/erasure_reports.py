@@ -54,7 +54,7 @@ def _said(erasure: Any) -> CTE:
     """Return what every participant has said by now, the report of this moment too."""
     values = {
         name: bindparam(f"new_{name}", type_=_PARTS.c[name].type)
-        for name in ("completed_at", "erased", "digest")
+        for name in ("completed_at", "erased", "digest", "regimes")
     }
     said: dict[str, Any] = {
         "erasure_id": _ERASURES.c.id,
@@ -137,6 +137,7 @@ class ErasureReports(Repository):
             "new_completed_at": report.completed_at,
             "new_erased": report.erased,
             "new_digest": report.digest,
+            "new_regimes": report.regimes,
             "at": now,
         }
         rows = (await self._session.execute(_COLLECT, values)).all()

@@ -9,6 +9,7 @@ from chassis.schema_steps import (
     add_erasure_journal,
     add_known_keys,
     add_mandatory_to_outbox,
+    add_regimes_to_erasures,
     create_idempotency_keys,
     create_messaging,
     drop_erasure_journal,
@@ -31,6 +32,7 @@ def upgrade() -> None:
     create_idempotency_keys(SCHEMA)
     add_known_keys(SCHEMA)
     add_erasure_journal(SCHEMA)
+    add_regimes_to_erasures(SCHEMA)
     op.create_table(
         "entries",
         sa.Column("id", sa.Uuid(), nullable=False),

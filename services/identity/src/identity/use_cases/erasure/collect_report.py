@@ -16,7 +16,9 @@ async def collect_report(
 
     A report for an erasure that is unknown or complete changes nothing.
     """
-    said = Report(report.service, report.completed_at, dict(report.erased), report.digest)
+    said = Report(
+        report.service, report.completed_at, dict(report.erased), report.digest, list(report.regimes)
+    )
     complete = await ErasureReports(uow.session).record(report.erasure_id, said, now=uow.now())
     if complete is None:
         return
