@@ -240,7 +240,8 @@ class Ledger(Repository):
             .where(LedgerEntry.user_id.in_(user_ids))
             .group_by(LedgerEntry.user_id)
         )
-        return {user_id: list(regimes) for user_id, regimes in await self._session.execute(query)}
+        rows = await self._session.execute(query)
+        return {user_id: list(regimes) for user_id, regimes in rows if user_id is not None}
 
     async def erase_people(self, user_ids: Sequence[UUID]) -> None:
         """Blank everything that leads to these people.
