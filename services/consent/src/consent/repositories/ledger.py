@@ -13,12 +13,10 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    func,
     insert,
     literal_column,
     null,
     select,
-    true,
     update,
 )
 from sqlalchemy import text as sql
@@ -229,19 +227,6 @@ class Ledger(Repository):
             gate.open_consent_id = gate.open_until = gate.position = None
         written = insert(LedgerEntry).returning(LedgerEntry.occurred_at, sort_by_parameter_order=True)
         return list((await self._session.scalars(written, rows)).all())
-
-    async def regimes_of(self, user_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
-        """Return under which laws the entries of these people were made, of whom there are any."""
-        regime = func.unnest(LedgerEntry.jurisdictions).column_valued("regime")
-        query = (
-            select(LedgerEntry.user_id, func.array_agg(regime.distinct()))
-            .select_from(LedgerEntry)
-            .join(regime, true())
-            .where(LedgerEntry.user_id.in_(user_ids))
-            .group_by(LedgerEntry.user_id)
-        )
-        rows = await self._session.execute(query)
-        return {user_id: list(regimes) for user_id, regimes in rows if user_id is not None}
 
     async def erase_people(self, user_ids: Sequence[UUID]) -> None:
         """Blank everything that leads to these people.
