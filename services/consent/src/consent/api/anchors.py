@@ -16,10 +16,11 @@ from consent.use_cases.prove_anchor import prove_anchor
 RETRY_SECONDS = 2
 _NOT_SEALED = {"message": "The digest is not sealed in the log yet. Ask again in two seconds."}
 _SAYS = {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}
+_DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 _EXAMPLE = {
     "origin": "irisvue.example/api/v1/privacy/ledger",
-    "leaf": '{"anchored_at":"2026-11-27T06:48:11.343008Z","digest":"5891b5b522d5df086d0ff0b110fbd9d21bb4fc71'
-    '63af34d08286a2e846f6be03","kind":"erasure-certificate","leaf":"anchor/1"}',
+    "leaf": f'{{"anchored_at":"2026-11-27T06:48:11.343008Z","digest":"{_DIGEST}",'
+    '"kind":"erasure-certificate","leaf":"anchor/1"}',
     "leaf_index": 1066,
     "proof": ["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="],
     "checkpoint": "irisvue.example/api/v1/privacy/ledger\n1067\n"
@@ -45,7 +46,12 @@ router = APIRouter(prefix="/api/v1/privacy/ledger", tags=["consent"])
 )
 async def get_anchor(
     digest: Annotated[
-        str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the certificate's letters.")
+        str,
+        Path(
+            pattern="^[0-9a-f]{64}$",
+            description="SHA-256, in hex, of the certificate's letters.",
+            examples=[_DIGEST],
+        ),
     ],
     service: CurrentService,
 ) -> LeafProof | Response:
