@@ -209,6 +209,14 @@ async def test_its_form_is_the_one_that_is_preferred(certificate, erased, accept
     assert (await certificate()).text in answer.text
 
 
+async def test_it_is_a_document_too(certificate, erased, deletion):
+    await erased()
+    answer = await certificate(Accept="application/pdf")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/pdf")
+    assert answer.content.startswith(b"%PDF-")
+    assert answer.content == (await certificate(Accept="application/pdf")).content
+
+
 async def test_nobody_changes_or_deletes_one(platform, service, erased):
     await erased()
     connection = await platform.connect_as_admin()

@@ -1,5 +1,6 @@
 """The status of an erasure and its certificate, for whoever holds its token."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from chassis.openapi import problems
 from chassis.problems import NotFound
 from identity.api.dependencies import CurrentService
 from identity.erasure.certificate import CERTIFICATE_TYPE, read_certificate
+from identity.erasure.certificate_pdf import certificate_pdf
 from identity.erasure.pages import certificate_page
 from identity.erasure.policy import NotCertifiedYet
 from identity.erasure.schemas import ErasureRead
@@ -19,7 +21,8 @@ from identity.use_cases.erasure.show_erasure import show_erasure
 
 MEDIA_TYPE = f"application/{CERTIFICATE_TYPE}"
 SIGNED = (MEDIA_TYPE, "application/jwt", "application/jose")
-FORMS = (*SIGNED, "application/json", "text/html")
+PDF = "application/pdf"
+FORMS = (*SIGNED, "application/json", "text/html", PDF)
 _HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 _EXAMPLE = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImVyYXN1cmUtY2VydGlmaWNhdGUrand0In0.eyJpYXQiOjE3OTU2ODcyMDB9.AQID"
 _TEXT = {"type": "string"}
@@ -27,7 +30,7 @@ _READ = {"type": "object", "required": ["certificate", "claims"], "properties": 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A compact JWS under ES256, whose key is in `/.well-known/jwks.json`; it and its "
-        "claims as JSON; or a page.",
+        "claims as JSON; or a page, or a document.",
         "content": {
             **{kind: {"schema": _TEXT, "example": _EXAMPLE} for kind in SIGNED},
             "application/json": {
@@ -35,6 +38,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
                 "example": {"certificate": _EXAMPLE, "claims": {"iat": 1795687200}},
             },
             "text/html": {"schema": _TEXT},
+            PDF: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -83,6 +87,10 @@ async def erasure_certificate(
     if form == "text/html":
         page = certificate_page(read_certificate(certificate), certificate)
         return HTMLResponse(page, headers={**_HEADERS, "Content-Language": "en"})
+    if form == PDF:
+        # Off the event loop: the first document also loads the library.
+        made = await asyncio.to_thread(certificate_pdf, read_certificate(certificate), certificate)
+        return Response(made, media_type=PDF, headers=_HEADERS)
     if form == "application/json":
         claims = read_certificate(certificate)
         return JSONResponse({"certificate": certificate, "claims": claims}, headers=_HEADERS)
