@@ -158,7 +158,7 @@ NEIGHBOURS = {
     "egress": {"identity-api", "identity-worker", "storage-api", "storage-worker"},
     "mailbox": {"mail", "identity-worker"},
     "management": {"rabbitmq", "bootstrap"},
-    "objects": {"s3", "bootstrap", "identity-worker", "consent-worker", "storage-api", "storage-worker"},
+    "objects": {"s3", "bootstrap", "storage-api", *WORKERS},
     "services": {"gateway", *APIS, *WORKERS},
 }
 
