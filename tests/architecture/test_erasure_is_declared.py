@@ -75,7 +75,7 @@ def test_declaration_of_the_table_covers_its_columns() -> None:
 
 HELD = {name: service.erasing.holdings for name, service in SERVICES.items()}
 # What says who is to be erased ends with the erasure itself, and is no holding.
-ERASING = {"erasures", "erasure_tasks"}
+ERASING = {"erasures", "erasure_tasks", "processor_requests"}
 WORDS = {OnErase.DELETE: "delete", OnErase.CASCADE: "delete", OnErase.BLANK: "null"}
 
 
@@ -130,6 +130,12 @@ def test_every_holding_has_a_name_of_its_own_and_an_end(service: str) -> None:
     assert len(set(kinds)) == len(kinds)
     assert all(re.fullmatch(DATA_KIND_PATTERN, kind) for kind in kinds)
     assert all(holding.retention for holding in HELD[service])
+
+
+@pytest.mark.parametrize("service", HELD)
+def test_person_is_told_what_stays_of_that_which_is_only_blanked(service: str) -> None:
+    blanked = {it.kind for it in HELD[service] if it.on_erase is OnErase.BLANK}
+    assert blanked <= {it.kind for it in SERVICES[service].erasing.retained}
 
 
 def a_holding(**differently: Any) -> Holding[Any]:

@@ -210,6 +210,9 @@ def _wiring(member: Member) -> dict[str, str]:
     for schema in member.further_schemas:
         found[f"{schema.upper()}_DATABASE_URL"] = _database(f"{schema}_app", KEYRING_DATABASE)
         found[f"{schema.upper()}_OWNER_DATABASE_URL"] = _database(f"{schema}_owner", KEYRING_DATABASE)
+    if member.coordinates:
+        others = (other for other in DATABASE_SERVICES if other != service)
+        found["PARTICIPANT_URLS"] = ",".join(f"{other}=http://{other}-api:8000" for other in others)
     for other in member.asks:
         found[f"{other.upper()}_URL"] = f"http://{other if other in DOORS else f'{other}-api'}:8000"
     return found | _servers(member)

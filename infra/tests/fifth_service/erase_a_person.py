@@ -1,6 +1,6 @@
 """Erases a person who has an entry in the journal; run in the copy that has that service.
 
-Writes what the status of the erasure says at its end, as JSON.
+Writes what the preview of the erasure says before it and its status at its end, as JSON.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from uuid import UUID, uuid4
 
 import aiohttp
 
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
+from contracts.registry import COORDINATOR
 from contracts.topology import SERVICES
 from support import eventually
 from support.api_process import api_process
@@ -54,7 +55,14 @@ def workers(platform: Platform) -> Iterator[None]:
 
 
 async def erased(platform: Platform) -> dict[str, object]:
-    async with api_process(platform, "identity", silent=True) as identity:
+    async with AsyncExitStack() as stack:
+        for service in SERVICES:
+            if service != COORDINATOR:
+                # Where identity looks for it, as the registry has it.
+                port = f"{service.upper()}_PORT"
+                own = {port: platform.servers.values[port]}
+                await stack.enter_async_context(api_process(platform, service, silent=True, **own))
+        identity = await stack.enter_async_context(api_process(platform, COORDINATOR, silent=True))
         headers = {GATEWAY_TOKEN_HEADER: identity.proof()}
         async with aiohttp.ClientSession(f"{identity.url}/api/v1/", headers=headers) as client:
             return await follow(platform, client)
@@ -64,7 +72,9 @@ async def follow(platform: Platform, client: aiohttp.ClientSession) -> dict[str,
     user_id = (await sent(client, "POST", "auth/register", json=ADA))["id"]
     bearer = (await sent(client, "POST", "auth/login/json", json=ADA))["access_token"]
     await write_entry(platform, UUID(str(user_id)))
-    asked = {"json": {"confirm": True}, "headers": {"Authorization": f"Bearer {bearer}"}}
+    signed_in = {"Authorization": f"Bearer {bearer}"}
+    preview = await sent(client, "GET", "users/me/erasure-preview", headers=signed_in)
+    asked = {"json": {"confirm": True}, "headers": signed_in}
     receipt = await sent(client, "DELETE", "users/me", **asked)
     token = {"X-Erasure-Token": str(receipt["status_token"])}
 
@@ -73,7 +83,7 @@ async def follow(platform: Platform, client: aiohttp.ClientSession) -> dict[str,
         assert status["status"] == "completed", status
         return status
 
-    return await eventually(completed, seconds=60)
+    return {"preview": preview, "status": await eventually(completed, seconds=60)}
 
 
 async def sent(client: aiohttp.ClientSession, method: str, path: str, **said: object) -> dict[str, object]:

@@ -74,11 +74,14 @@ def test_rules_of_the_source_hold_with_the_new_service(copy: Path) -> None:
 
 
 def test_erasure_is_complete_when_the_new_service_has_reported(copy: Path) -> None:
-    status = json.loads(run(copy, str(ERASING)))
+    told = json.loads(run(copy, str(ERASING)))
 
-    reports = {part["service"]: part["erased"] for part in status["participants"]}
+    reports = {part["service"]: part["erased"] for part in told["status"]["participants"]}
     assert reports.keys() == {"consent", "identity", NAME, "storage"}
     assert reports[NAME] == {"entries": 1}
+    preview = {part["service"]: part["erased"] for part in told["preview"]["participants"]}
+    assert preview.keys() == reports.keys()
+    assert [(held["kind"], held["count"]) for held in preview[NAME]] == [("entries", 1)]
 
 
 def test_new_service_is_in_the_data_map_and_at_the_door(copy: Path) -> None:

@@ -14,6 +14,7 @@ from chassis.transactions import outside_transactions
 CONNECT_SECONDS = 0.5
 TOTAL_SECONDS = 5.0
 _OK, _NO_CONTENT = 200, 204
+_PIECE_BYTES = 8192
 
 
 class NeighbourUnavailable(TransientFault):
@@ -26,6 +27,16 @@ class NeighbourRefused(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"refused with status {status}")
         self.status = status
+
+
+async def read_at_most(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+    """Return the body of an answer; None for one that has more than `most_bytes`, which is not read on."""
+    body = bytearray()
+    async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+        body += piece
+        if len(body) > most_bytes:
+            return None
+    return bytes(body)
 
 
 class ServiceClient:

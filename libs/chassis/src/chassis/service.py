@@ -13,6 +13,7 @@ from chassis.entry import AddCommands, migrations_of, owner_url, run_service
 from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure
 from chassis.holdings import Holding, Holdings
 from chassis.http import ServiceClient
+from chassis.inventory import Retained, taking_inventory
 from chassis.known_keys import keys_are_right, watch_keys
 from chassis.process import Part, Process, run_process
 from chassis.reconcile import OpenErasures
@@ -84,9 +85,9 @@ class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
     `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are. After a
-    restore `reopen` does what the service does beside its own part; `further_schemas` remember erased people
-    too, and come with what sweeps them.
+    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are, and
+    `retained` what an erasure leaves. After a restore `reopen` does what the service does beside its own
+    part; `further_schemas` remember erased people too, and come with what sweeps them.
     """
 
     event: type[Event]
@@ -98,6 +99,7 @@ class Erasing(Generic[C]):
     reopen: "Callable[[C, UnitOfWork, OpenErasure], Awaitable[None]] | None" = None
     further_schemas: "Callable[[C], Sequence[tuple[Database, Sweep]]]" = lambda _: ()
     regimes: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]] | None = None
+    retained: Sequence[Retained] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class Service(Generic[S, C]):
         # A migration serves nobody, and a worker shows no map.
         from chassis.api import create_app  # noqa: PLC0415
         from chassis.data_map_routes import data_map_router  # noqa: PLC0415
+        from chassis.inventory_routes import router as inventory  # noqa: PLC0415
 
         def check(name: str) -> "HealthCheck":
             return lambda: self.checks[name](app.state.service)
@@ -151,7 +154,7 @@ class Service(Generic[S, C]):
         app = create_app(
             settings,
             title=f"IrisVue {self.name}",
-            routers=[*self.routers(), data_map_router(self.data_map().document())],
+            routers=[*self.routers(), data_map_router(self.data_map().document()), inventory],
             checks={name: check(name) for name in self.checks},
             unlimited_paths=self.unlimited_paths,
             is_stopping=is_stopping,
@@ -167,6 +170,7 @@ class Service(Generic[S, C]):
         before_replay = None if self.before_replay is None else partial(self.before_replay, opened)
         app.state.service = opened
         app.state.service_tokens = opened.service_tokens
+        app.state.take_inventory = taking_inventory(self.name, opened, self.erasing)
         app.state.idempotency = Idempotency(opened.database, before_replay=before_replay)
         app.state.access_tokens = AccessTokens(
             KeySet(self.signing_keys(opened)),
@@ -201,12 +205,8 @@ class Service(Generic[S, C]):
 
         settings, own = opened.settings, self.work(opened)
         participation = self.participation(opened, journals)
-        open_erasures = self.erasing.open_erasures(opened)
-        reconcile = Periodic(
-            "reconcile-erasures",
-            settings.reconcile_seconds,
-            lambda: participation.reconcile(open_erasures),
-        )
+        again = partial(participation.reconcile, self.erasing.open_erasures(opened))
+        reconcile = Periodic("reconcile-erasures", settings.reconcile_seconds, again)
 
         async def accept(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
             asked = envelope.data

@@ -167,3 +167,10 @@ class PhotoDeletionReason(StrEnum):
     WITHDRAWAL = "withdrawal"
     RETENTION = "retention"
     ERASURE = "erasure"
+
+
+NothingHeld = Annotated[
+    bool,
+    Field(description="Said outright where nothing was held: true if, and only if, no count is above zero."),
+    Kind.CODE,
+]

@@ -14,7 +14,16 @@ from uuid import UUID
 from pydantic import Field, create_model, model_validator
 
 from contracts.envelope import EVERY_SERVICE, Event
-from contracts.fields import Digest, ErasedCounts, ErasureId, Jurisdiction, ServiceName, Timestamp, Version
+from contracts.fields import (
+    Digest,
+    ErasedCounts,
+    ErasureId,
+    Jurisdiction,
+    NothingHeld,
+    ServiceName,
+    Timestamp,
+    Version,
+)
 
 Regimes = Annotated[
     tuple[Jurisdiction, ...],
@@ -60,7 +69,10 @@ def _event_of(event: type[_OfEveryService], service: str) -> type[_OfEveryServic
 
 
 class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
-    """A participant has erased everything it held of the person, looked again and found nothing."""
+    """A participant has erased everything it held of the person, looked again and found nothing.
+
+    Earlier releases do not say `nothing_held`.
+    """
 
     erasure_id: ErasureId
     service: ServiceName
@@ -68,6 +80,7 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     erased: ErasedCounts
     digest: Digest
     regimes: Regimes = ()
+    nothing_held: NothingHeld | None = None
 
     @classmethod
     def of(
@@ -81,6 +94,7 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
             erased=erased,
             digest=erasure_digest(erasure_id, cls.producer, erased),
             regimes=tuple(regimes),
+            nothing_held=not any(erased.values()),
         )
 
     @property
@@ -92,6 +106,12 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     def _digest_holds(self) -> Self:
         if self.digest != erasure_digest(self.erasure_id, self.service, self.erased):
             raise ValueError("the digest is not that of the counts")
+        return self
+
+    @model_validator(mode="after")
+    def _zero_is_said(self) -> Self:
+        if self.nothing_held is not None and self.nothing_held is any(self.erased.values()):
+            raise ValueError("nothing_held is not what the counts say")
         return self
 
 

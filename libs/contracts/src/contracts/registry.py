@@ -11,7 +11,7 @@ class Member:
     `further_schemas` lie in the database of the keyring. `secrets` are generated for it alone, by the names
     of its settings. One with a `bucket` in the object store may use the objects there, or, where it
     `keeps_versions`, only add some, from its worker. One that `reaches_out` asks servers outside of the
-    cluster.
+    cluster. The one that `coordinates` erasures asks everybody who takes part in them.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Member:
     bucket: str = ""
     keeps_versions: bool = False
     reaches_out: bool = False
+    coordinates: bool = False
 
 
 JOURNAL_BUCKET = "irisvue-journal"
@@ -38,6 +39,7 @@ MEMBERS = {
             counts=True,
             sends_mail=True,
             reaches_out=True,
+            coordinates=True,
         ),
         Member(
             "consent",
@@ -57,3 +59,6 @@ MEMBERS = {
         Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
     )
 }
+
+COORDINATOR = next(name for name, member in MEMBERS.items() if member.coordinates)
+"""Who opens erasures, and hears what each participant holds and has erased."""

@@ -274,3 +274,18 @@ def test_an_event_about_nothing_can_not_be_declared():
 
         class Aimless(Event, type="identity.user.vanished.v1"):
             """An event that has no subject."""
+
+
+@pytest.mark.parametrize(("erased", "said"), [({}, True), ({"photos": 0}, True), ({"photos": 1}, False)])
+def test_a_report_says_outright_that_nothing_was_held(erased, said):
+    report = ReportedByStorage.of(ERASURE, completed_at=NOON, erased=erased)
+    assert report.nothing_held is said
+    assert parse(body(report), ReportedByStorage).data == report
+    with pytest.raises(InvalidEvent):
+        parse(body(report, data={"nothing_held": not said}), ReportedByStorage)
+
+
+def test_a_report_of_an_earlier_release_does_not_say_whether_nothing_was_held():
+    message = json.loads(body(ReportedByStorage.of(ERASURE, completed_at=NOON, erased={})))
+    del message["data"]["nothing_held"]
+    assert parse(json.dumps(message).encode(), ReportedByStorage).data.nothing_held is None

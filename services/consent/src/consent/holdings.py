@@ -2,6 +2,7 @@
 
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
+from chassis.inventory import Retained
 from consent.models import Activity, Gate, LedgerEntry, Preferences
 from consent.use_cases.erase_person import blank_entries
 from consent.wiring import Service
@@ -64,5 +65,14 @@ PLACES = (
         about=About(
             data_class=DataClass.NOBODY, purpose=Purpose.PROOF_OF_CONSENT, retention="as the witness likes"
         ),
+    ),
+)
+
+RETAINED = (
+    Retained(
+        kind="consent_entries",
+        what="which consents were given, refused and ended, and when, without what leads to a person",
+        why="the duty to prove what was agreed to, and that the log of all entries stays whole",
+        until="for ever",
     ),
 )

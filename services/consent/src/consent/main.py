@@ -8,7 +8,7 @@ from chassis.service import Erasing, Service, erasures_of_identity, keys_of_iden
 from chassis.work import Periodic, Work
 from consent import wiring
 from consent.consumers import consumers
-from consent.holdings import HOLDINGS, PLACES
+from consent.holdings import HOLDINGS, PLACES, RETAINED
 from consent.models import Base
 from consent.settings import ConsentSettings, WitnessAddress
 from consent.use_cases.ask_witness import Witnessing
@@ -80,5 +80,6 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
         places=PLACES,
         open_erasures=erasures_of_identity,
         regimes=lambda opened, people: find_regimes(opened.database, people),
+        retained=RETAINED,
     ),
 )

@@ -25,6 +25,8 @@ HELD_BODY_LIMIT = 64_000
 """The body of a request that waits for its service is kept in memory."""
 
 ANSWER_SECONDS = 5.0
+EVERYBODY_SECONDS = 8.0
+"""Where a service asks all others before it answers, and waits five seconds for the slowest."""
 TRANSFER_SECONDS = 60.0
 PASSWORD_SECONDS = 14.0
 """Where a password is hashed, those who come at once wait for each other."""
@@ -156,6 +158,10 @@ ROUTES: tuple[Route, ...] = (
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-password-reset"),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/reset-password"),
     _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/reset-password", deadline=PASSWORD_SECONDS),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/request-deletion"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/request-deletion"),
+    _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/auth/confirm-deletion"),
+    _open(_IDENTITY, RateClass.RECOVER, "POST", "/api/v1/auth/confirm-deletion"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/change-password", deadline=PASSWORD_SECONDS),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/passkeys/registration/options"),
     _bearer(_IDENTITY, "POST", "/api/v1/auth/passkeys/registration/verify"),
@@ -164,6 +170,7 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_IDENTITY, "GET", "/api/v1/auth/passkeys"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/auth/passkeys/{passkey_id}"),
     _bearer(_IDENTITY, "GET", "/api/v1/users/me"),
+    _bearer(_IDENTITY, "GET", "/api/v1/users/me/erasure-preview", deadline=EVERYBODY_SECONDS),
     _bearer(_IDENTITY, "PATCH", "/api/v1/users/me"),
     _bearer(_IDENTITY, "DELETE", "/api/v1/users/me", ends=Ends.ALL_SESSIONS, repeats=True),
     _open(_IDENTITY, RateClass.PUBLIC, "GET", "/api/v1/privacy/erasures/{erasure_id}"),

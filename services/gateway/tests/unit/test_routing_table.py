@@ -77,6 +77,10 @@ def test_nothing_internal_is_in_the_table() -> None:
 def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
     assert {(each.method, each.path) for each in ROUTES if each.access is Access.OPEN} == {
         ("POST", "/api/v1/auth/register"),
+        ("GET", "/api/v1/auth/request-deletion"),
+        ("POST", "/api/v1/auth/request-deletion"),
+        ("GET", "/api/v1/auth/confirm-deletion"),
+        ("POST", "/api/v1/auth/confirm-deletion"),
         ("POST", "/api/v1/auth/login"),
         ("POST", "/api/v1/auth/login/json"),
         ("POST", "/api/v1/auth/apple"),

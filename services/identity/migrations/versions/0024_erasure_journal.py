@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chassis.schema_steps import add_erasure_journal, drop_erasure_journal
 
 revision: str = "0024"
-down_revision: str | None = "0019"
+down_revision: str | None = "0022"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -19,6 +19,7 @@ class AccountRules:
     most: int
     proved_only: bool
     erasure: timedelta
+    processors: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: IdentitySettings) -> "AccountRules":
@@ -32,6 +33,7 @@ class AccountRules:
             # Whoever could sign in with the password just chosen would learn that the address was free.
             proved_only=settings.registration_disclosure == "conceal",
             erasure=timedelta(days=settings.erasure_deadline_days),
+            processors=tuple(processor.name for processor in settings.processors),
         )
 
     def live_since(self, now: datetime) -> LiveSince:

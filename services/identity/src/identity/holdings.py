@@ -5,6 +5,7 @@ Apple's grants go first, while there is an account to try again for; the other r
 
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
+from chassis.inventory import Retained
 from identity.limits import COUNTS
 from identity.models import (
     AppleGrant,
@@ -140,5 +141,31 @@ PLACES = (
         holds="that the person uses this app; Apple knows it from them",
         on_erase="delete: the grant is revoked at Apple before the account goes",
         held_as="provider_grants",
+    ),
+    Place(
+        kind=PlaceKind.RECIPIENT,
+        name="the processors of IDENTITY_PROCESSORS",
+        holds="the account's id in requests to erase, and what they hold for us anyway",
+        on_erase="delete: each has to report that nothing is left, and the erasure waits for it",
+        about=About(
+            data_class=DataClass.PSEUDONYM,
+            purpose=Purpose.ERASURE,
+            retention="until the processor has erased the person",
+        ),
+    ),
+)
+
+RETAINED = (
+    Retained(
+        kind="erasure_certificates",
+        what="the signed certificate of the erasure, which names the account by a keyed hash",
+        why="the proof that anybody can check",
+        until="kept",
+    ),
+    Retained(
+        kind="erasures",
+        what="when the erasure was asked for and complete, and how many of each kind every service erased",
+        why="the proof that it was done",
+        until="kept; the account's id is emptied when it is complete",
     ),
 )

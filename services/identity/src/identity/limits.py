@@ -23,22 +23,26 @@ class Limit(StrEnum):
     LOGIN_HERE = "login-account-network"
     LOGIN = "login-account"
     RESET = "password-reset"
+    DELETION = "account-deletion"
     MAIL = "mail"
     NOTICE = "notice"
     RECIPIENT = "mail-recipient"
     FIRST_CONFIRMATION = "first-confirmation"
     PASSWORD_CHECK = "password-check"  # noqa: S105 - a name
+    PREVIEW = "erasure-preview"
 
 
 LIMITS: dict[str, RateLimitItem] = {
     Limit.LOGIN_HERE: parse_limit("10/15 minutes"),
     Limit.LOGIN: parse_limit("100/15 minutes"),
     Limit.RESET: parse_limit("3/hour"),
+    Limit.DELETION: parse_limit("3/hour"),
     Limit.MAIL: parse_limit("5/hour"),
     Limit.NOTICE: parse_limit("3/day"),
     Limit.RECIPIENT: parse_limit("3/day"),
     Limit.FIRST_CONFIRMATION: parse_limit("1/day"),
     Limit.PASSWORD_CHECK: parse_limit("10/15 minutes"),
+    Limit.PREVIEW: parse_limit("30/15 minutes"),
 }
 
 
@@ -89,6 +93,10 @@ class AccountLimits:
         """Count a request for a reset mail; False when there were too many for one more mail."""
         return (await self._counters.take(Limit.RESET, email_key(email))).allowed
 
+    async def before_deletion(self, email: str) -> bool:
+        """Count a request for a mail that deletes; False when there were too many for one more mail."""
+        return (await self._counters.take(Limit.DELETION, email_key(email))).allowed
+
     async def before_notice(self, email: str) -> bool:
         """Count a mail to an owner that a stranger causes; False when there were too many for one more."""
         return (await self._counters.take(Limit.NOTICE, email_key(email))).allowed
@@ -111,3 +119,10 @@ class AccountLimits:
     async def before_password_check(self, user_id: str) -> None:
         """Count a check of the current password; raises `QuotaExceeded`."""
         await self._counters.spend(Limit.PASSWORD_CHECK, user_id)
+
+    async def before_preview(self, user_id: str) -> None:
+        """Count a question about what an erasure would take, which every service answers.
+
+        Raises `QuotaExceeded`.
+        """
+        await self._counters.spend(Limit.PREVIEW, user_id)

@@ -11,11 +11,13 @@ from chassis.service import Erasing, Service
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from identity import wiring
-from identity.holdings import HOLDINGS, PLACES
+from identity.holdings import HOLDINGS, PLACES, RETAINED
 from identity.models import Base
 from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
+from identity.use_cases.erasure.collect_report import collect_report
 from identity.use_cases.erasure.end_graces import end_graces
+from identity.use_cases.erasure.notify_processors import ProcessorDelivery
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.erasure.reopen_erasure import reopen_erasure
 from identity.use_cases.erasure.watch_open_erasures import alarm_of_late_erasures, tell_late_erasures
@@ -85,6 +87,15 @@ async def ask_silent_participants(opened: wiring.Service) -> None:
             reminded = await remind_participants(uow, base_pause=pause)
 
 
+def processor_delivery(opened: wiring.Service) -> ProcessorDelivery:
+    """Return what asks processors outside of the platform, and records what they report."""
+    return ProcessorDelivery(
+        opened.database,
+        opened.processors,
+        collect=partial(collect_report, certificates=opened.certificates),
+    )
+
+
 def work(opened: wiring.Service) -> Work:
     """Return what identity's worker does: mails, reminders of erasures, and house-keeping."""
     from identity.consumers import consumers  # noqa: PLC0415 - an API does not need it
@@ -93,10 +104,15 @@ def work(opened: wiring.Service) -> Work:
     outage = timedelta(minutes=settings.mail_outage_minutes)
     mails = MailDelivery(opened.database, opened.mail_sender, opened.limits, outage=outage)
 
+    loops = {"mails": mails.run, "follow-key-rotation": opened.follow_key_rotation}
+    checks = {"mail": mails.check, "erasures": lambda: tell_late_erasures(opened.database)}
+    if settings.processors:
+        processors = processor_delivery(opened)
+        loops["processors"], checks["processors"] = processors.run, processors.check
     return Work(
         consumers=consumers(opened),
-        # Certificates are signed here.
-        loops={"mails": mails.run, "follow-key-rotation": opened.follow_key_rotation},
+        # Certificates and requests to processors are signed here.
+        loops=loops,
         periodic=[
             Periodic(
                 "remind-participants", settings.reminder_seconds, lambda: ask_silent_participants(opened)
@@ -113,7 +129,7 @@ def work(opened: wiring.Service) -> Work:
             ),
             Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
         ],
-        checks={"mail": mails.check, "erasures": lambda: tell_late_erasures(opened.database)},
+        checks=checks,
     )
 
 
@@ -137,5 +153,6 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
         places=PLACES,
         reopen=reopen,
         ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
+        retained=RETAINED,
     ),
 )

@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from contracts.fields import AuthProvider, RevocationReason
+from identity import operator_erasures
 from identity.addresses import checked_email
+from identity.command_line import Command, fail, say
 from identity.erasure.certificate import certificate_digest, verify_certificate
 from identity.policy import EmailTaken, WeakPassword
 from identity.repositories import Mails, Sessions, Users
@@ -22,8 +23,6 @@ from identity.wiring import Service, open_service
 
 STUCK_AFTER = timedelta(minutes=5)
 LISTED = 200
-
-Command = Callable[[Service, argparse.Namespace], Awaitable[int]]
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,6 +46,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     certificate.add_argument("--keys", type=Path, required=True, help="the JWKS that the gateway publishes")
     stuck = commands.add_parser("stuck-mails", help="list mails that should have left by now")
     stuck.set_defaults(command=_stuck_mails)
+    operator_erasures.add_commands(commands)
 
 
 def run_alone() -> None:
@@ -72,7 +72,7 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
     try:
         email = checked_email(arguments.email)
     except ValueError as error:
-        return _fail(str(error))
+        return fail(str(error))
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     try:
         password_hash = await service.hasher.hash_chosen(
@@ -88,10 +88,10 @@ async def _create_admin(service: Service, arguments: argparse.Namespace) -> int:
                 admin=True,
             )
     except WeakPassword as problem:
-        return _fail(problem.detail)
+        return fail(problem.detail)
     if user is None:
-        return _fail(EmailTaken.detail)
-    return _say(f"created {user.id}")
+        return fail(EmailTaken.detail)
+    return say(f"created {user.id}")
 
 
 async def _show_sessions(service: Service, arguments: argparse.Namespace) -> int:
@@ -108,22 +108,22 @@ async def _show_sessions(service: Service, arguments: argparse.Namespace) -> int
         ]
         if total > len(lines):
             lines.append(f"and {total - len(lines)} more")
-    return _say("\n".join(lines) or "no live session")
+    return say("\n".join(lines) or "no live session")
 
 
 async def _end_sessions(service: Service, arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
         if await Users(uow.session).lock(arguments.user_id) is None:
-            return _fail("no account has this id")
+            return fail("no account has this id")
         reason = RevocationReason.SECURITY
         await log_out_everywhere(uow, user_id=arguments.user_id, reason=reason, rules=service.rules)
-    return _say("every session has ended; access tokens are refused within a second")
+    return say("every session has ended; access tokens are refused within a second")
 
 
 async def _rotate_keys(service: Service, _arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
         row = await rotate_keys(uow, sealing=service.sealing_keys)
-    return _say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
+    return say(f"key {row.kid} is published now and signs from {row.active_from:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _verify_certificate(arguments: argparse.Namespace) -> int:
@@ -131,11 +131,11 @@ def _verify_certificate(arguments: argparse.Namespace) -> int:
     try:
         claims = verify_certificate(token, arguments.keys.read_text())
     except ValueError as error:
-        return _fail(f"this certificate does not hold: {error}")
+        return fail(f"this certificate does not hold: {error}")
     reports = claims["participants"]
     who = ", ".join(it["service"] for it in reports)
     number = sum(sum(it["erased"].values()) for it in reports)
-    return _say(
+    return say(
         f"this certificate holds: erasure {claims['erasure_id']}, completed {claims['completed_at']}: "
         f"{number} things, verified by {who}\nSHA-256 {certificate_digest(token)}"
     )
@@ -146,14 +146,4 @@ async def _stuck_mails(service: Service, _arguments: argparse.Namespace) -> int:
     async with service.unit_of_work() as uow:
         mails = await Mails(uow.session).unsettled(before=before, limit=LISTED)
         lines = [f"{mail.id}  {mail.kind}  asked for {mail.requested_at:%Y-%m-%d %H:%M}" for mail in mails]
-    return _say("\n".join(lines) or "no mail is stuck")
-
-
-def _say(text: str) -> int:
-    sys.stdout.write(text + "\n")
-    return 0
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(text + "\n")
-    return 1
+    return say("\n".join(lines) or "no mail is stuck")

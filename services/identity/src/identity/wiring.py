@@ -21,6 +21,8 @@ from chassis.settings import key_bytes
 from chassis.signing_keys import SigningKey, open_private_key
 from identity.account_rules import AccountRules
 from identity.erasure.certificate import SUBJECT_PURPOSE, CertificateIssuer
+from identity.erasure.inventories import Inventories, open_inventories
+from identity.erasure.processors import ProcessorClient
 from identity.limits import AccountLimits
 from identity.mail.transport import SmtpTransport
 from identity.models import SCHEMA
@@ -52,6 +54,8 @@ class Service:
     refreshes: KeyedLock
     providers: Providers
     certificates: CertificateIssuer
+    inventories: Inventories
+    processors: ProcessorClient
 
     @property
     def rules(self) -> AccountRules:
@@ -114,24 +118,23 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
     """Build the collaborators, and close what they hold at the end."""
     clock = clock or SystemClock()
     database = Database.of(settings, schema=SCHEMA, clock=clock)
-    hasher = Argon2Pool(
-        memory_kib=settings.argon2_memory_kib,
-        iterations=settings.argon2_iterations,
-        parallelism=settings.argon2_parallelism,
-        threads=settings.argon2_threads,
-        wait_seconds=settings.argon2_wait_seconds,
-    )
+    hasher = _hasher(settings)
     tokens = TokenIssuer(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
+    service_tokens = ServiceTokens.of("identity", settings)
     try:
-        async with open_providers(settings, clock) as providers:
+        async with (
+            open_providers(settings, clock) as providers,
+            open_inventories(settings.participant_urls, service_tokens) as inventories,
+            ProcessorClient(settings.processors, signing=tokens.signing_keys.signing) as processors,
+        ):
             yield Service(
                 settings=settings,
                 database=database,
                 clock=clock,
                 hasher=hasher,
                 tokens=tokens,
-                service_tokens=ServiceTokens.of("identity", settings),
+                service_tokens=service_tokens,
                 mail_sender=_mail_sender(settings),
                 refreshes=KeyedLock(),
                 limits=AccountLimits(redis, secret=key_bytes(settings.refresh_token_key)),
@@ -142,11 +145,23 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                     subject_key=database.subkey(SUBJECT_PURPOSE),
                     backups=settings.backup_terms,
                 ),
+                inventories=inventories,
+                processors=processors,
             )
     finally:
         hasher.close()
         await redis.aclose()
         await database.close()
+
+
+def _hasher(settings: IdentitySettings) -> Argon2Pool:
+    return Argon2Pool(
+        memory_kib=settings.argon2_memory_kib,
+        iterations=settings.argon2_iterations,
+        parallelism=settings.argon2_parallelism,
+        threads=settings.argon2_threads,
+        wait_seconds=settings.argon2_wait_seconds,
+    )
 
 
 def _mail_sender(settings: IdentitySettings) -> Sender:

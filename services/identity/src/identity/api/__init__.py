@@ -1,6 +1,17 @@
 """Identity's routes, by what a person or a service does with them."""
 
-from identity.api import account, erasures, internal, jwks, mail_links, passkeys, providers, sessions, sign_in
+from identity.api import (
+    account,
+    deletion_pages,
+    erasures,
+    internal,
+    jwks,
+    mail_links,
+    passkeys,
+    providers,
+    sessions,
+    sign_in,
+)
 
 ROUTERS = (
     sign_in.router,
@@ -9,6 +20,7 @@ ROUTERS = (
     mail_links.router,
     sessions.router,
     account.router,
+    deletion_pages.router,
     erasures.router,
     jwks.router,
     internal.router,

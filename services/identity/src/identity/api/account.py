@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 from chassis.callers import CurrentPrincipal
 from chassis.counters import QuotaExceeded
 from chassis.idempotency import IdempotentRoute
+from chassis.inventory_routes import OwnInventory
 from chassis.openapi import problems
 from chassis.problems import Unauthorized
 from identity import schemas
@@ -20,12 +21,14 @@ from identity.api.dependencies import (
     require_mailable,
     user_read,
 )
+from identity.erasure.inventories import ParticipantSilent
 from identity.erasure.policy import ConfirmationMissing
-from identity.erasure.schemas import DeletionRequest, DeletionResponse
+from identity.erasure.schemas import DeletionRequest, DeletionResponse, ErasurePreview
 from identity.policy import EmailTaken, FreshSignInNeeded
 from identity.use_cases.accounts.request_email_change import request_email_change
 from identity.use_cases.erasure.delete_account import delete_account
 from identity.use_cases.erasure.freeze_account import freeze_account
+from identity.use_cases.erasure.preview_erasure import preview_erasure
 
 DELETED = (
     "Your account is closed and everything in it is being erased. Keep the token: it shows you when the "
@@ -43,6 +46,30 @@ router = APIRouter(prefix="/api/v1/users", tags=["identity"], route_class=Idempo
 async def show_me(user: SignedIn) -> schemas.UserRead:
     """Show the caller's account."""
     return user_read(user)
+
+
+@router.get(
+    "/me/erasure-preview",
+    summary="Show what an erasure would take, and what would stay",
+    responses=problems(Unauthorized, QuotaExceeded, ParticipantSilent),
+)
+async def preview_my_erasure(
+    user: SignedIn, service: CurrentService, take_own: OwnInventory
+) -> ErasurePreview:
+    """Show what every service holds of the caller, by kind with counts, and what an erasure would leave.
+
+    The counts are those that the erasure's status shows afterwards, if nothing is added meanwhile. A service
+    that does not answer is named in a 503.
+    """
+    await service.limits.before_preview(str(user.id))
+    return await preview_erasure(
+        service.database,
+        service.inventories,
+        take_own,
+        user_id=user.id,
+        backups=service.settings.backup_terms,
+        processors=service.rules.processors,
+    )
 
 
 @router.patch(

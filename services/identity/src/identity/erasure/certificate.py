@@ -20,7 +20,7 @@ from chassis.ids import new_id
 from chassis.sealing import key_id
 from chassis.signing_keys import SigningKeys, ec_keys_in
 from contracts.participation import erasure_digest
-from identity.erasure.policy import BackupTerms, Report, StepTaken
+from identity.erasure.policy import BackupTerms, Report, Retirement, StepTaken
 
 CERTIFICATE_TYPE = "erasure-certificate+jwt"
 SUBJECT_PURPOSE = "subjects of erasure certificates"
@@ -42,7 +42,7 @@ class InvalidCertificate(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedErasure:
-    """An erasure of which every participant has looked again and found nothing."""
+    """An erasure of which every participant has looked again and found nothing, but the retired ones."""
 
     erasure_id: UUID
     user_id: UUID
@@ -50,6 +50,7 @@ class VerifiedErasure:
     completed_at: datetime
     steps: Sequence[StepTaken]
     reports: Sequence[Report]
+    retired: Sequence[Retirement] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,10 @@ class CertificateIssuer:
                     "digest": it.digest,
                 }
                 for it in erasure.reports
+            ],
+            "retired": [
+                {"service": it.service, "retired_at": _moment(it.retired_at), "reason": it.reason}
+                for it in erasure.retired
             ],
             "keys": KEY_PROVIDER,
             "backups": {

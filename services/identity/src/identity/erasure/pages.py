@@ -38,6 +38,11 @@ def lines_of(claims: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "Promised by", [claims["deadline"]]
     yield "Steps", [f"{it['step']}: {it['at']}" for it in claims["steps"]]
     yield "What was erased", [_participant(it) for it in claims["participants"]]
+    if retired := claims.get("retired"):
+        yield (
+            "Not asked, because retired",
+            [f"{it['service']}, {it['retired_at']}: {it['reason']}" for it in retired],
+        )
     yield f"Keys ({keys['provider']})", [keys["erasure"]]
     yield (
         "Backups",

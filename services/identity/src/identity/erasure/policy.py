@@ -60,6 +60,14 @@ class BackupTerms:
     keyring: timedelta
 
 
+class Retirement(NamedTuple):
+    """A participant that is not waited for any more, since when, and why an operator said so."""
+
+    service: str
+    retired_at: datetime
+    reason: str
+
+
 class ConfirmationMissing(Problem, status=400, title="Deletion needs a confirmation"):
     """The deletion was not confirmed."""
 

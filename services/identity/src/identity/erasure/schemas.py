@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from chassis.inventory import Inventory
 from chassis.requests import RequestBody
 from identity.erasure.policy import Step
 from identity.schemas import MessageResponse
@@ -37,9 +38,14 @@ class ErasureParticipantRead(BaseModel):
     """One participant's part in an erasure."""
 
     service: str = Field(examples=["storage"])
-    status: Literal["waiting", "completed"]
+    status: Literal["waiting", "completed", "retired"]
     completed_at: datetime | None = Field(examples=[None])
     erased: dict[str, int] = Field(examples=[{}])
+    nothing_held: bool = Field(description="Whether it has reported, and had held nothing.")
+    retired_at: datetime | None = Field(
+        examples=[None], description="Since when it is gone and not waited for."
+    )
+    retired_reason: str | None = Field(examples=[None], description="Why, in an operator's words.")
 
 
 class ErasureStepRead(BaseModel):
@@ -62,6 +68,24 @@ class ErasureRead(BaseModel):
         description="Until when the deletion could, or can, be canceled; null where there is no grace.",
         examples=[None],
     )
+
+
+class BackupsRead(BaseModel):
+    """For how many days after an erasure backups can still have copies of what it took."""
+
+    days: int = Field(description="Of rows, and of pictures that are sealed.")
+    keyring_days: int = Field(description="Of the keys that they are sealed with.")
+
+
+class ErasurePreview(BaseModel):
+    """What an erasure would take and leave, as each participant has just counted it."""
+
+    counted_at: datetime
+    participants: list[Inventory]
+    processors: list[str] = Field(
+        description="Who else is asked to erase, outside of the platform.", examples=[["mailhouse"]]
+    )
+    backups: BackupsRead
 
 
 class OpenErasureRead(BaseModel):

@@ -1,11 +1,32 @@
 """Settings of the erasures that identity coordinates."""
 
 from datetime import timedelta
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
+from chassis.secret_checks import in_production
 from chassis.settings import StatefulSettings
 from identity.erasure.policy import BackupTerms
+from identity.erasure.processors import Processor, read_processors
+
+
+def _read_addresses(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return dict(part.strip().split("=", 1) for part in value.split(",") if "=" in part)
+
+
+def _check_addresses(addresses: dict[str, str]) -> dict[str, str]:
+    if not all(url.startswith(("http://", "https://")) for url in addresses.values()):
+        raise ValueError("must read like consent=http://consent-api:8000,storage=http://storage-api:8000")
+    return addresses
+
+
+Addresses = Annotated[
+    dict[str, str], NoDecode, BeforeValidator(_read_addresses), AfterValidator(_check_addresses)
+]
 
 
 class ErasureSettings(StatefulSettings):
@@ -32,6 +53,15 @@ class ErasureSettings(StatefulSettings):
     farewell_minutes: int = Field(
         default=15, ge=0, description="How long the erasure of an account waits for its last mail to leave."
     )
+    participant_urls: Addresses = Field(
+        default_factory=dict,
+        description="Where each other participant answers what it holds: name=url, comma-separated.",
+    )
+    processors: Annotated[tuple[Processor, ...], NoDecode, BeforeValidator(read_processors)] = Field(
+        default=(),
+        description="Who else holds data of people for us and has to report each erasure, as JSON: "
+        '[{"name": "mailhouse", "url": "https://mailhouse.example/erasures"}].',
+    )
     backup_days: int = Field(
         default=30,
         ge=0,
@@ -40,6 +70,18 @@ class ErasureSettings(StatefulSettings):
     keyring_backup_days: int = Field(
         default=7, ge=0, description="How long backups of the keyring are kept; certificates say so."
     )
+
+    @field_validator("processors")
+    @classmethod
+    def _are_reached_safely(
+        cls, processors: tuple[Processor, ...], info: ValidationInfo
+    ) -> tuple[Processor, ...]:
+        if len({processor.name for processor in processors}) < len(processors):
+            raise ValueError("names a processor twice")
+        if in_production(info) and not all(one.url.startswith("https://") for one in processors):
+            # Whose account it is travels in the request.
+            raise ValueError("needs https:// in production")
+        return processors
 
     @property
     def backup_terms(self) -> BackupTerms:

@@ -18,6 +18,7 @@ class MailKind(StrEnum):
     NEW_SIGN_IN_METHOD = "new_sign_in_method"
     SESSION_ENDED_FOR_SAFETY = "session_ended_for_safety"
     ADDRESS_ALREADY_REGISTERED = "address_already_registered"
+    CONFIRM_DELETION = "confirm_deletion"
     ACCOUNT_DELETED = "account_deleted"
     DELETION_SCHEDULED = "deletion_scheduled"
 
@@ -28,7 +29,8 @@ UNASKED = frozenset(
 """Mails that somebody can have sent to anybody's address."""
 CONFIRMATIONS = (MailKind.VERIFY_ADDRESS, MailKind.CONFIRM_NEW_ADDRESS)
 RESETS = (MailKind.RESET_PASSWORD, MailKind.BEGIN_ANEW)
-WITH_LINK = (*CONFIRMATIONS, *RESETS, MailKind.DELETION_SCHEDULED)
+DELETIONS = (MailKind.CONFIRM_DELETION,)
+WITH_LINK = (*CONFIRMATIONS, *RESETS, *DELETIONS, MailKind.DELETION_SCHEDULED)
 
 
 class InvalidMailToken(Unauthorized, title="This link has expired"):

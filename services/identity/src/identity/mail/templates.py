@@ -122,11 +122,22 @@ TEMPLATES: dict[MailKind, MailTemplate] = {
         "Keep my account",
         "/cancel-deletion",
     ),
+    MailKind.CONFIRM_DELETION: MailTemplate(
+        "Delete your account?",
+        (
+            "Somebody asked on our page to delete the IrisVue account of this address and everything in it.",
+            "The link is good for {good_for}. It leads to a button: nothing is erased before you press it.",
+            "If that was not you, ignore this mail: nothing happens.",
+        ),
+        "Delete my account",
+        "/confirm-deletion",
+    ),
     MailKind.ACCOUNT_DELETED: MailTemplate(
         "Your account is being deleted",
         (
             "As you asked, your IrisVue account is closed and everything in it is being erased.",
-            "The app keeps a token that shows you when the erasure is complete. This can't be undone.",
+            "The app, or the page where you confirmed it, has a token that shows when it is complete.",
+            "This can't be undone.",
         ),
     ),
 }

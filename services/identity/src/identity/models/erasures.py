@@ -24,11 +24,19 @@ _PROOF = About(
 _OPEN = text("completed_at IS NULL")
 
 
+def _retirement() -> CheckConstraint:
+    return CheckConstraint("(retired_at IS NULL) = (retired_reason IS NULL)", name="retired_with_a_reason")
+
+
 class Participant(Base):
-    """A service that has announced that it takes part in erasures or exports."""
+    """A service that has announced that it takes part in erasures or exports.
+
+    Only an operator retires one that is gone, with a reason; it takes part again when it announces itself.
+    """
 
     __tablename__ = "participants"
     __table_args__ = (
+        _retirement(),
         {
             "info": on_erase(
                 "retain: names of services", pruned_by="kept: one row per service", about=_NAMES_OF_SERVICES
@@ -40,6 +48,8 @@ class Participant(Base):
     handles: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
     version: Mapped[str] = mapped_column(String(32))
     joined_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+    retired_reason: Mapped[str | None] = mapped_column(String(200))
 
 
 class Erasure(Base):
@@ -109,10 +119,11 @@ class DeletionRequest(Base):
 
 
 class ErasureParticipant(Base):
-    """What one participant has said about one erasure."""
+    """What one participant has said about one erasure, or since when and why it is not waited for."""
 
     __tablename__ = "erasure_participants"
     __table_args__ = (
+        _retirement(),
         {
             "info": on_erase(
                 "retain: counts and times, the proof of the erasure",
@@ -128,3 +139,5 @@ class ErasureParticipant(Base):
     erased: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     digest: Mapped[str | None] = mapped_column(String(64))
     regimes: Mapped[list[str] | None] = mapped_column(JSONB)
+    retired_at: Mapped[datetime | None]
+    retired_reason: Mapped[str | None] = mapped_column(String(200))

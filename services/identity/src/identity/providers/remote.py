@@ -9,6 +9,7 @@ from typing import Any, Self
 import aiohttp
 
 from chassis.faults import TransientFault
+from chassis.http import read_at_most
 
 MOST_BYTES = 64 * 1024
 CONNECTIONS = 20
@@ -66,19 +67,12 @@ class ProviderClient:
             async with self._session.request(method, url, data=form, allow_redirects=False) as answer:
                 if answer.status >= 500 or answer.status == 429 or 300 <= answer.status < 400:  # noqa: PLR2004
                     raise ProviderUnavailable(f"the provider answered {answer.status}")
-                body = await _bounded(answer)
+                body = await read_at_most(answer, MOST_BYTES)
+                if body is None:
+                    raise ProviderUnavailable("the provider's answer is too long")
                 return Answer(answer.status, _json_object(body), _max_age(answer))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(f"the provider did not answer: {type(error).__name__}") from error
-
-
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_chunked(8192):
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise ProviderUnavailable("the provider's answer is too long")
-    return bytes(body)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from identity.repositories.certificates import Certificates, keep_certificate
 from identity.repositories.deletion_requests import DeletionRequests, FrozenAccount
+from identity.repositories.erasure_overview import ErasureOverview, Waiting
 from identity.repositories.erasure_reports import Completion, ErasureReports
 from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
+from identity.repositories.evidence import EvidenceBundles
 from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
 from identity.repositories.passkeys import PasskeyChallenges, Passkeys
+from identity.repositories.processors import (
+    PROCESSOR_REQUESTS,
+    UNSETTLED_REQUESTS,
+    ProcessorRequests,
+    new_processor_request,
+)
 from identity.repositories.providers import AppleGrants, ProviderIdentities, SpentTokens
 from identity.repositories.revocations import Revocation, Revocations
 from identity.repositories.sessions import LiveSince, OpenSession, SessionEnd, Sessions
@@ -15,14 +23,18 @@ from identity.repositories.users import Account, Users
 
 __all__ = [
     "MAILS",
+    "PROCESSOR_REQUESTS",
     "UNSETTLED",
+    "UNSETTLED_REQUESTS",
     "Account",
     "AppleGrants",
     "Certificates",
     "Completion",
     "DeletionRequests",
+    "ErasureOverview",
     "ErasureReports",
     "Erasures",
+    "EvidenceBundles",
     "FrozenAccount",
     "LiveSince",
     "Mails",
@@ -32,6 +44,7 @@ __all__ = [
     "Participants",
     "PasskeyChallenges",
     "Passkeys",
+    "ProcessorRequests",
     "ProviderIdentities",
     "Revocation",
     "Revocations",
@@ -40,6 +53,8 @@ __all__ = [
     "SpentTokens",
     "StoredSigningKeys",
     "Users",
+    "Waiting",
     "keep_certificate",
     "new_mail",
+    "new_processor_request",
 ]

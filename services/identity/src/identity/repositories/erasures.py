@@ -6,18 +6,21 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     Select,
     String,
+    Subquery,
     Table,
     Uuid,
+    all_,
     bindparam,
     delete,
     exists,
     func,
     literal,
+    null,
     or_,
     select,
-    union,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -35,6 +38,7 @@ _USERS = cast("Table", User.__table__)
 _ERASURES = cast("Table", Erasure.__table__)
 _PARTS = cast("Table", ErasureParticipant.__table__)
 _OPEN = _ERASURES.c.completed_at.is_(None)
+_TAKING_PART = ("service", "retired_at", "retired_reason")
 
 
 class OpenErasure(NamedTuple):
@@ -78,13 +82,8 @@ def _closing() -> Select[Any]:
         "erasing_at": at,
     }
     opened = insert(_ERASURES).from_select(list(columns), select(*columns.values())).cte("opened")
-    # Announcements add participants; the topology keeps one that has never started yet from being left out.
-    services = union(
-        select(Participant.service).where(Participant.handles.contains(["erasure"])),
-        select(func.unnest(bindparam("services", type_=ARRAY(String)))),
-    ).subquery()
-    waiting = select(erasure, services).where(exists(select(closed.c.id)))
-    parts = insert(_PARTS).from_select(["erasure_id", "service"], waiting).cte("parts")
+    waiting = select(erasure, _taking_part(of)).where(exists(select(closed.c.id)))
+    parts = insert(_PARTS).from_select(["erasure_id", *_TAKING_PART], waiting).cte("parts")
     mails = delete(Mail).where(Mail.user_id == of, Mail.settled_at.is_(None), Mail.kind.in_(WITH_LINK))
     tokens = delete(MailToken).where(MailToken.user_id == of)
     gone = ending(Session.user_id == of)
@@ -92,6 +91,22 @@ def _closing() -> Select[Any]:
     return cast("Select[Any]", answer).add_cte(
         opened, parts, mails.cte("mails_dropped"), tokens.cte("tokens_dropped"), revoked(gone)
     )
+
+
+def _taking_part(of: BindParameter[UUID]) -> Subquery:
+    """Return who takes part in the erasure of a person, and who would have if it had not been retired."""
+    # Announcements add participants; the topology keeps one that has never started yet from being left out.
+    known = bindparam("services", type_=ARRAY(String))
+    columns = (Participant.service, Participant.retired_at, Participant.retired_reason)
+    # A service that was gone before the account began never heard of the person.
+    born = select(_USERS.c.created_at).where(_USERS.c.id == of).scalar_subquery()
+    announced = select(*columns).where(
+        Participant.handles.contains(["erasure"]),
+        Participant.service != all_(known),
+        or_(Participant.retired_at.is_(None), Participant.retired_at > born),
+    )
+    expected = select(func.unnest(known).label("service"), *(null().label(it) for it in _TAKING_PART[1:]))
+    return expected.union_all(announced).subquery()
 
 
 def _asking_again() -> Any:
@@ -119,7 +134,7 @@ def _asking_again() -> Any:
 
 def _marking_overdue() -> Any:
     missing = select(func.array_agg(_PARTS.c.service)).where(
-        _PARTS.c.erasure_id == _ERASURES.c.id, _PARTS.c.completed_at.is_(None)
+        _PARTS.c.erasure_id == _ERASURES.c.id, _PARTS.c.completed_at.is_(None), _PARTS.c.retired_at.is_(None)
     )
     late = (
         select(_ERASURES.c.id)

@@ -132,6 +132,13 @@ class Mails(Repository):
             )
         )
 
+    async def count_open_links(self, user_id: UUID) -> int:
+        """Return how many mails with a link to this person have not been sent yet."""
+        statement = select(func.count()).where(
+            Mail.user_id == user_id, Mail.settled_at.is_(None), Mail.kind.in_(WITH_LINK)
+        )
+        return await self._session.scalar(statement) or 0
+
     async def forget_old(self, *, now: datetime) -> None:
         """Delete expired tokens and mails settled a week ago."""
         await self._session.execute(delete(MailToken).where(MailToken.expires_at <= now))

@@ -31,6 +31,7 @@ def certify_erasure(
             )
         ),
         reports=complete.reports,
+        retired=complete.retired,
     )
     now = uow.now()
     signed = certificates.issue(erasure, now=now)

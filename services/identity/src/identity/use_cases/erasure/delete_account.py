@@ -14,6 +14,7 @@ from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
 from identity.repositories import Erasures, OpenErasure, Users
 from identity.tokens import capability_hash, new_capability
+from identity.use_cases.erasure.ask_processors import ask_processors
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.sessions.end_session import announce_revocation
 
@@ -68,7 +69,7 @@ async def open_erasure(
     was_open, signed_out = await Erasures(uow.session).close_account(
         erasure,
         token_hash=token_hash,
-        services=erasure_participants(),
+        services=(*erasure_participants(), *rules.processors),
         end=rules.session_end(reason, uow.now()),
         grace_until=grace_until,
     )
@@ -76,6 +77,7 @@ async def open_erasure(
         return False
     if farewell:
         request_mail(uow, MailKind.ACCOUNT_DELETED, user_id=user_id)
+    ask_processors(uow, erasure, rules.processors)
     uow.publish(
         UserDeleted(
             user_id=user_id,

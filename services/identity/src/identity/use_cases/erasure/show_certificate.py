@@ -17,5 +17,7 @@ async def show_certificate(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> 
     certificate = await Certificates(uow.session).newest(erasure_id)
     if certificate is None:
         participants = await Erasures(uow.session).participants(erasure_id)
-        raise NotCertifiedYet([it.service for it in participants if it.completed_at is None])
+        raise NotCertifiedYet(
+            [it.service for it in participants if it.completed_at is None and it.retired_at is None]
+        )
     return certificate.token

@@ -1,13 +1,14 @@
 """Show how far an erasure is, to whoever holds its token."""
 
 import hmac
+from typing import Literal
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
 from identity.erasure.policy import Step, StepTaken, steps_in_order
 from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead
-from identity.models import Erasure
+from identity.models import Erasure, ErasureParticipant
 from identity.repositories import DeletionRequests, Erasures, FrozenAccount
 from identity.tokens import capability_hash
 
@@ -31,9 +32,12 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
         participants=[
             ErasureParticipantRead(
                 service=part.service,
-                status="completed" if part.completed_at is not None else "waiting",
+                status=_standing(part),
                 completed_at=part.completed_at,
                 erased=part.erased or {},
+                nothing_held=part.completed_at is not None and not any((part.erased or {}).values()),
+                retired_at=part.retired_at,
+                retired_reason=part.retired_reason,
             )
             for part in participants
         ],
@@ -68,6 +72,12 @@ async def find_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
     if erasure is None or not hmac.compare_digest(erasure.status_token_hash, capability_hash(token)):
         raise NotFound
     return erasure
+
+
+def _standing(part: ErasureParticipant) -> Literal["waiting", "completed", "retired"]:
+    if part.completed_at is not None:
+        return "completed"
+    return "waiting" if part.retired_at is None else "retired"
 
 
 def steps_of(erasure: Erasure) -> list[StepTaken]:

@@ -1,0 +1,165 @@
+"""Processors outside of the platform: a signed request to erase, and the report that must come back.
+
+The request is signed with the key that signs access tokens then (HTTP Message Signatures, RFC 9421), so that
+whoever has the published keys knows that it is ours and unchanged.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
+from jwt.utils import der_to_raw_signature
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from yarl import URL
+
+from chassis.faults import TransientFault
+from chassis.http import read_at_most
+from chassis.signing_keys import SigningKey
+from chassis.transactions import outside_transactions
+from contracts.fields import ErasedCounts, ServiceName
+from contracts.registry import MEMBERS
+
+SECONDS = 10.0
+MOST_BYTES = 64 * 1024
+COVERED = ("@method", "@target-uri", "content-type", "content-digest")
+_JSON = "application/json"
+_OK, _ACCEPTED = 200, 202
+
+
+class ProcessorNotDone(TransientFault):
+    """The processor has not said that it has erased the person; it is asked again."""
+
+
+def _own_name(name: str) -> str:
+    if name in MEMBERS:
+        raise ValueError("is the name of a service of the platform")
+    return name
+
+
+def _reachable(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError("is no address of a processor")
+    return url
+
+
+class Processor(BaseModel):
+    """Somebody who holds data of people for us: a name for reports, and where it takes requests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[ServiceName, AfterValidator(_own_name)]
+    url: Annotated[str, AfterValidator(_reachable)]
+
+
+class _Report(BaseModel):
+    erased: ErasedCounts
+
+
+@dataclass(frozen=True)
+class RequestToErase:
+    """What a processor is told: which erasure, of whom, since when and until when."""
+
+    erasure_id: UUID
+    user_id: UUID
+    requested_at: datetime
+    deadline: datetime
+
+    def body(self) -> bytes:
+        """Return it as JSON; to the letter the same, however often it is sent."""
+        told = {
+            "erasure_id": str(self.erasure_id),
+            "user_id": str(self.user_id),
+            "requested_at": self.requested_at.isoformat(),
+            "deadline": self.deadline.isoformat(),
+        }
+        return json.dumps(told, separators=(",", ":")).encode()
+
+
+def signed_headers(url: str, body: bytes, *, key: SigningKey, now: datetime, nonce: str) -> dict[str, str]:
+    """Return the headers of a POST of JSON, with its digest (RFC 9530) and its signature (RFC 9421 §3.1)."""
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    content = {"content-type": _JSON, "content-digest": f"sha-256=:{digest}:"}
+    values = {"@method": "POST", "@target-uri": url, **content}
+    covered = " ".join(f'"{name}"' for name in COVERED)
+    parameters = (
+        f'({covered});created={int(now.timestamp())};keyid="{key.kid}";alg="ecdsa-p256-sha256"'
+        f';nonce="{nonce}";tag="irisvue-erasure"'
+    )
+    lines = [f'"{name}": {values[name]}' for name in COVERED]
+    base = "\n".join([*lines, f'"@signature-params": {parameters}'])
+    raw = der_to_raw_signature(key.private_key.sign(base.encode(), ECDSA(SHA256())), key.private_key.curve)
+    return {
+        **content,
+        "signature-input": f"erasure={parameters}",
+        "signature": f"erasure=:{base64.b64encode(raw).decode()}:",
+    }
+
+
+class ProcessorClient:
+    """Sends requests to processors; open it once per process with `async with`."""
+
+    def __init__(self, processors: Sequence[Processor], *, signing: Callable[[datetime], SigningKey]) -> None:
+        """`signing` returns the key that signs at a moment."""
+        self._processors = {processor.name: processor for processor in processors}
+        self._signing = signing
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, name: str, request: RequestToErase, *, now: datetime, nonce: str) -> dict[str, int]:
+        """Return what the processor says that it has erased; raises `ProcessorNotDone` until it says so."""
+        if self._session is None:
+            raise RuntimeError("open the client with `async with` before use")
+        processor = self._processors.get(name)
+        if processor is None:
+            raise ProcessorNotDone("is not among the settings any more")
+        outside_transactions(name)
+        url, body = processor.url, request.body()
+        headers = signed_headers(url, body, key=self._signing(now), now=now, nonce=nonce)
+        try:
+            async with self._session.post(
+                URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                return _erased(answer.status, await read_at_most(answer, MOST_BYTES))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ProcessorNotDone(f"did not answer: {type(error).__name__}") from error
+
+
+def _erased(status: int, body: bytes | None) -> dict[str, int]:
+    if status == _ACCEPTED:
+        raise ProcessorNotDone("has accepted it and not reported yet")
+    if status != _OK:
+        raise ProcessorNotDone(f"answered {status}")
+    try:
+        return dict(_Report.model_validate_json(body or b"").erased)
+    except ValidationError:
+        # Not chained: the library's error quotes the answer.
+        raise ProcessorNotDone("answered 200 without a report") from None
+
+
+def read_processors(value: Any) -> Any:
+    """Return the list in a JSON text, as a setting has it; empty is none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else []
+    except ValueError:
+        raise ValueError("this is no JSON") from None

@@ -1,0 +1,129 @@
+"""A service that is gone keeps no erasure open for ever, and whoever is erased without it can see that."""
+
+import os
+import subprocess
+import sys
+
+import jwt
+import pytest
+
+from contracts.participation import ParticipantJoined
+
+REASON = "switched off in October, its disks were destroyed"
+
+
+@pytest.fixture
+def operate(platform):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "identity", "erasures", "retire-participant", *arguments],
+            env={**os.environ, **platform.environment("identity")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+async def rendering(service, deliver):
+    """Let a service join that no registry knows."""
+    joined = ParticipantJoined.by("rendering").of(handles=("erasure",), version="0.1.0")
+    await deliver(joined)
+    return joined
+
+
+async def status_of(client, deletion):
+    path = f"/api/v1/privacy/erasures/{deletion['erasure_id']}"
+    answer = await client.get(path, headers={"X-Erasure-Token": deletion["status_token"]})
+    return {part["service"]: part for part in answer.json()["participants"]}, answer.json()["status"]
+
+
+async def claims_of(client, deletion):
+    path = f"/api/v1/privacy/erasures/{deletion['erasure_id']}/certificate"
+    answer = await client.get(path, headers={"X-Erasure-Token": deletion["status_token"]})
+    return jwt.decode(answer.text, options={"verify_signature": False}), answer.status_code
+
+
+async def delete(client, person):
+    answer = await client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=person.bearer)
+    return answer.json()
+
+
+async def test_an_open_erasure_is_complete_without_it_and_says_so(
+    client, rendering, service, operate, deletion, report, events
+):
+    await service.load_keys()
+    for participant in ("consent", "identity", "storage"):
+        await report(participant, accounts=1)
+    parts, status = await status_of(client, deletion)
+    assert (parts["rendering"]["status"], status) == ("waiting", "in_progress")
+
+    retired = operate("rendering", "--reason", REASON)
+    assert (retired.returncode, "1 open erasures" in retired.stdout) == (0, True), retired.stderr
+
+    parts, status = await status_of(client, deletion)
+    assert (parts["rendering"]["status"], parts["rendering"]["retired_reason"]) == ("retired", REASON)
+    assert (status, parts["storage"]["status"]) == ("completed", "completed")
+    assert (await events()).count("identity.erasure.completed.v1") == 1
+    claims, code = await claims_of(client, deletion)
+    assert code == 200
+    assert [(it["service"], it["reason"]) for it in claims["retired"]] == [("rendering", REASON)]
+    assert [it["service"] for it in claims["participants"]] == ["consent", "identity", "storage"]
+
+
+async def test_an_erasure_that_waits_for_others_goes_on_waiting_for_them(
+    client, rendering, service, operate, deletion, report
+):
+    await service.load_keys()
+    operate("rendering", "--reason", REASON)
+    assert (await status_of(client, deletion))[1] == "in_progress"
+    for participant in ("consent", "identity", "storage"):
+        await report(participant, accounts=1)
+    assert (await status_of(client, deletion))[1] == "completed"
+    claims, _ = await claims_of(client, deletion)
+    assert [it["service"] for it in claims["retired"]] == ["rendering"]
+
+
+async def test_later_erasures_name_it_for_whoever_it_may_have_known(
+    client, ada, rendering, platform, operate
+):
+    later = await type(ada)(client, "later@example.org").register()
+    await later.log_in()
+    operate("rendering", "--reason", REASON)
+    connection = await platform.connect_as_admin()
+    try:
+        await connection.execute(
+            "UPDATE identity.users SET created_at = now() + interval '1 hour' WHERE id = $1", later.user_id
+        )
+    finally:
+        await connection.close()
+    parts, _ = await status_of(client, await delete(client, ada))
+    assert parts["rendering"]["status"] == "retired"
+    parts, _ = await status_of(client, await delete(client, later))
+    assert parts.keys() == {"consent", "identity", "storage"}
+
+
+async def test_a_service_that_announces_itself_again_takes_part_again(
+    client, ada, rendering, deliver, operate
+):
+    operate("rendering", "--reason", REASON)
+    await deliver(rendering)
+    parts, _ = await status_of(client, await delete(client, ada))
+    assert parts["rendering"]["status"] == "waiting"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "x" * 201])
+async def test_without_a_reason_nobody_is_retired(client, ada, rendering, operate, reason):
+    assert operate("rendering", "--reason", reason).returncode == 2
+    parts, _ = await status_of(client, await delete(client, ada))
+    assert parts["rendering"]["status"] == "waiting"
+
+
+@pytest.mark.parametrize("name", ["storage", "identity", "nobody"])
+async def test_a_service_of_this_release_and_an_unknown_one_are_not_retired(service, operate, name):
+    refused = operate(name, "--reason", REASON)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert name in refused.stderr
