@@ -49,8 +49,11 @@ NEVER_SUCCEED = {
     "DELETE /api/v1/auth/passkeys/{passkey_id}",
     "GET /api/v1/privacy/erasures/{erasure_id}",
     "GET /api/v1/privacy/erasures/{erasure_id}/certificate",
+    "GET /api/v1/users/me/erasure-preview",
     "GET /health/{part}",
 }
+# Nobody else runs here who could say what they hold; then it answers 503, which has tests of its own.
+UNCHECKED = {"GET /api/v1/users/me/erasure-preview": ["not_a_server_error"]}
 
 
 class Crowd:
@@ -134,6 +137,7 @@ async def good_bodies(crowd) -> dict[str, list[dict]]:
         "POST /api/v1/auth/verify-email": [{"token": await crowd.link("verify_address")}],
         "POST /api/v1/auth/decline-address": [{"token": await crowd.link("verify_address")}],
         "POST /api/v1/auth/reset-password": [{"token": await crowd.link("reset_password"), **new}],
+        "POST /api/v1/auth/confirm-deletion": [{"token": await crowd.link("confirm_deletion")}],
         "POST /api/v1/auth/change-password": [{"current_password": PASSWORD, **new}],
         "PATCH /api/v1/users/me": [{"email": "countess@example.org"}],
         "DELETE /api/v1/users/me": [{"confirm": True}],
@@ -156,6 +160,7 @@ async def test_every_answer_to_somebody_signed_in_is_as_documented(platform, cro
             new_token=new_token,
             examples=examples,
             also_refused=ALSO_REFUSED,
+            unchecked=UNCHECKED,
         )
     assert not found.failures, found.report()
     assert found.requests >= 1000

@@ -46,7 +46,7 @@ async def request_deletion_page() -> HTMLResponse:
 
 @router.post("/request-deletion", summary="Ask for a mail that deletes the account")
 async def ask_for_deletion(
-    service: CurrentService, email: Annotated[str, Form(max_length=EMAIL_MAX_LENGTH)]
+    service: CurrentService, email: Annotated[str, Form(min_length=1, max_length=EMAIL_MAX_LENGTH)]
 ) -> HTMLResponse:
     """Send a mail with a link; the answer is the same whether or not the address has an account."""
     async with timing_floor(REQUEST_SECONDS):
@@ -66,7 +66,7 @@ async def confirm_deletion_page() -> HTMLResponse:
 @router.post("/confirm-deletion", summary="Delete the account with the token of a mail", responses=_EXPIRED)
 async def confirm_deletion(
     service: CurrentService,
-    token: Annotated[SecretStr, Form(max_length=128, examples=["the-token-of-the-mail"])],
+    token: Annotated[SecretStr, Form(min_length=1, max_length=128, examples=["the-token-of-the-mail"])],
 ) -> HTMLResponse:
     """Close the account and erase everything in it; the page has the token of the erasure's status."""
     try:
