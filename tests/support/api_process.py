@@ -33,9 +33,17 @@ class ApiProcess:
 
 @contextlib.asynccontextmanager
 async def api_process(
-    platform: Platform, service: str, *, silent: bool = False, ready: str = "readiness", **variables: str
+    platform: Platform,
+    service: str,
+    *,
+    port: int | None = None,
+    silent: bool = False,
+    ready: str = "readiness",
+    **variables: str,
 ) -> AsyncIterator[ApiProcess]:
-    """Start `python -m <service> api` on a free port, migrated; `ready` names the health that it must reach.
+    """Start `python -m <service> api`, migrated; `ready` names the health that it must reach.
+
+    It listens on `port`, or on a free one.
 
     It ends with the block. Its log goes where the caller's goes, or nowhere; `variables` replace or add some
     of its environment.
@@ -44,7 +52,7 @@ async def api_process(
         platform.migrate(service)
     servers = platform.servers
     environment = service_environment(servers.values, service)
-    port = free_port()
+    port = port or free_port()
     own = {f"{service.upper()}_PORT": str(port), f"{service.upper()}_LOG_LEVEL": "WARNING", **variables}
     process = subprocess.Popen(  # noqa: ASYNC220 - it returns as soon as the process exists
         [sys.executable, "-m", service, "api"],

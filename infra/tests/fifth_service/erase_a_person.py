@@ -59,9 +59,8 @@ async def erased(platform: Platform) -> dict[str, object]:
         for service in SERVICES:
             if service != COORDINATOR:
                 # Where identity looks for it, as the registry has it.
-                port = f"{service.upper()}_PORT"
-                own = {port: platform.servers.values[port]}
-                await stack.enter_async_context(api_process(platform, service, silent=True, **own))
+                port = int(platform.servers.values[f"{service.upper()}_PORT"])
+                await stack.enter_async_context(api_process(platform, service, port=port, silent=True))
         identity = await stack.enter_async_context(api_process(platform, COORDINATOR, silent=True))
         headers = {GATEWAY_TOKEN_HEADER: identity.proof()}
         async with aiohttp.ClientSession(f"{identity.url}/api/v1/", headers=headers) as client:
