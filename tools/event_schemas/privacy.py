@@ -20,7 +20,7 @@ from contracts.fields import Kind
 
 _CONTAINERS = (tuple, list, set, frozenset, dict)
 _PERSONAL = ("anna@example.com", "Anna Müller", "+49 170 1234567", "2001:db8::7", "Berlin, DE")
-_MARKABLE: tuple[Any, ...] = (UUID, datetime, AwareDatetime, date, int, str)
+_MARKABLE: tuple[Any, ...] = (UUID, datetime, AwareDatetime, date, int, bool, str)
 
 
 @dataclass(frozen=True)
