@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cluster import checks, engine, env_file
-from cluster.compose import LABEL, ComposeCluster
+from cluster.compose import API_PORT, LABEL, ComposeCluster
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.progress import Silence
@@ -20,6 +20,15 @@ from support.isolation import reaper, temporary_directory, values_on_free_ports
 from support.running import RunningServers
 
 READY_SECONDS = 120
+READINESS = """
+import json, sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/health/readiness", timeout=5)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status, json.load(answer).get("title", ""))
+"""
+"""Run where the API listens: in its container, or here."""
 
 
 class SeparateCluster:
@@ -76,6 +85,19 @@ class SeparateCluster:
         known = checks.server_checks(self.values) | self._service_checks()
         for program in programs or known:
             await until_ready(program, known[program], seconds=seconds)
+
+    def ask_ready(self, service: str) -> str:
+        """Return how an API answers whether it is ready: status and title; AssertionError while it does not."""
+        port = self.values[f"{service.upper()}_PORT"] if self.mode == "native" else str(API_PORT)
+        question = ("-I", "-c", READINESS, port)
+        try:
+            if isinstance(self._cluster, NativeCluster):
+                command = [sys.executable, *question]
+                return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            # The port of a service is not published there.
+            return self._cluster.execute(f"{service}-api", "python", *question).strip()
+        except (ClusterError, subprocess.CalledProcessError) as error:
+            raise AssertionError(f"{service} does not answer yet") from error
 
     def _service_checks(self) -> dict[str, Check]:
         if isinstance(self._cluster, NativeCluster):

@@ -1,5 +1,6 @@
 """The drill: back up, erase somebody, restore the old backup, and look for them everywhere."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -87,7 +88,7 @@ class Drill:
             await self._refuses_a_changed_archive(backup)
             self._command("restore", str(backup), "--key", str(self._key))
             await self._came_back(erased)
-            await self._is_closed(http)
+            await self._is_closed()
             began = time.monotonic()
             self._command("up", "--mode", self._cluster.mode)
             self._note(
@@ -150,19 +151,14 @@ class Drill:
         self._note("the restored rows know them again", wanted=True, seen=back > 0)
         self._note("data keys in the restored keyring", wanted=2, seen=await self._data_keys())
 
-    async def _is_closed(self, http: aiohttp.ClientSession) -> None:
+    async def _is_closed(self) -> None:
         """Start the APIs without the workers, which would replay the journal."""
         for service in DATABASE_SERVICES:
             self._cluster.start(f"{service}-api")
         for service in DATABASE_SERVICES:
-            port = self._cluster.values[f"{service.upper()}_PORT"]
 
-            async def answers(port: str = port) -> str:
-                try:
-                    async with http.get(f"http://127.0.0.1:{port}/health/readiness") as answer:
-                        return f"{answer.status} {(await answer.json()).get('title', '')}"
-                except aiohttp.ClientConnectionError as error:
-                    raise AssertionError("nobody answers yet") from error
+            async def answers(service: str = service) -> str:
+                return await asyncio.to_thread(self._cluster.ask_ready, service)
 
             seen = await eventually(answers, seconds=30)
             self._note(f"{service} before the replay", wanted=f"503 {CLOSED}", seen=seen)

@@ -119,11 +119,15 @@ class ComposeCluster:
     async def answers(self, name: str) -> None:
         """Pass when this service says now that it is ready; its port isn't published."""
         port = WORKER_PORT if name.endswith("-worker") else API_PORT
-        question = ("exec", "--no-TTY", name, "python", "-I", "-S", "/usr/local/bin/ready.py", str(port))
+        question = ("python", "-I", "-S", "/usr/local/bin/ready.py", str(port))
         try:
-            await asyncio.to_thread(self._compose, *question)
+            await asyncio.to_thread(self.execute, name, *question)
         except ClusterError as error:
             raise NotReadyError(f"{name} is not ready") from error
+
+    def execute(self, name: str, *command: str) -> str:
+        """Run a program inside of a running service; return what it has printed."""
+        return self._compose("exec", "--no-TTY", name, *command)
 
     def _command(self) -> list[str]:
         return [
