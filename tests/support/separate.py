@@ -87,7 +87,7 @@ class SeparateCluster:
             await until_ready(program, known[program], seconds=seconds)
 
     def ask_ready(self, service: str) -> str:
-        """Return how an API answers whether it is ready: status and title; AssertionError while it does not."""
+        """Return how an API says whether it is ready: status and title; AssertionError while it does not."""
         port = self.values[f"{service.upper()}_PORT"] if self.mode == "native" else str(API_PORT)
         question = ("-I", "-c", READINESS, port)
         try:
