@@ -32,6 +32,7 @@ SECONDS = 10.0
 MOST_BYTES = 64 * 1024
 COVERED = ("@method", "@target-uri", "content-type", "content-digest")
 _JSON = "application/json"
+_OF_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _OK, _ACCEPTED = 200, 202
 
 
@@ -49,6 +50,9 @@ def _reachable(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError("is no address of a processor")
+    if parts.scheme == "http" and parts.hostname not in _OF_THIS_MACHINE:
+        # A request names a person: on its way nobody else may read it.
+        raise ValueError("is no https address of a processor")
     return url
 
 
