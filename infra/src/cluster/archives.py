@@ -20,6 +20,9 @@ from cluster.errors import ClusterError
 MANIFEST = "manifest.json"
 STAMP = "%Y%m%dT%H%M%SZ"
 SEALED = ".age"
+UNFINISHED = "."
+"""How the name of a backup begins that is not whole yet."""
+UNFINISHED_DAYS = 1
 CHUNK = 1024 * 1024
 
 
@@ -133,18 +136,27 @@ def verified(directory: Path) -> dict[str, Path]:
 
 
 def prune(directory: Path, *, now: datetime, days: int) -> list[Path]:
-    """Delete the backups in a directory that are older than so many days; return which."""
+    """Delete the backups in a directory that are older than so many days; return which.
+
+    What a process that was killed has left of one is no backup, and goes after a day.
+    """
     gone = [place for place, made_at in backups_in(directory) if now - made_at > timedelta(days=days)]
+    gone += [
+        place
+        for place, began_at in backups_in(directory, unfinished=True)
+        if now - began_at > timedelta(days=UNFINISHED_DAYS)
+    ]
     for place in gone:
         shutil.rmtree(place)
     return gone
 
 
-def backups_in(directory: Path) -> Iterator[tuple[Path, datetime]]:
-    """Yield the backups of a directory and when each was made, the oldest first."""
+def backups_in(directory: Path, *, unfinished: bool = False) -> Iterator[tuple[Path, datetime]]:
+    """Yield the backups of a directory and when each was made, the oldest first; or those never finished."""
+    form = f"{UNFINISHED}{STAMP}" if unfinished else STAMP
     for place in sorted(directory.iterdir()) if directory.is_dir() else ():
         try:
-            yield place, datetime.strptime(place.name, STAMP).replace(tzinfo=UTC)
+            yield place, datetime.strptime(place.name, form).replace(tzinfo=UTC)
         except ValueError:
             # Whatever else lies there is not ours.
             continue

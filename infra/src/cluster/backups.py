@@ -6,8 +6,8 @@ photo can't be read any more. The erasure journal is in no backup; services repl
 
 import asyncio
 import io
-import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,23 @@ from pathlib import Path
 
 import asyncpg
 
-from cluster.archives import SEALED, STAMP, Archive, Sealer, opened, prune, verified, write_manifest
+from cluster.archives import (
+    SEALED,
+    STAMP,
+    UNFINISHED,
+    Archive,
+    Sealer,
+    backups_in,
+    opened,
+    prune,
+    verified,
+    write_manifest,
+)
 from cluster.bootstrap.postgres import BACKUP_ROLE, Schema, schemas
-from cluster.environment import ADMIN, DATABASE, KEYRING_DATABASE, REGION, bucket_of, published
+from cluster.environment import ADMIN, DATABASE, KEYRING_DATABASE, published
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.members import STORING_SERVICES
+from cluster.object_lists import listed
 from cluster.progress import Progress
 
 KEYRING = KEYRING_DATABASE
@@ -64,15 +75,38 @@ def _days(values: Mapping[str, str], name: str, *, default: int, most: int) -> i
 
 
 class Backups:
-    """Makes backups of one running cluster and restores them; `programs` has pg_dump and pg_restore."""
+    """Makes backups of one running cluster and restores them.
+
+    `programs` has pg_dump and pg_restore; `postgres` and `s3` are `host:port`, this machine's when empty.
+    """
 
     def __init__(
-        self, layout: Layout, values: Mapping[str, str], progress: Progress, *, programs: Path
+        self,
+        layout: Layout,
+        values: Mapping[str, str],
+        progress: Progress,
+        *,
+        programs: Path,
+        postgres: str = "",
+        s3: str = "",
     ) -> None:
         self._values = values
         self._progress = progress
         self._programs = programs
+        self._postgres = postgres or published(values).postgres
+        self._s3 = s3 or published(values).s3
         self._settings = BackupSettings.of(layout, values)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is somebody for whom a backup can be sealed."""
+        return bool(self._settings.recipient)
+
+    def newest(self) -> datetime | None:
+        """Return when the newest backup was made that has its keyring."""
+        directory = self._settings.directory
+        keyrings = {made_at for _, made_at in backups_in(directory / KEYRING)}
+        return max((at for _, at in backups_in(directory) if at in keyrings), default=None)
 
     def make(self, now: datetime | None = None) -> Path:
         """Back everything up, delete what is too old, and return the directory of the new backup."""
@@ -85,13 +119,17 @@ class Backups:
         sealer = Sealer(self._settings.recipient)
         made = self._made(sealer, self._settings.directory, now, self._of(apart=False), objects=True)
         self._made(sealer, self._settings.directory / KEYRING, now, self._of(apart=True), objects=False)
+        self.prune(now)
+        return made
+
+    def prune(self, now: datetime) -> None:
+        """Delete the backups that are too old, and what is left of those that were never finished."""
         for directory, days in (
             (self._settings.directory, self._settings.days),
             (self._settings.directory / KEYRING, self._settings.keyring_days),
         ):
             for place in prune(directory, now=now, days=days):
-                self._progress.say(f"deleted {place}, which is older than {days} days")
-        return made
+                self._progress.say(f"deleted {place}, which is older than {days} days or was never finished")
 
     def restore(self, directory: Path, identity: str) -> None:
         """Put every schema of a backup in the place of the one there is; all of them, or none.
@@ -131,18 +169,26 @@ class Backups:
         if place.exists():
             raise ClusterError(f"{place} exists: there is one backup a second at most.")
         # A backup has its name only when it is whole.
-        draft = place.with_name(f".{place.name}")
+        draft = place.with_name(f"{UNFINISHED}{place.name}")
         draft.mkdir(parents=True, mode=0o700)
-        made: dict[str, Archive] = {}
-        for schema in which:
-            made[schema.name] = self._dump(schema, sealer, draft)
-        if objects:
-            listed = io.BytesIO(asyncio.run(self._objects()))
-            made[OBJECTS] = sealer.seal(listed, draft / f"{OBJECTS}.jsonl{SEALED}")
-        write_manifest(draft, now, made)
+        try:
+            made = self._archives(sealer, draft, which, objects=objects)
+            write_manifest(draft, now, made)
+        except BaseException:
+            shutil.rmtree(draft)
+            raise
         draft.rename(place)
         self._progress.say(f"{', '.join(made)}: {place}")
         return place
+
+    def _archives(
+        self, sealer: Sealer, draft: Path, which: Sequence[Schema], *, objects: bool
+    ) -> dict[str, Archive]:
+        made = {schema.name: self._dump(schema, sealer, draft) for schema in which}
+        if objects:
+            lines = io.BytesIO(asyncio.run(listed(self._values, self._s3)))
+            made[OBJECTS] = sealer.seal(lines, draft / f"{OBJECTS}.jsonl{SEALED}")
+        return made
 
     def _dump(self, schema: Schema, sealer: Sealer, directory: Path) -> Archive:
         command = [*self._program("pg_dump", schema.database, BACKUP_ROLE), "--format=custom"]
@@ -177,7 +223,7 @@ class Backups:
             raise ClusterError(f"pg_restore of {schema.name} failed; all is as before:\n{said.strip()}")
 
     def _program(self, name: str, database: str, role: str) -> list[str]:
-        host, _, port = published(self._values).postgres.partition(":")
+        host, _, port = self._postgres.partition(":")
         # pg_restore only writes into a database that is named as --dbname.
         return [
             str(self._programs / name),
@@ -192,7 +238,7 @@ class Backups:
         return {"PATH": os.environ.get("PATH", ""), "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}
 
     async def _execute(self, schema: Schema, *statements: str) -> None:
-        host, _, port = published(self._values).postgres.partition(":")
+        host, _, port = self._postgres.partition(":")
         connection = await asyncpg.connect(
             host=host,
             port=int(port),
@@ -224,34 +270,3 @@ class Backups:
     async def _dropped(self, planned: Sequence[Schema]) -> None:
         for schema in planned:
             await self._execute(schema, f"DROP SCHEMA {schema.name}{REPLACED} CASCADE")
-
-    async def _objects(self) -> bytes:
-        """Return what the buckets hold, an object's version on each line: no bytes of it."""
-        # Half a second to import, which every other command would pay.
-        import aioboto3  # noqa: PLC0415
-
-        lines: list[str] = []
-        for service in STORING_SERVICES:
-            bucket, prefix = bucket_of(self._values, service), f"{service.upper()}_S3"
-            client = aioboto3.Session().client(
-                "s3",
-                endpoint_url=f"http://{published(self._values).s3}",
-                region_name=REGION,
-                aws_access_key_id=self._values[f"{prefix}_ACCESS_KEY"],
-                aws_secret_access_key=self._values[f"{prefix}_SECRET_KEY"],
-            )
-            async with client as s3:
-                async for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                    lines += [
-                        json.dumps(
-                            {
-                                "bucket": bucket,
-                                "key": found["Key"],
-                                "version": found["VersionId"],
-                                "size": found["Size"],
-                                "etag": found["ETag"],
-                            }
-                        )
-                        for found in page.get("Versions", [])
-                    ]
-        return "".join(f"{line}\n" for line in lines).encode()

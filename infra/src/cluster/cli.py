@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "bootstrap": lambda: commands.bootstrap(inside_compose=options.inside_compose),
         "env": commands.env,
         "pin": commands.pin,
-        "backup": commands.backup,
+        "backup": lambda: commands.backup(scheduled=options.scheduled),
         "restore": lambda: commands.restore(options.backup, options.key),
         "backup-key": lambda: commands.backup_key(options.file),
     }
@@ -110,7 +110,8 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     mail.add_argument("number", nargs="?", type=int, help="1 is the newest mail")
     places = commands.add_parser("geoip", help="have consent look addresses up in a MaxMind database")
     places.add_argument("file", type=Path)
-    commands.add_parser("backup", help="back the running cluster up, sealed for BACKUP_RECIPIENT")
+    backup = commands.add_parser("backup", help="back the running cluster up, sealed for BACKUP_RECIPIENT")
+    backup.add_argument("--scheduled", action="store_true", help="once in BACKUP_HOURS, until stopped")
     restore = commands.add_parser("restore", help="stop our services and restore a backup")
     restore.add_argument("backup", type=Path, help="the directory of the backup")
     restore.add_argument("--key", type=Path, required=True, help="a file with the private key of age")

