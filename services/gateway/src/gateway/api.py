@@ -23,9 +23,9 @@ _ALL_WELL = example(
 )
 
 
-def health(version: str) -> dict[str, str]:
-    """Return what a gateway of that version says while it serves."""
-    return {"status": "healthy", "version": version}
+def constant_answers(version: str) -> dict[str, dict[str, str]]:
+    """Return what a gateway of that version says for as long as it runs, by path."""
+    return {"/health": {"status": "healthy", "version": version}, "/health/liveness": {"status": "alive"}}
 
 
 def health_routes(
@@ -33,16 +33,17 @@ def health_routes(
 ) -> APIRouter:
     """Return /health and what stands below it."""
     router = APIRouter(tags=["health"])
+    constant = constant_answers(version)
 
     @router.get("/health", summary="Whether the gateway serves", responses=HEALTHY, name="health")
     async def serving() -> dict[str, str]:
         """Answer without asking anybody, with the version that runs."""
-        return health(version)
+        return constant["/health"]
 
     @router.get("/health/liveness", summary="Whether the gateway runs", responses=ALIVE)
     async def liveness() -> dict[str, str]:
         """Answer while the process runs."""
-        return {"status": "alive"}
+        return constant["/health/liveness"]
 
     @router.get("/health/readiness", summary="Whether the gateway can do its part", responses=_ALL_WELL)
     async def readiness() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from chassis.openapi import name_operation
 from chassis.problem_handlers import install_problem_handlers
 from chassis.process import Part, Process, run_process
 from chassis.server import new_event_loop
-from gateway.api import document_routes, health, health_routes
+from gateway.api import constant_answers, document_routes, health_routes
 from gateway.data_map import OFFICERS_PATH, data_map_route
 from gateway.middleware import Cors, ResponseHeaders
 from gateway.processes import run_processes
@@ -27,7 +27,6 @@ from gateway.wiring import Service
 
 # Every route has its own limit, which the proxy keeps.
 _EVERY_PATH = re.compile("")
-_HEALTH_PATHS = frozenset({"/health", "/api/v1/health"})
 _OWN_PATHS = re.compile(
     r"(/api/v1)?/health(/.*)?|/|/docs(/.*)?|/openapi\.json|/asyncapi(\.json)?|/\.well-known/jwks\.json"
     rf"|{OFFICERS_PATH}"
@@ -97,20 +96,25 @@ def own_endpoints(
 class _Fork:
     """Sends the gateway's own addresses to its application and all others straight to the proxy.
 
-    Whether the gateway serves is asked for most often, by machines, and its answer is always the same.
+    Whether the gateway runs is asked for most often, by machines, and the answer is always the same.
     """
 
     def __init__(self, own: FastAPI, proxy: ASGIApp) -> None:
         self._own = own
         self._proxy = proxy
-        self._health = JSONResponse(health(own.version))
+        self._constant = {
+            f"{prefix}{path}": JSONResponse(answer)
+            for path, answer in constant_answers(own.version).items()
+            for prefix in ("", "/api/v1")
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not _OWN_PATHS.fullmatch(scope["path"]):
             await self._proxy(scope, receive, send)
             return
-        if scope["path"] in _HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
-            await self._health(scope, receive, send)
+        constant = self._constant.get(scope["path"]) if scope.get("method") in ("GET", "HEAD") else None
+        if constant is not None:
+            await constant(scope, receive, send)
             return
         # The server drops the body of an answer to HEAD.
         asked = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
