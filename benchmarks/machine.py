@@ -22,12 +22,11 @@ BLOCK = bytes(64 * 1024)
 
 @dataclass(frozen=True)
 class Usage:
-    """Processor seconds so far: of the whole machine, of this process, and of it with all that it started."""
+    """Processor seconds so far: of the whole machine, and of this process."""
 
     at: float
     machine: float
     measuring: float
-    own: float
 
 
 def usage() -> Usage:
@@ -35,15 +34,10 @@ def usage() -> Usage:
     stat = Path("/proc/stat")
     times = os.times()
     if not stat.exists():
-        return Usage(time.monotonic(), 0.0, times.user + times.system, 0.0)
+        return Usage(time.monotonic(), 0.0, times.user + times.system)
     fields = [int(field) for field in stat.read_text().splitlines()[0].split()[1:9]]
     busy = sum(ticks for index, ticks in enumerate(fields) if index not in IDLE_FIELDS)
-    return Usage(
-        time.monotonic(),
-        busy / TICKS_PER_SECOND,
-        times.user + times.system,
-        _own_ticks() / TICKS_PER_SECOND,
-    )
+    return Usage(time.monotonic(), busy / TICKS_PER_SECOND, times.user + times.system)
 
 
 async def settled() -> None:
@@ -56,12 +50,6 @@ async def settled() -> None:
         if after.machine - before.machine < SETTLED * (after.at - before.at) * (os.cpu_count() or 1):
             return
         before = after
-
-
-def share_of_others(before: Usage, after: Usage) -> float:
-    """Return which part of all cores others used between two looks: 0 to 1."""
-    others = (after.machine - before.machine) - (after.own - before.own)
-    return max(0.0, others / ((after.at - before.at) * (os.cpu_count() or 1)))
 
 
 def served_seconds(before: Usage, after: Usage) -> float:
@@ -115,26 +103,6 @@ def proportional_set_mib(processes: list[int]) -> float:
             if line.startswith("Pss:"):
                 kib += int(line.split()[1])
     return kib / 1024
-
-
-def _own_ticks() -> int:
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for process, directory in _processes():
-        fields = _read(directory / "stat").decode().rpartition(")")[2].split()
-        if fields:
-            parents[process] = int(fields[1])
-            # With those that it has waited for already.
-            ticks[process] = sum(int(field) for field in fields[11:15])
-    return sum(used for process, used in ticks.items() if _is_ours(process, parents))
-
-
-def _is_ours(process: int, parents: dict[int, int]) -> bool:
-    while process in parents:
-        if process == os.getpid():
-            return True
-        process = parents[process]
-    return False
 
 
 def _processes() -> Iterator[tuple[int, Path]]:
