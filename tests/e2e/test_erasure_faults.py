@@ -17,3 +17,11 @@ async def test_r27_nothing_outlives_a_deletion_that_everything_races(
     stage, new_person, many, small_jpeg
 ) -> None:
     await erasure_faults.deletion_races(stage, new_person, many, small_jpeg, people=25)
+
+
+async def test_r10_storage_that_is_killed_again_and_again_leaves_nothing(
+    stage, new_person, many, small_jpeg
+) -> None:
+    await erasure_faults.storage_is_killed(
+        stage, new_person, many, small_jpeg, people=30, pictures=1, kills=3
+    )

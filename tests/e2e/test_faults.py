@@ -1,10 +1,9 @@
 """Parts of the platform fail while people use it: nothing is lost, done twice or claimed too early."""
 
-import asyncio
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -12,18 +11,13 @@ import aiohttp
 
 from cluster.environment import ADMIN, KEYRING_DATABASE, VHOST
 from contracts.topology import EXCHANGE
-from residue import Canaries
-from residue.objects import search_buckets
 from support import eventually
+from support.erasure_faults import OPEN_ERASURES, all_completed, ids_of
 
 REGISTERED, DELETED = "identity.user.registered.v1", "identity.user.deleted.v1"
 COMPLETED = "identity.erasure.completed.v1"
 PEOPLE, LEAVING = 200, 50
-FLOWING = 100
-KILLS = 3
-START_SECONDS = 90
 BROKER_SECONDS = 180
-LEASE_SECONDS = 200
 
 
 class Witness:
@@ -80,19 +74,6 @@ async def nothing_waits(stage) -> None:
         assert await stage.count(f"SELECT count(*) FROM {schema}.dead_letters") == 0
 
 
-async def open_erasures(stage, receipts: Iterable[dict]) -> int:
-    ids = [UUID(receipt["erasure_id"]) for receipt in receipts]
-    query = "SELECT count(*) FROM identity.erasures WHERE id = ANY ($1) AND completed_at IS NULL"
-    return await stage.count(query, ids)
-
-
-async def all_completed(stage, receipts: list[dict], *, seconds: float) -> None:
-    async def none_open() -> None:
-        assert await open_erasures(stage, receipts) == 0
-
-    await eventually(none_open, seconds=seconds)
-
-
 async def test_everything_is_delivered_once_when_the_broker_returns(
     stage, new_account, new_person, many
 ) -> None:
@@ -107,7 +88,7 @@ async def test_everything_is_delivered_once_when_the_broker_returns(
             assert (await agreeing.app.withdraw(await agreeing.agree())).status == 200
             leaving = await many(lambda _: new_person(), range(LEAVING))
             receipts = await many(lambda person: person.ask_to_be_erased(), leaving)
-            assert await open_erasures(stage, receipts) == LEAVING
+            assert await stage.count(OPEN_ERASURES, ids_of(receipts)) == LEAVING
         await all_completed(stage, receipts, seconds=BROKER_SECONDS)
 
         async def settled() -> None:
@@ -151,51 +132,6 @@ async def test_people_come_in_and_ended_sessions_stay_out_while_the_broker_is_aw
             assert (await app.photos()).status == 401
 
         await eventually(refused, seconds=1)
-    await stage.cluster.until_ready()
-
-
-async def test_killed_storage_worker_loses_no_erasure(
-    stage, new_person, many, small_jpeg, until_erased
-) -> None:
-    async def somebody_with_a_picture(_: int) -> tuple:
-        person = await new_person()
-        await person.agree()
-        return person, await person.take_picture(small_jpeg)
-
-    everybody = await many(somebody_with_a_picture, range(FLOWING))
-    folders = [photo["s3_key"] for _, photo in everybody]
-    traces = Canaries.of(ids=[photo["id"] for _, photo in everybody], words=[], object_keys=folders)
-    before = {place.name: place.found for place in await search_buckets(stage.values, traces)}
-
-    leaving = []
-    begun = (
-        "SELECT count(*) FROM storage.erasure_tasks WHERE lease_token IS NOT NULL OR completed_at IS NOT NULL"
-    )
-    for kill in range(KILLS):
-        await stage.cluster.until_ready("storage-worker")
-        least = await stage.count(begun)
-        # Some ask before each kill: a worker that starts anew may have begun with all earlier ones already.
-        asking = everybody[kill::KILLS]
-        leaving.append(asyncio.create_task(many(lambda pair: pair[0].ask_to_be_erased(), asking)))
-
-        async def more_has_begun(least: int = least) -> None:
-            assert await stage.count(begun) > least
-
-        await eventually(more_has_begun, seconds=START_SECONDS)
-        stage.cluster.kill("storage-worker")
-    receipts = [receipt for asked in leaving for receipt in await asked]
-    everybody = [each for kill in range(KILLS) for each in everybody[kill::KILLS]]
-    await all_completed(stage, receipts, seconds=LEASE_SECONDS)
-
-    parts = [
-        {part["service"]: part for part in (await until_erased(person.app, receipt))["participants"]}
-        for (person, _), receipt in zip(everybody, receipts, strict=True)
-    ]
-    assert all(part["status"] == "completed" for found in parts for part in found.values())
-    assert {found["storage"]["erased"]["data_keys"] for found in parts} == {1}
-    assert before["irisvue-photos, names"] == 2 * FLOWING
-    after = await search_buckets(stage.values, traces)
-    assert not any(place.found for place in after)
     await stage.cluster.until_ready()
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import aiohttp
 
-from cluster.environment import ADMIN, KEYRING_DATABASE, VHOST
+from cluster.environment import ADMIN, VHOST
 from residue import Canaries, search
 from residue.objects import search_buckets
 from support.eventually import eventually
@@ -25,7 +25,7 @@ Many = Callable[..., Awaitable[list[Any]]]
 TURN_SECONDS = 120
 SEARCHED = 40
 ENDED = 401
-_OPEN = "SELECT count(*) FROM identity.erasures WHERE id = ANY ($1) AND completed_at IS NULL"
+OPEN_ERASURES = "SELECT count(*) FROM identity.erasures WHERE id = ANY ($1) AND completed_at IS NULL"
 _TAKEN_ON = (
     "SELECT count(*) FROM storage.erasure_tasks WHERE lease_token IS NOT NULL OR completed_at IS NOT NULL"
 )
@@ -41,7 +41,7 @@ async def all_completed(stage: Any, receipts: Sequence[dict[str, Any]], *, secon
     began, ids = time.monotonic(), ids_of(receipts)
 
     async def none_open() -> None:
-        assert await stage.count(_OPEN, ids) == 0
+        assert await stage.count(OPEN_ERASURES, ids) == 0
 
     await eventually(none_open, seconds=seconds)
     return time.monotonic() - began
@@ -69,6 +69,16 @@ async def pictures_are_gone(stage: Any, photos: Sequence[dict[str, Any]]) -> Non
     """Assert that the bucket holds nothing in the folders of these pictures."""
     traces = Canaries.of(object_keys=[photo["s3_key"] for photo in _some(photos)])
     assert not [place for place in await search_buckets(stage.values, traces) if place.found]
+
+
+async def each_key_is_destroyed_once(receipts: Sequence[dict[str, Any]], people: Sequence[Any]) -> None:
+    """Assert that every participant is done, and that storage reports one data key of each person."""
+    app = people[0].app
+    for receipt in _some(receipts):
+        status = (await app.erasure(receipt["erasure_id"], receipt["status_token"])).document
+        parts = {part["service"]: part for part in status["participants"]}
+        assert {part["status"] for part in parts.values()} == {"completed"}
+        assert parts["storage"]["erased"]["data_keys"] == 1
 
 
 def _some(things: Sequence[T]) -> Sequence[T]:
@@ -128,8 +138,7 @@ async def storage_is_killed(
     receipts = [receipt for asked in asking for receipt in await asked]
     took = await all_completed(stage, receipts, seconds=300)
     assert await stage.count("SELECT count(*) FROM storage.dead_letters") == 0
-    keys = "SELECT count(*) FROM keyring.keys WHERE user_id = ANY ($1)"
-    assert await stage.count(keys, [UUID(one.id) for one in leaving], database=KEYRING_DATABASE) == 0
+    await each_key_is_destroyed_once(receipts, leaving)
     await nothing_is_left(stage, leaving, [photo for one in photos for photo in one])
     await stage.cluster.until_ready()
     return took
@@ -154,7 +163,9 @@ async def store_is_away(
             assert await stage.count(attempts, ids) > 0
 
         await eventually(tried_in_vain, seconds=seconds + TURN_SECONDS)
-        assert await stage.count(_OPEN, ids) == people, "an erasure is called complete without the store"
+        assert await stage.count(OPEN_ERASURES, ids) == people, (
+            "an erasure is called complete without the store"
+        )
     took = await all_completed(stage, receipts, seconds=300)
     parts = (
         "SELECT count(*) FROM identity.erasure_participants WHERE erasure_id = ANY ($1) AND erased IS NULL"

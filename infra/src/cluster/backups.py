@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,13 +172,12 @@ class Backups:
         # A backup has its name only when it is whole.
         draft = place.with_name(f"{UNFINISHED}{place.name}")
         draft.mkdir(parents=True, mode=0o700)
-        try:
+        with ExitStack() as unfinished:
+            unfinished.callback(shutil.rmtree, draft)
             made = self._archives(sealer, draft, which, objects=objects)
             write_manifest(draft, now, made)
-        except BaseException:
-            shutil.rmtree(draft)
-            raise
-        draft.rename(place)
+            draft.rename(place)
+            unfinished.pop_all()
         self._progress.say(f"{', '.join(made)}: {place}")
         return place
 

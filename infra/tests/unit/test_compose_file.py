@@ -32,11 +32,8 @@ def services(values: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def test_compose_uses_every_variable_that_is_not_for_native_mode() -> None:
-    outside = ("(native mode)", "(make backup)")
     elsewhere = {
-        name
-        for name, variable in variables.variables().items()
-        if any(place in variable.comment for place in outside)
+        name for name, variable in variables.variables().items() if "(native mode)" in variable.comment
     }
 
     assert compose_file.variables_of(COMPOSE) == variables.variables().keys() - elsewhere
@@ -125,8 +122,8 @@ def test_published_ports_are_those_of_native_mode(
 
 
 def test_no_container_can_change_anything_about_itself(services: dict[str, dict[str, Any]]) -> None:
-    # Three of each service with a schema, the gateway, the servers and the bootstrap job.
-    assert len(services) == 3 * len(members.DATABASE_SERVICES) + 7
+    # Three of each service with a schema, the gateway, the servers, the bootstrap job and the backups.
+    assert len(services) == 3 * len(members.DATABASE_SERVICES) + 8
     for name, service in services.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -154,11 +151,11 @@ def test_password_of_no_server_stands_in_its_command(
 NEIGHBOURS = {
     "broker": {"rabbitmq", *APIS, *WORKERS},
     "counters": {"redis", "gateway", "identity-api", "identity-worker"},
-    "database": {"postgres", "bootstrap", *MIGRATIONS, *APIS, *WORKERS},
+    "database": {"postgres", "bootstrap", "backup", *MIGRATIONS, *APIS, *WORKERS},
     "egress": {"identity-api", "identity-worker", "storage-api", "storage-worker"},
     "mailbox": {"mail", "identity-worker"},
     "management": {"rabbitmq", "bootstrap"},
-    "objects": {"s3", "bootstrap", "storage-api", *WORKERS},
+    "objects": {"s3", "bootstrap", "backup", "storage-api", *WORKERS},
     "services": {"gateway", *APIS, *WORKERS},
 }
 
