@@ -163,10 +163,23 @@ async def deletion(client: AsyncClient, ada: Person) -> dict[str, str]:
 def report(service: Service, deletion: dict[str, str], deliver):
     """Return a function that lets a participant report that it has erased ada."""
 
-    async def _report(participant: str, regimes: tuple[str, ...] = (), **erased: int) -> None:
+    async def _report(
+        participant: str,
+        regimes: tuple[str, ...] = (),
+        key_providers: tuple[str, ...] = (),
+        **erased: int,
+    ) -> None:
         said = ErasureReported.by(participant)
         erasure_id, now = UUID(deletion["erasure_id"]), service.clock.now()
-        await deliver(said.of(erasure_id, completed_at=now, erased=erased, regimes=regimes))
+        await deliver(
+            said.of(
+                erasure_id,
+                completed_at=now,
+                erased=erased,
+                regimes=regimes,
+                key_providers=key_providers,
+            )
+        )
 
     return _report
 

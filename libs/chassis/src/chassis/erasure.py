@@ -70,15 +70,17 @@ class ErasureParticipation:
         ready: ColumnElement[bool] | None = None,
         keep: Sequence[Keep] = (),
         regimes: Regimes | None = None,
+        key_providers: Sequence[str] = (),
     ) -> None:
         """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report.
 
-        `regimes` tells under which laws people are.
+        `regimes` tells under which laws people are; `key_providers` wrap the data keys that are held here.
         """
         self._database = database
         self._keep = keep
         self._holdings = holdings
         self._regimes = regimes
+        self._key_providers = tuple(key_providers)
         self._reported = reported
         tasks = database.tables.erasure_tasks
         self._tasks = WorkTable(
@@ -112,7 +114,11 @@ class ErasureParticipation:
         for completed_at, erased, regimes in done:
             uow.publish(
                 self._reported.of(
-                    erasure.erasure_id, completed_at=completed_at, erased=dict(erased), regimes=regimes
+                    erasure.erasure_id,
+                    completed_at=completed_at,
+                    erased=dict(erased),
+                    regimes=regimes,
+                    key_providers=self._key_providers,
                 )
             )
         uow.wake(tasks.name)
@@ -225,6 +231,7 @@ class ErasureParticipation:
                         completed_at=completed_at,
                         erased=dict(found.erased),
                         regimes=found.regimes,
+                        key_providers=self._key_providers,
                     )
                 )
 

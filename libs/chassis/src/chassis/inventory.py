@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.holdings import Holding, Holdings
-from contracts.fields import DataKind, ServiceName
+from contracts.fields import DataKind, KeyProvider, ServiceName
 
 
 class HeldKind(BaseModel):
@@ -41,6 +41,9 @@ class Inventory(BaseModel):
     service: ServiceName
     erased: list[HeldKind]
     retained: list[Retained]
+    key_providers: list[KeyProvider] = Field(
+        default=[], description="What wraps the data keys of this participant, where it has some."
+    )
 
 
 TakeInventory = Callable[[UUID], Awaitable[Inventory]]
@@ -65,6 +68,10 @@ class Declared(Protocol):
     def retained(self) -> Sequence[Retained]:
         """What stays."""
 
+    @property
+    def key_providers(self) -> Callable[[Any], Sequence[str]]:
+        """What wraps data keys."""
+
 
 def taking_inventory(service: str, opened: Any, declared: Declared) -> TakeInventory:
     """Return what counts what the service holds of a person, as an erasure would; it raises as that does."""
@@ -83,6 +90,11 @@ def taking_inventory(service: str, opened: Any, declared: Declared) -> TakeInven
             )
             for it in declared.holdings
         ]
-        return Inventory(service=service, erased=erased, retained=[*declared.retained, TOMBSTONE])
+        return Inventory(
+            service=service,
+            erased=erased,
+            retained=[*declared.retained, TOMBSTONE],
+            key_providers=list(declared.key_providers(opened)),
+        )
 
     return take_inventory

@@ -14,6 +14,7 @@ import aioboto3
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
+from chassis.object_entries import Inventory, ObjectEntry
 from chassis.object_store_faults import (
     BucketNotFound,
     ObjectNotFound,
@@ -46,20 +47,6 @@ class ObjectStoreSettings:
     read_seconds: float = 10
     tries: int = 3
     page_size: int = _MOST_KEYS_PER_PAGE
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What is under a prefix: current objects, all versions with delete markers, unfinished uploads."""
-
-    objects: int
-    versions: int
-    uploads: int
-
-    @property
-    def total(self) -> int:
-        """Everything that would have to be deleted; a current object is one of the versions."""
-        return max(self.objects, self.versions) + self.uploads
 
 
 @asynccontextmanager
@@ -197,6 +184,27 @@ class ObjectStore:
             async for page in self._pages("list_object_versions", prefix):
                 for found in page.get("Versions", []):
                     yield found["Key"], found["VersionId"]
+
+    async def everything(self) -> AsyncIterator[ObjectEntry]:
+        """Yield every version and delete marker of the bucket, by key; a page is in memory at a time.
+
+        Raises `ObjectStoreRefused` for a store that does not list by key.
+        """
+        last = ""
+        with translated():
+            async for page in self._pages("list_object_versions", ""):
+                # Versions and markers are two lists of the same page, each by key.
+                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                for entry in sorted(found, key=lambda it: str(it["Key"])):
+                    if entry["Key"] < last:
+                        raise ObjectStoreRefused("The store does not list its objects by key.")
+                    last = entry["Key"]
+                    yield ObjectEntry(last, entry["VersionId"], entry["LastModified"])
+
+    async def remove(self, entries: Sequence[ObjectEntry]) -> None:
+        """Delete exactly these versions and delete markers, at most a thousand; a missing one is no error."""
+        with translated():
+            await self._delete_versions([{"Key": it.key, "VersionId": it.version} for it in entries])
 
     async def names_after(self, prefix: str, name: str, *, most: int) -> list[str]:
         """Return the keys of the objects under a prefix that come after `name`, in order, `most` at most."""

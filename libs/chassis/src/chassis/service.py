@@ -85,9 +85,10 @@ class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
     `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are, and
-    `retained` what an erasure leaves. After a restore `reopen` does what the service does beside its own
-    part; `further_schemas` remember erased people too, and come with what sweeps them.
+    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are,
+    `retained` what an erasure leaves, and `key_providers` what wraps data keys, by the codes of
+    `contracts.key_providers`. After a restore `reopen` does what the service does beside its own part;
+    `further_schemas` remember erased people too, and come with what sweeps them.
     """
 
     event: type[Event]
@@ -100,6 +101,7 @@ class Erasing(Generic[C]):
     further_schemas: "Callable[[C], Sequence[tuple[Database, Sweep]]]" = lambda _: ()
     regimes: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]] | None = None
     retained: Sequence[Retained] = ()
+    key_providers: Callable[[C], Sequence[str]] = lambda _: ()
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ class Service(Generic[S, C]):
             ready=None if ready is None else ready(opened, tasks),
             keep=[journal.keep for journal in journals],
             regimes=None if self.erasing.regimes is None else partial(self.erasing.regimes, opened),
+            key_providers=self.erasing.key_providers(opened),
         )
 
     def create_worker(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> "Worker":

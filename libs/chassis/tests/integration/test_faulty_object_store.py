@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, web
 from yarl import URL
 
-from chassis.object_store import Inventory, ObjectStoreSettings, open_object_store
+from chassis.object_entries import Inventory
+from chassis.object_store import ObjectStoreSettings, open_object_store
 from chassis.object_store_faults import ObjectStoreUnavailable
 
 OBJECTS = 1_100

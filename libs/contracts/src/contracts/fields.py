@@ -169,6 +169,16 @@ class PhotoDeletionReason(StrEnum):
     ERASURE = "erasure"
 
 
+KeyProvider = Annotated[
+    str,
+    Field(
+        pattern="^[a-z][a-z0-9-]{1,31}$",
+        description="What holds the keys that wrap data keys, as file, aws-kms or vault-transit; open, "
+        "because the list grows.",
+    ),
+    Kind.CODE,
+]
+
 NothingHeld = Annotated[
     bool,
     Field(description="Said outright where nothing was held: true if, and only if, no count is above zero."),

@@ -19,6 +19,7 @@ from contracts.fields import (
     ErasedCounts,
     ErasureId,
     Jurisdiction,
+    KeyProvider,
     NothingHeld,
     ServiceName,
     Timestamp,
@@ -28,6 +29,12 @@ from contracts.fields import (
 Regimes = Annotated[
     tuple[Jurisdiction, ...],
     Field(description="Under which laws the person was, as far as this participant knows."),
+]
+KeyProviders = Annotated[
+    tuple[KeyProvider, ...],
+    Field(
+        description="What wraps the data keys of this participant; the first wraps, the others still unwrap."
+    ),
 ]
 Handles = tuple[Literal["erasure", "export"], ...]
 
@@ -81,10 +88,17 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     digest: Digest
     regimes: Regimes = ()
     nothing_held: NothingHeld | None = None
+    key_providers: KeyProviders = ()
 
     @classmethod
     def of(
-        cls, erasure_id: UUID, *, completed_at: datetime, erased: dict[str, int], regimes: Sequence[str] = ()
+        cls,
+        erasure_id: UUID,
+        *,
+        completed_at: datetime,
+        erased: dict[str, int],
+        regimes: Sequence[str] = (),
+        key_providers: Sequence[str] = (),
     ) -> Self:
         """Make the report of the service that this class belongs to."""
         return cls(
@@ -95,6 +109,7 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
             digest=erasure_digest(erasure_id, cls.producer, erased),
             regimes=tuple(regimes),
             nothing_held=not any(erased.values()),
+            key_providers=tuple(key_providers),
         )
 
     @property

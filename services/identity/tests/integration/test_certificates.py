@@ -79,6 +79,24 @@ async def test_a_certificate_says_what_every_participant_has_verified(
     assert claims["completed_at"] < claims["backups"]["wrapped_keys_until"] < claims["backups"]["rows_until"]
 
 
+@pytest.mark.parametrize("form", ["application/json", "text/html"])
+async def test_it_says_by_key_provider_what_is_destroyed_and_who_can_open_what_until_when(
+    certificate, report, form
+):
+    await report("storage", key_providers=("vault-transit", "file"), data_keys=1)
+    await report("consent")
+    await report("identity")
+    answer = await certificate(Accept=form)
+    if form == "application/json":
+        keys = answer.json()["claims"]["keys"]
+        assert [keys["provider"], *(it["provider"] for it in keys["also"])] == ["vault-transit", "file"]
+        assert {it["until"] for it in (keys, *keys["also"])} == {
+            answer.json()["claims"]["backups"]["wrapped_keys_until"]
+        }
+    for said in ("transit engine of Vault", "in the settings of the service", "until the backup is deleted"):
+        assert said in answer.text
+
+
 async def test_the_person_is_a_keyed_hash_whose_key_is_named(certificate, erased, ada, service):
     await erased()
     answer = await certificate(Accept="application/json")

@@ -1,12 +1,14 @@
 """What an erasure would take is told before anybody asks for one, and is what its report says afterwards."""
 
 import asyncio
+from dataclasses import asdict
 from uuid import UUID
 
 import pytest
 from aiohttp import web
 
 from chassis.erasure import OpenErasure
+from contracts.key_providers import key_terms
 from contracts.participation import ParticipantJoined
 from identity.erasure import inventories
 from identity.main import IDENTITY
@@ -24,7 +26,7 @@ class Neighbours:
         self.answers = {name: lambda: web.json_response({}) for name in ("consent", "storage")}
         self.port = 0
 
-    def hold(self, service, **counts):
+    def hold(self, service, *, key_providers=(), **counts):
         erased = [
             {
                 "kind": kind,
@@ -37,6 +39,9 @@ class Neighbours:
             for kind, count in counts.items()
         ]
         document = {"service": service, "erased": erased, "retained": []}
+        if key_providers:
+            # An earlier release does not say.
+            document["key_providers"] = list(key_providers)
         self.answers[service] = lambda: web.json_response(document)
 
     async def handle(self, request):
@@ -115,6 +120,15 @@ async def test_the_preview_says_what_stays_and_until_when(client, ada):
     own = next(part for part in told["participants"] if part["service"] == "identity")
     assert {it["kind"] for it in own["retained"]} >= {"erasures", "tombstones"}
     assert all(it["what"] and it["why"] and it["until"] for it in own["retained"])
+
+
+async def test_the_preview_says_what_the_deletion_of_keys_means_where_they_are(client, ada, neighbours):
+    told = (await client.get(PREVIEW, headers=ada.bearer)).json()["keys"]
+    assert [it["provider"] for it in told] == ["file"]
+    neighbours.hold("storage", key_providers=("aws-kms", "file"), photos=3)
+    told = (await client.get(PREVIEW, headers=ada.bearer)).json()["keys"]
+    assert [it["provider"] for it in told] == ["aws-kms", "file"]
+    assert told == [asdict(terms) for terms in key_terms(["aws-kms", "file"])]
 
 
 SILENT = {

@@ -16,14 +16,17 @@ from identity.erasure.certificate import (
     InvalidCertificate,
     VerifiedErasure,
     certificate_digest,
+    read_certificate,
     verify_certificate,
 )
+from identity.erasure.pages import lines_of
 from identity.erasure.policy import BackupTerms, Report, Step, StepTaken
 from identity.operator import run_alone
 
 NOW = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 ERASURE = UUID("019ab0c4-1000-7001-8001-0000316edc57")
 COUNTS = {"photos": 2}
+NOW_7 = "2026-12-04T18:00:00.000Z"
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -100,3 +103,57 @@ def test_command_tells_whether_it_holds(tmp_path, capsys, monkeypatch, break_it,
     assert ended.value.code == status
     assert said in shown.out + shown.err
     assert (certificate_digest(token) in shown.out) is not break_it
+
+
+def keys_of(*providers: str) -> dict[str, Any]:
+    issuer = CertificateIssuer(
+        KEYS,
+        issuer="https://irisvue.example",
+        subject_key=bytes(32),
+        backups=BackupTerms(timedelta(days=30), timedelta(days=7)),
+    )
+    digest = erasure_digest(ERASURE, "storage", COUNTS)
+    erasure = VerifiedErasure(
+        erasure_id=ERASURE,
+        user_id=UUID(int=1),
+        deadline=NOW,
+        completed_at=NOW,
+        steps=[StepTaken(Step.COMPLETED, NOW)],
+        reports=[Report("storage", NOW, COUNTS, digest, [], list(providers) or None)],
+    )
+    token = issuer.issue(erasure, now=NOW).token
+    return dict(verify_certificate(token, JWKS)["keys"])
+
+
+@pytest.mark.parametrize(
+    ("provider", "place"),
+    [("file", "settings of the service"), ("aws-kms", "AWS KMS"), ("vault-transit", "engine of Vault")],
+)
+def test_each_key_provider_has_its_own_words_for_what_stays_readable_until_when(provider, place) -> None:
+    keys = keys_of(provider)
+    assert (keys["provider"], keys["until"], keys["also"]) == (provider, "2026-12-04T18:00:00.000Z", [])
+    assert place in keys["erasure"]
+    assert "until the backup is deleted" in keys["readable"]
+
+
+def test_keys_of_a_release_that_named_no_provider_were_in_a_file() -> None:
+    assert keys_of() == keys_of("file")
+
+
+def test_a_provider_of_a_later_release_is_named_and_nothing_is_claimed_of_it() -> None:
+    keys = keys_of("cloud-of-tomorrow", "file")
+    assert keys["provider"] == "cloud-of-tomorrow"
+    assert "Nothing more is known" in keys["readable"]
+    assert [it["provider"] for it in keys["also"]] == ["file"]
+
+
+def test_the_pages_say_it_all_and_read_what_an_earlier_release_has_signed() -> None:
+    claims = read_certificate(issued())
+    said = dict(lines_of(claims))["Keys (file)"]
+    assert said == [
+        claims["keys"]["erasure"],
+        claims["keys"]["readable"],
+        f"At the latest that ends {NOW_7}.",
+    ]
+    claims["keys"] = {"provider": "file", "erasure": "It was deleted."}
+    assert dict(lines_of(claims))["Keys (file)"] == ["It was deleted."]

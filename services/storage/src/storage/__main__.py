@@ -1,4 +1,4 @@
-"""`python -m storage api|worker|migrate|reconcile`."""
+"""`python -m storage api|worker|migrate|reconcile|rewrap`."""
 
 from chassis.startup import quick_imports
 

@@ -13,12 +13,14 @@ from storage.models import Base, KeyringBase
 from storage.settings import StorageSettings
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.reconcile_consents import reconcile_consents
+from storage.use_cases.reconcile_in_turn import reconcile_in_turn
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
 # The route that takes photos counts their bytes itself.
 UNLIMITED_PATHS = (r"^/api/v1/photos/[^/]+/content$",)
+LOOK_AT_TURN_SECONDS = 900.0
 
 
 def routers() -> Sequence["APIRouter"]:
@@ -44,12 +46,21 @@ def work(opened: wiring.Service) -> Work:
     async def follow_feed() -> None:
         await reconcile_consents(opened.database, opened.consents)
 
+    async def compare_bucket() -> None:
+        await reconcile_in_turn(
+            opened.database,
+            opened.vault,
+            every=timedelta(hours=settings.reconcile_bucket_hours),
+            unsettled=opened.unsettled,
+        )
+
     return Work(
         consumers=consumers(opened),
         loops={"destructions": opened.destroyer.run},
         periodic=[
             Periodic("reconcile-consents", settings.reconcile_seconds, follow_feed),
             Periodic("expire-uploads", settings.expire_poll_seconds, expire),
+            Periodic("reconcile-objects", LOOK_AT_TURN_SECONDS, compare_bucket),
         ],
         checks={"keyring": opened.keyring.ping, "storage": opened.vault.check},
     )
@@ -71,5 +82,6 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
         places=PLACES,
         open_erasures=erasures_of_identity,
         further_schemas=lambda opened: [(opened.keyring, opened.vault.destroy_buried_keys)],
+        key_providers=lambda opened: opened.key_providers.names,
     ),
 )

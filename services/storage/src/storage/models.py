@@ -57,7 +57,8 @@ class Photo(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID]
-    s3_key: Mapped[str] = mapped_column(String(200))
+    # By bytes, as the bucket is listed.
+    s3_key: Mapped[str] = mapped_column(String(200, collation="C"), index=True)
     declared_type: Mapped[str] = mapped_column(String(20))
     consent_id: Mapped[UUID]
     consent_epoch: Mapped[int] = mapped_column(BigInteger)
@@ -113,7 +114,10 @@ class ConsentGate(Base):
 
 
 class FeedPosition(Base):
-    """How far a feed of another service was followed."""
+    """How far a feed of another service was followed.
+
+    That of the feed `bucket` is when the bucket was last compared, in seconds of the Unix epoch.
+    """
 
     __tablename__ = "feed_positions"
     __table_args__ = (
@@ -179,7 +183,7 @@ class DataKey(KeyringBase):
     __table_args__ = ({"info": on_erase("delete", pruned_by="erasure", held_as="data_keys")},)
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
-    key_id: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(200))
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 

@@ -3,14 +3,13 @@
 Whoever holds the bucket alone, the keyring database alone or the key-encryption keys alone can read nothing.
 """
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from chassis.sealing import KEY_BYTES, OlderFormat, SealBroken, SealingError, SealingKeys, derived_key, joined
+from chassis.faults import TransientFault
+from chassis.sealing import KEY_BYTES, OlderFormat, SealingError, SealingKeys, derived_key, joined
 
 BIOMETRIC: Final = "biometric"
 _FIRST_FORMAT: Final = b"IVS\x01\x01"
@@ -20,12 +19,28 @@ class InvalidKeyEncryptionKeys(SealingError):
     """The configured key-encryption keys can't be used."""
 
 
-class UnknownKeyEncryptionKey(SealingError):
+class KeyUnusable(SealingError):
+    """A data key can't be wrapped or unwrapped, however often one tries; whoever runs this has to mend it."""
+
+
+class UnknownKeyEncryptionKey(KeyUnusable):
     """A data key was wrapped with a key-encryption key that is not here."""
 
 
-class UnwrapFailed(SealingError):
+class UnwrapFailed(KeyUnusable):
     """A wrapped data key was changed, or belongs to somebody else."""
+
+
+class OwnerUnknown(KeyUnusable):
+    """An earlier release has wrapped the data key, and it opens only together with its owner's id."""
+
+
+class KeyServiceRefused(KeyUnusable):
+    """The key service understood the call and said no: rights, a disabled key or configuration."""
+
+
+class KeyServiceUnavailable(TransientFault):
+    """The key service can't be reached, is too slow or is overloaded: the same call may work later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +51,30 @@ class WrappedKey:
     blob: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class KeyOwner:
+    """Whose data key it is: a keyed hash, which a key service and its log may see, and the id if it is known.
+
+    The keyring knows the hash alone, and so a key can be wrapped anew without knowing whose it is. Only what
+    an earlier release has wrapped needs the id.
+    """
+
+    pseudonym: str
+    user_id: UUID | None = None
+
+
 class KeyEncryption(Protocol):
     """What wraps data keys: local keys in development, a key management service in production."""
 
-    async def wrap(self, data_key: bytes, *, owner: UUID) -> WrappedKey:
-        """Encrypt a data key for its owner under the active key-encryption key."""
+    async def wrap(self, data_key: bytes, *, owner: KeyOwner) -> WrappedKey:
+        """Encrypt a data key for its owner under the active key-encryption key.
+
+        Raises `KeyServiceUnavailable` and `KeyUnusable`.
+        """
         ...
 
-    async def unwrap(self, wrapped: WrappedKey, *, owner: UUID) -> bytes:
-        """Return the data key, or raise UnknownKeyEncryptionKey or UnwrapFailed."""
+    async def unwrap(self, wrapped: WrappedKey, *, owner: KeyOwner) -> bytes:
+        """Return the data key; raises `KeyServiceUnavailable` and `KeyUnusable`."""
         ...
 
 
@@ -73,57 +103,6 @@ class ObjectLabel:
         return joined(kind, str(self.owner), self.object_id, str(self.version), self.data_class)
 
 
-class LocalKeyEncryption:
-    """KeyEncryption with keys held in memory, for development and single-machine installations."""
-
-    def __init__(self, active: str, keys: Mapping[str, bytes]) -> None:
-        if active not in keys:
-            raise InvalidKeyEncryptionKeys(f"The active key-encryption key {active!r} is not among the keys.")
-        if any(len(key) != KEY_BYTES for key in keys.values()):
-            raise InvalidKeyEncryptionKeys(
-                "Every key-encryption key must be 64 hexadecimal digits (256 bits)."
-            )
-        self._active = active
-        self._keys = {name: SealingKeys(name, [key]) for name, key in keys.items()}
-
-    @classmethod
-    def parse(cls, text: str) -> "LocalKeyEncryption":
-        """Read `{"active": "k1", "keys": {"k1": "<64 hex>"}}`; errors never repeat the text."""
-        return cls(*parse_key_encryption_keys(text))
-
-    async def wrap(self, data_key: bytes, *, owner: UUID) -> WrappedKey:
-        """Encrypt a data key under the active key."""
-        context = _wrap_context(owner, self._active)
-        blob = self._keys[self._active].seal(data_key, context=context, older=OlderFormat(context))
-        return WrappedKey(self._active, blob)
-
-    async def unwrap(self, wrapped: WrappedKey, *, owner: UUID) -> bytes:
-        """Decrypt a data key under the key that it names."""
-        keys = self._keys.get(wrapped.key_id)
-        if keys is None:
-            raise UnknownKeyEncryptionKey(
-                f"The key-encryption key {wrapped.key_id!r} is missing;"
-                " put it back into STORAGE_KEY_ENCRYPTION_KEYS."
-            )
-        context = _wrap_context(owner, wrapped.key_id)
-        try:
-            return keys.open(wrapped.blob, context=context, older=OlderFormat(context))
-        except SealBroken as error:
-            raise UnwrapFailed(f"The wrapped data key does not open: {error}") from None
-
-
-def parse_key_encryption_keys(text: str) -> tuple[str, dict[str, bytes]]:
-    """Return the name of the active key, and all keys; raises `InvalidKeyEncryptionKeys`."""
-    try:
-        document = json.loads(text)
-        keys = {str(name): bytes.fromhex(value) for name, value in document["keys"].items()}
-        return str(document["active"]), keys
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InvalidKeyEncryptionKeys(
-            'Key-encryption keys must be JSON like {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
-        ) from None
-
-
 def new_data_key() -> bytes:
     """Return 256 fresh random bits."""
     return os.urandom(KEY_BYTES)
@@ -143,7 +122,3 @@ def unseal(sealed: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:
 
 def _object_keys(data_key: bytes, label: ObjectLabel) -> SealingKeys:
     return SealingKeys("the person's data key", [derived_key(data_key, label.key_info())])
-
-
-def _wrap_context(owner: UUID, key_id: str) -> bytes:
-    return joined(b"irisvue/data-key/1", str(owner), key_id)

@@ -1,17 +1,20 @@
 """Storage's settings, prefix STORAGE_."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from chassis.secret_checks import check_named_keys
+from chassis.secret_checks import check_named_keys, in_production
 from chassis.settings import DatabaseUrl, HexKey, Password, StatefulSettings
+from storage.key_providers.local import LocalKeyEncryption
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
-from storage.sealing import InvalidKeyEncryptionKeys, LocalKeyEncryption
+from storage.sealing import InvalidKeyEncryptionKeys
 from storage.stripping.frame import Frame
 
 MEBIBYTE: Final = 1 << 20
+LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 
 PROCESS_BYTES = 256 * MEBIBYTE
 """What the API takes that holds no picture."""
@@ -52,8 +55,39 @@ class StorageSettings(StatefulSettings):
     keyring_owner_database_url: DatabaseUrl | None = Field(
         default=None, description="Only migrations use it."
     )
-    key_encryption_keys: Annotated[SecretStr, AfterValidator(_check_keyring)] = Field(
-        description='What wraps the data keys: {"active":"k1","keys":{"k1":"<64 hex digits>"}}.'
+    key_provider: Literal["file", "aws-kms", "vault-transit"] = Field(
+        default="file",
+        description="What wraps data keys from now on; what another one has wrapped opens as long as that "
+        "one is configured.",
+    )
+    key_encryption_keys: Annotated[SecretStr, AfterValidator(_check_keyring)] | None = Field(
+        default=None,
+        description='The provider "file": {"active":"k1","keys":{"k1":"<64 hex digits>"}}.',
+    )
+    key_service_seconds: float = Field(
+        default=3.0, gt=0, le=10, description="What a call of a key service may take, its retries included."
+    )
+    aws_kms_key: str | None = Field(
+        default=None, description="The provider aws-kms: the id, ARN or alias of a symmetric key."
+    )
+    aws_kms_region: str = Field(default="us-east-1", description="The region of that key.")
+    aws_kms_endpoint_url: str | None = Field(
+        default=None, description="Where KMS is, unless it is where AWS has it."
+    )
+    aws_kms_access_key: Password | None = Field(
+        default=None,
+        description="Who may encrypt and decrypt with that key; without one, whom the machine's role or "
+        "the variables of AWS say.",
+    )
+    aws_kms_secret_key: Password | None = Field(default=None, description="Its secret.")
+    vault_url: str | None = Field(
+        default=None,
+        description="The provider vault-transit: where Vault, OpenBao, or an agent of it answers.",
+    )
+    vault_mount: str = Field(default="transit", description="Where its transit engine is mounted.")
+    vault_key: str = Field(default="irisvue", description="The key there, of an AEAD type.")
+    vault_token: Password | None = Field(
+        default=None, description="May encrypt and decrypt with that key; an agent needs none."
     )
     link_key: HexKey = Field(description="Signs the links that read a photo.")
 
@@ -93,9 +127,32 @@ class StorageSettings(StatefulSettings):
     )
 
     expire_poll_seconds: float = Field(default=30.0, gt=0, description="Pause between sweeps of old uploads.")
+    reconcile_bucket_hours: int = Field(
+        default=24, ge=1, description="Pause between comparisons of the bucket with the photos."
+    )
     final_sweep_hours: int = Field(
         default=24, ge=1, description="When an erased person's folder is looked at for the last time."
     )
+
+    @model_validator(mode="after")
+    def _provider_is_configured(self) -> Self:
+        needed = {
+            "file": ("key_encryption_keys", self.key_encryption_keys),
+            "aws-kms": ("aws_kms_key", self.aws_kms_key),
+            "vault-transit": ("vault_url", self.vault_url),
+        }
+        name, value = needed[self.key_provider]
+        if value is None:
+            raise ValueError(f"{name}: is needed where KEY_PROVIDER is {self.key_provider}")
+        return self
+
+    @field_validator("vault_url", "aws_kms_endpoint_url")
+    @classmethod
+    def _keys_travel_encrypted(cls, value: str | None, info: ValidationInfo) -> str | None:
+        parts = urlsplit(value or "")
+        if value and in_production(info) and parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            raise ValueError("must begin with https:// in production, unless it is an agent on this machine")
+        return value
 
     @model_validator(mode="after")
     def _memory_adds_up(self) -> Self:

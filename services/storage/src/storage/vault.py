@@ -6,13 +6,17 @@ destroyed without a list; everything of a photo lies in one folder below that.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from chassis.db import Database
+from chassis.object_entries import ObjectEntry
 from chassis.object_store import Admit, ObjectStore
-from chassis.problems import PersonErased
+from chassis.object_store_faults import ObjectNotFound
+from chassis.problems import PersonErased, ServiceUnavailable, describe
 from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
 from storage.models import Photo
@@ -20,6 +24,8 @@ from storage.policy import Rendition
 from storage.repositories import DataKeys
 from storage.sealing import (
     KeyEncryption,
+    KeyOwner,
+    KeyUnusable,
     ObjectLabel,
     WrappedKey,
     new_data_key,
@@ -28,6 +34,8 @@ from storage.sealing import (
 )
 
 LARGEST_OBJECT = 32 * 1024 * 1024 + SEAL_OVERHEAD
+
+log = structlog.get_logger(__name__)
 
 
 class KeyMissing(Exception):
@@ -88,33 +96,49 @@ class Vault:
         )
 
     async def open_key(self, user_id: UUID) -> bytes:
-        """Return the person's data key, made now if there is none; raises `PersonErased`."""
-        wrapped = await self._find_key(user_id)
-        if wrapped is None:
-            outside_transactions("wrapping a data key")
-            fresh = await self._encryption.wrap(new_data_key(), owner=user_id)
-            async with self._keyring.unit_of_work() as uow:
-                await uow.lock_subject(user_id)
-                await DataKeys(uow.session).add(self._keyring.person_hash(user_id), fresh)
-            # Somebody else may have been faster; theirs is then the key of this person.
-            wrapped = await self._find_key(user_id)
-        return await self._unwrapped(wrapped, user_id)
+        """Return the person's data key, made now if there is none.
 
-    async def _find_key(self, user_id: UUID) -> WrappedKey | None:
+        Raises `PersonErased`; when the key provider is away or refuses, what is answered with 503.
+        """
+        owner = self._owner(user_id)
+        wrapped = await self._find_key(owner)
+        try:
+            return await self._unwrapped(wrapped or await self._make_key(user_id), owner)
+        except KeyUnusable as error:
+            log.error("data_key_can_not_be_used", error=describe(error))
+            raise ServiceUnavailable from error
+
+    def _owner(self, user_id: UUID) -> KeyOwner:
+        return KeyOwner(self._keyring.person_hash(user_id), user_id)
+
+    async def _make_key(self, user_id: UUID) -> WrappedKey | None:
+        owner = self._owner(user_id)
+        outside_transactions("wrapping a data key")
+        fresh = await self._encryption.wrap(new_data_key(), owner=owner)
+        async with self._keyring.unit_of_work() as uow:
+            # Who was erased while the key was wrapped gets none.
+            await uow.lock_subject(user_id)
+            await DataKeys(uow.session).add(owner.pseudonym, fresh)
+        # Somebody else may have been faster; theirs is then the key of this person.
+        return await self._find_key(owner)
+
+    async def _find_key(self, owner: KeyOwner) -> WrappedKey | None:
         async with self._keyring.read_only() as session:
-            holder = await DataKeys(session).look_at(self._keyring.person_hash(user_id))
+            holder = await DataKeys(session).look_at(owner.pseudonym)
         if holder.erased:
             raise PersonErased
         return holder.key
 
     async def _existing_key(self, user_id: UUID) -> bytes:
-        return await self._unwrapped(await self._find_key(user_id), user_id)
+        owner = self._owner(user_id)
+        return await self._unwrapped(await self._find_key(owner), owner)
 
-    async def _unwrapped(self, wrapped: WrappedKey | None, user_id: UUID) -> bytes:
+    async def _unwrapped(self, wrapped: WrappedKey | None, owner: KeyOwner) -> bytes:
+        # Asked anew each time, and kept nowhere: what is erased in the keyring is in no memory either.
         if wrapped is None:
             raise KeyMissing
         outside_transactions("unwrapping a data key")
-        return await self._encryption.unwrap(wrapped, owner=user_id)
+        return await self._encryption.unwrap(wrapped, owner=owner)
 
     async def destroy_keys(self, user_ids: Sequence[UUID]) -> None:
         """Delete the data keys of these people for good: none can be made for them again."""
@@ -135,7 +159,7 @@ class Vault:
         return {user_id: int(owner in found) for user_id, owner in owners.items()}
 
     async def put(self, photo: PhotoLocation, renditions: dict[Rendition, bytes]) -> None:
-        """Seal and write every rendition; raises `PersonErased` or what the object store raises."""
+        """Seal and write every rendition; raises what `open_key` and the object store raise."""
         data_key = await self.open_key(photo.owner)
         for rendition, plain in renditions.items():
             sealed = seal(plain, data_key=data_key, label=photo.label(rendition))
@@ -144,7 +168,8 @@ class Vault:
     async def get(self, photo: PhotoLocation, rendition: Rendition, *, admit: Admit | None = None) -> bytes:
         """Read and open one rendition; `admit` is told its size before any of it is in memory.
 
-        Raises `PersonErased`, `KeyMissing`, a `SealingError`, and what `admit` and the object store raise.
+        Raises `PersonErased`, `KeyMissing`, `KeyServiceUnavailable`, a `SealingError`, and what `admit` and
+        the object store raise.
         """
         data_key = await self._existing_key(photo.owner)
         sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
@@ -170,6 +195,22 @@ class Vault:
         """Return how many objects of every kind the store lists under each person's folder."""
         found = await self._objects.inventory(*map(self.folder_of_person, user_ids))
         return {user_id: inventory.total for user_id, inventory in zip(user_ids, found, strict=True)}
+
+    def entries(self) -> AsyncIterator[ObjectEntry]:
+        """Yield everything that the bucket holds, by key."""
+        return self._objects.everything()
+
+    async def remove(self, entries: Sequence[ObjectEntry]) -> None:
+        """Destroy exactly these versions, at most a thousand."""
+        await self._objects.remove(entries)
+
+    async def is_there(self, key: str) -> bool:
+        """Tell whether the bucket has an object of that key now."""
+        try:
+            await self._objects.size(key)
+        except ObjectNotFound:
+            return False
+        return True
 
     async def check(self) -> None:
         """Prove that the bucket answers."""

@@ -14,9 +14,12 @@ from chassis.settings import key_bytes
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS
 from storage.consents import Consents
 from storage.imaging import DecodingSandbox, SandboxLimits
+from storage.key_providers.local import parse_key_encryption_keys
+from storage.key_providers.opening import open_key_providers
+from storage.key_providers.providers import KeyProviders
 from storage.links import Links
 from storage.models import KEYRING_SCHEMA, SCHEMA
-from storage.sealing import LocalKeyEncryption, parse_key_encryption_keys
+from storage.sealing import KeyEncryption
 from storage.settings import StorageSettings
 from storage.transfers import Transfers
 from storage.use_cases.destroy_due import Destroyer
@@ -29,6 +32,8 @@ UPLOAD_MARGIN_SECONDS = 90
 """What an upload may take after its last byte: decoding, asking consent, writing to a slow store."""
 
 SWEEP_MARGIN = timedelta(minutes=10)
+CLOCK_MARGIN = timedelta(hours=1)
+"""By how much the store's clock may differ from ours."""
 KEYRING_CONNECTIONS = 4
 
 
@@ -39,6 +44,7 @@ class Service:
     settings: StorageSettings
     database: Database
     keyring: Database
+    key_providers: KeyProviders
     clock: Clock
     vault: Vault
     consents: Consents
@@ -66,6 +72,11 @@ class Service:
         return self.reception.lease + SWEEP_MARGIN
 
     @property
+    def unsettled(self) -> timedelta:
+        """How old an object must be before nothing can be under way any more that explains it."""
+        return timedelta(seconds=self.settings.upload_link_seconds) + self.upload_takes + CLOCK_MARGIN
+
+    @property
     def late_sweeps(self) -> tuple[timedelta, ...]:
         """When an erased person's folder is looked at again."""
         link = timedelta(seconds=self.settings.upload_link_seconds)
@@ -84,7 +95,8 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         stack.push_async_callback(database.close)
         stack.push_async_callback(keyring.close)
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
-        vault = _vault(settings, objects, database, keyring)
+        key_providers = await stack.enter_async_context(open_key_providers(settings))
+        vault = _vault(objects, database, keyring, key_providers)
         consents = Consents(await stack.enter_async_context(consent))
         sandbox = DecodingSandbox(_sandbox_limits(settings))
         reception = Reception(
@@ -100,6 +112,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             settings=settings,
             database=database,
             keyring=keyring,
+            key_providers=key_providers,
             clock=clock,
             vault=vault,
             consents=consents,
@@ -130,19 +143,21 @@ def _reads(settings: StorageSettings) -> Transfers:
     return Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person)
 
 
-def _vault(settings: StorageSettings, objects: ObjectStore, database: Database, keyring: Database) -> Vault:
+def _vault(objects: ObjectStore, database: Database, keyring: Database, encryption: KeyEncryption) -> Vault:
     # One hash per purpose: who sees two places can't tell that they speak of the same person. The tombstone
     # key is the base because it is never rotated, and these hashes have to be found again.
     return Vault(
         objects=objects,
         keyring=keyring,
-        encryption=LocalKeyEncryption.parse(settings.key_encryption_keys.get_secret_value()),
+        encryption=encryption,
         folder_key=database.subkey("storage/folders"),
     )
 
 
 def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:
-    _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
+    wrapping: dict[str, bytes] = {}
+    if settings.key_encryption_keys is not None:
+        _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
     named = {f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()}
     database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named)
     keyring = Database(

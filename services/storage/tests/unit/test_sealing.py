@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 
 from chassis.sealing import SEAL_OVERHEAD, SealBroken
+from storage.key_providers.local import LocalKeyEncryption
+from storage.key_providers.providers import KeyProviders
 from storage.sealing import (
     InvalidKeyEncryptionKeys,
-    LocalKeyEncryption,
+    KeyOwner,
     ObjectLabel,
     UnknownKeyEncryptionKey,
     UnwrapFailed,
@@ -25,6 +27,10 @@ PICTURE = os.urandom(1000)
 
 def keyring(active: str = "k1", *names: str) -> LocalKeyEncryption:
     return LocalKeyEncryption(active, {name: os.urandom(32) for name in (active, *names)})
+
+
+def owner_of_a_key() -> KeyOwner:
+    return KeyOwner(os.urandom(32).hex())
 
 
 def label() -> ObjectLabel:
@@ -92,16 +98,16 @@ def test_another_persons_data_key_does_not_open_it() -> None:
 
 
 async def test_a_wrapped_key_unwraps_for_its_owner_only() -> None:
-    ring, owner, key = keyring(), uuid4(), new_data_key()
+    ring, owner, key = keyring(), owner_of_a_key(), new_data_key()
     wrapped = await ring.wrap(key, owner=owner)
     assert await ring.unwrap(wrapped, owner=owner) == key
     assert key not in wrapped.blob
     with pytest.raises(UnwrapFailed):
-        await ring.unwrap(wrapped, owner=uuid4())
+        await ring.unwrap(wrapped, owner=owner_of_a_key())
 
 
 async def test_every_flipped_bit_of_a_wrapped_key_is_noticed() -> None:
-    ring, owner = keyring(), uuid4()
+    ring, owner = keyring(), owner_of_a_key()
     wrapped = await ring.wrap(new_data_key(), owner=owner)
     for position in range(len(wrapped.blob) * 8):
         blob = bytearray(wrapped.blob)
@@ -114,7 +120,7 @@ async def test_every_flipped_bit_of_a_wrapped_key_is_noticed() -> None:
 
 
 async def test_a_key_wrapped_under_an_older_key_still_unwraps_after_rotation() -> None:
-    owner, key = uuid4(), new_data_key()
+    owner, key = owner_of_a_key(), new_data_key()
     old, new = os.urandom(32), os.urandom(32)
     wrapped = await LocalKeyEncryption("k1", {"k1": old}).wrap(key, owner=owner)
     rotated = LocalKeyEncryption("k2", {"k1": old, "k2": new})
@@ -123,7 +129,7 @@ async def test_a_key_wrapped_under_an_older_key_still_unwraps_after_rotation() -
 
 
 async def test_a_wrapped_key_renamed_to_another_key_encryption_key_is_refused() -> None:
-    ring, owner = keyring("k1", "k2"), uuid4()
+    ring, owner = keyring("k1", "k2"), owner_of_a_key()
     wrapped = await ring.wrap(new_data_key(), owner=owner)
     with pytest.raises(UnwrapFailed):
         await ring.unwrap(WrappedKey("k2", wrapped.blob), owner=owner)
@@ -133,7 +139,7 @@ async def test_a_wrapped_key_renamed_to_another_key_encryption_key_is_refused() 
 
 async def test_the_keyring_setting_is_read() -> None:
     ring = LocalKeyEncryption.parse(json.dumps({"active": "k1", "keys": {"k1": os.urandom(32).hex()}}))
-    assert (await ring.wrap(new_data_key(), owner=uuid4())).key_id == "k1"
+    assert (await ring.wrap(new_data_key(), owner=owner_of_a_key())).key_id == "k1"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,7 @@ async def test_the_keyring_setting_is_read() -> None:
         '{"active":"k2","keys":{"k1":"' + "ab" * 32 + '"}}',
         '{"active":"k1","keys":"secret"}',
         '{"active":"k1","keys":{"k1":7}}',
+        '{"active":"aws-kms:k","keys":{"aws-kms:k":"' + "ab" * 32 + '"}}',
     ],
 )
 def test_a_keyring_setting_that_is_not_right_is_refused_without_being_repeated(text: str) -> None:
@@ -155,3 +162,30 @@ def test_a_keyring_setting_that_is_not_right_is_refused_without_being_repeated(t
         LocalKeyEncryption.parse(text)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
+
+
+class Elsewhere:
+    """A provider that names its keys as a key service does."""
+
+    async def wrap(self, data_key: bytes, *, owner: KeyOwner) -> WrappedKey:
+        return WrappedKey(f"aws-kms:{owner.pseudonym}", data_key[::-1])
+
+    async def unwrap(self, wrapped: WrappedKey, *, owner: KeyOwner) -> bytes:
+        assert wrapped.key_id == f"aws-kms:{owner.pseudonym}"
+        return wrapped.blob[::-1]
+
+
+async def test_one_provider_wraps_and_each_unwraps_what_is_its_own() -> None:
+    local, owner, key = keyring(), owner_of_a_key(), new_data_key()
+    older = await KeyProviders("file", {"file": local}).wrap(key, owner=owner)
+    both = KeyProviders("aws-kms", {"file": local, "aws-kms": Elsewhere()})
+    newer = await both.wrap(key, owner=owner)
+    assert (older.key_id, newer.key_id) == ("k1", f"aws-kms:{owner.pseudonym}")
+    assert [await both.unwrap(it, owner=owner) for it in (older, newer)] == [key, key]
+    assert both.names == ["aws-kms", "file"]
+
+
+async def test_a_provider_that_is_not_configured_is_named() -> None:
+    alone = KeyProviders("file", {"file": keyring()})
+    with pytest.raises(UnknownKeyEncryptionKey, match="STORAGE_VAULT_URL"):
+        await alone.unwrap(WrappedKey("vault-transit:transit/irisvue:v1", b"x"), owner=owner_of_a_key())

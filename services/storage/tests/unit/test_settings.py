@@ -96,3 +96,25 @@ def test_production_needs_an_encrypted_public_address() -> None:
 def test_limits_of_memory_that_do_not_add_up_are_refused(numbers: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match=r"MEMORY_BYTES"):
         StorageSettings(**complete() | numbers)
+
+
+def test_the_provider_that_wraps_is_configured() -> None:
+    values = complete()
+    del values["key_encryption_keys"]
+    for provider, needed in (("aws-kms", "aws_kms_key"), ("vault-transit", "vault_url")):
+        with pytest.raises(ValidationError, match=needed):
+            StorageSettings(**values, key_provider=provider)
+    kms = StorageSettings(**values, key_provider="aws-kms", aws_kms_key="alias/irisvue")
+    assert kms.key_encryption_keys is None
+
+
+@pytest.mark.parametrize("name", ["vault_url", "aws_kms_endpoint_url"])
+def test_data_keys_travel_to_a_key_service_encrypted_in_production(name: str) -> None:
+    def complaints(address: str) -> str:
+        with pytest.raises(ValidationError) as refusal:
+            StorageSettings(**complete() | {"environment": "production", name: address})
+        return str(refusal.value)
+
+    assert name in complaints("http://vault.example")
+    for address in ("http://127.0.0.1:8200", "https://vault.example"):
+        assert name not in complaints(address)

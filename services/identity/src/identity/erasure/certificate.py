@@ -7,7 +7,7 @@ holds the key and the person's old id can tell that it is about them, and nobody
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,17 +19,12 @@ from chassis.faults import TransientFault
 from chassis.ids import new_id
 from chassis.sealing import key_id
 from chassis.signing_keys import SigningKeys, ec_keys_in
+from contracts.key_providers import key_terms
 from contracts.participation import erasure_digest
 from identity.erasure.policy import BackupTerms, Report, Retirement, StepTaken
 
 CERTIFICATE_TYPE = "erasure-certificate+jwt"
 SUBJECT_PURPOSE = "subjects of erasure certificates"
-KEY_PROVIDER = {
-    "provider": "file",
-    "erasure": "The person's data key, if there was one, was deleted from the keyring. The key that wrapped "
-    "it stays in use: a copy of it in a backup of the keyring can be opened until that backup is deleted.",
-}
-"""What the deletion of a data key means where the key that wraps it is in a file of settings."""
 
 
 class KeysNotLoaded(TransientFault):
@@ -115,13 +110,22 @@ class CertificateIssuer:
                 {"service": it.service, "retired_at": _moment(it.retired_at), "reason": it.reason}
                 for it in erasure.retired
             ],
-            "keys": KEY_PROVIDER,
+            "keys": _keys(erasure.reports, until=_moment(completed_at + self._backups.keyring)),
             "backups": {
                 "rows_until": _moment(completed_at + self._backups.data),
                 "ciphertext_until": _moment(completed_at + self._backups.data),
                 "wrapped_keys_until": _moment(completed_at + self._backups.keyring),
             },
         }
+
+
+def _keys(reports: Sequence[Report], *, until: str) -> dict[str, Any]:
+    """Say what the deletion of the data key means where it was wrapped, and where it may have been before."""
+    first, *others = (
+        {**asdict(terms), "until": until}
+        for terms in key_terms(provider for it in reports for provider in it.key_providers or ())
+    )
+    return {**first, "also": others}
 
 
 def certificate_digest(token: str) -> str:

@@ -43,7 +43,8 @@ def lines_of(claims: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
             "Not asked, because retired",
             [f"{it['service']}, {it['retired_at']}: {it['reason']}" for it in retired],
         )
-    yield f"Keys ({keys['provider']})", [keys["erasure"]]
+    for terms in (keys, *keys.get("also", ())):
+        yield f"Keys ({terms['provider']})", _key_terms(terms)
     yield (
         "Backups",
         [
@@ -52,6 +53,13 @@ def lines_of(claims: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
             f"Wrapped keys can be in backups of the keyring until {backups['wrapped_keys_until']}.",
         ],
     )
+
+
+def _key_terms(terms: Mapping[str, Any]) -> list[str]:
+    if "readable" not in terms:
+        # An earlier release has signed it.
+        return [terms["erasure"]]
+    return [terms["erasure"], terms["readable"], f"At the latest that ends {terms['until']}."]
 
 
 def _participant(said: Mapping[str, Any]) -> str:

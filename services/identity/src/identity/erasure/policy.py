@@ -42,7 +42,7 @@ def steps_in_order(taken: Iterable[tuple[Step, datetime | None]]) -> list[StepTa
 class Report(NamedTuple):
     """What a participant has erased, when it had looked again, the digest of its counts, and which laws held.
 
-    An earlier release did not keep the laws.
+    `key_providers` are those of its data keys. An earlier release kept neither the laws nor these.
     """
 
     service: str
@@ -50,6 +50,7 @@ class Report(NamedTuple):
     erased: dict[str, int]
     digest: str
     regimes: list[str] | None
+    key_providers: list[str] | None = None
 
 
 @dataclass(frozen=True)

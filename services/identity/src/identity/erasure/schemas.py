@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.inventory import Inventory
 from chassis.requests import RequestBody
+from contracts.fields import KeyProvider
 from identity.erasure.policy import Step
 from identity.schemas import MessageResponse
 
@@ -77,6 +78,16 @@ class BackupsRead(BaseModel):
     keyring_days: int = Field(description="Of the keys that they are sealed with.")
 
 
+class KeyTermsRead(BaseModel):
+    """What an erasure does to data keys where they are wrapped, and who can open what until when."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    provider: KeyProvider = Field(examples=["file"])
+    erasure: str
+    readable: str
+
+
 class ErasurePreview(BaseModel):
     """What an erasure would take and leave, as each participant has just counted it."""
 
@@ -86,6 +97,9 @@ class ErasurePreview(BaseModel):
         description="Who else is asked to erase, outside of the platform.", examples=[["mailhouse"]]
     )
     backups: BackupsRead
+    keys: list[KeyTermsRead] = Field(
+        description="What the deletion of data keys means, in the words of the certificate; the first wraps."
+    )
 
 
 class OpenErasureRead(BaseModel):

@@ -139,5 +139,6 @@ class ErasureParticipant(Base):
     erased: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     digest: Mapped[str | None] = mapped_column(String(64))
     regimes: Mapped[list[str] | None] = mapped_column(JSONB)
+    key_providers: Mapped[list[str] | None] = mapped_column(JSONB)
     retired_at: Mapped[datetime | None]
     retired_reason: Mapped[str | None] = mapped_column(String(200))

@@ -58,7 +58,7 @@ class Completion(NamedTuple):
 def _reporting(erasure: BindParameter[UUID]) -> CTE:
     values = {
         name: bindparam(f"new_{name}", type_=_PARTS.c[name].type)
-        for name in ("completed_at", "erased", "digest", "regimes")
+        for name in ("completed_at", "erased", "digest", "regimes", "key_providers")
     }
     said: dict[str, Any] = {
         "erasure_id": _ERASURES.c.id,
@@ -158,6 +158,7 @@ class ErasureReports(Repository):
             "new_erased": report.erased,
             "new_digest": report.digest,
             "new_regimes": report.regimes,
+            "new_key_providers": report.key_providers,
         }
         return await self._completed(_COLLECT, erasure_id, report.service, values, now=now)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, delete, literal, select
+from sqlalchemy import Select, Table, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
@@ -24,6 +24,7 @@ def _look() -> Select[Any]:
 
 
 _LOOK = _look()
+_STORED = select(DataKey.owner, DataKey.key_id, DataKey.wrapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class Holder:
 
     erased: bool
     key: WrappedKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A wrapped data key, and the keyed hash of its owner."""
+
+    owner: str
+    wrapped: WrappedKey
 
 
 class DataKeys(Repository):
@@ -58,6 +67,34 @@ class DataKeys(Repository):
         """Delete the keys of everybody whose keys were destroyed before."""
         stones = tables_of(KEYRING_SCHEMA).tombstones.c.subject_hash
         await self._session.execute(delete(DataKey).where(DataKey.owner.in_(select(stones))))
+
+    async def count_by_key(self) -> dict[str, int]:
+        """Return how many data keys each key-encryption key wraps."""
+        counted = select(DataKey.key_id, func.count().label("number")).group_by(DataKey.key_id)
+        return {row.key_id: row.number for row in await self._session.execute(counted)}
+
+    async def not_under(self, key_id: str, *, after: str, limit: int) -> list[StoredKey]:
+        """Return the next data keys that another key-encryption key wraps, by the hashes of their owners."""
+        page = _STORED.where(DataKey.owner > after, DataKey.key_id != key_id)
+        return await self._stored(page.order_by(DataKey.owner).limit(limit))
+
+    async def of_owners(self, owners: Collection[str], *, not_under: str) -> list[StoredKey]:
+        """Return those of the owners' data keys that another key-encryption key than that one wraps."""
+        return await self._stored(_STORED.where(DataKey.owner.in_(owners), DataKey.key_id != not_under))
+
+    async def replace(self, stored: StoredKey, wrapped: WrappedKey) -> int:
+        """Put a wrapped key in the place of the stored one, if that is still there; return 1 if it was."""
+        replaced = (
+            update(DataKey)
+            .where(DataKey.owner == stored.owner, DataKey.wrapped == stored.wrapped.blob)
+            .values(key_id=wrapped.key_id, wrapped=wrapped.blob)
+            .returning(DataKey.owner)
+        )
+        return len((await self._session.execute(replaced)).all())
+
+    async def _stored(self, statement: Select[Any]) -> list[StoredKey]:
+        rows = await self._session.execute(statement)
+        return [StoredKey(owner, WrappedKey(key_id, blob)) for owner, key_id, blob in rows]
 
     async def owners_among(self, owners: Collection[str]) -> set[str]:
         """Return which of them have a key."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from storage.models import SCHEMA, ConsentGate, FeedPosition
 from storage.policy import ConsentState
 
 BATCH = 100
+CONSENTS, BUCKET = "consents", "bucket"
 _GATES = cast("Table", ConsentGate.__table__)
 _EPOCHS = select(_GATES.c.user_id, _GATES.c.epoch, _GATES.c.withdrawn_epoch).where(
     _GATES.c.user_id == func.any(bindparam("people", type_=ARRAY(Uuid)))
@@ -132,15 +133,33 @@ class Gates(Repository):
 
 
 class FeedPositions(Repository):
-    """How far the feed of changed consents was followed."""
+    """How far the feed of changed consents was followed, and when the bucket was last compared."""
 
     async def current(self) -> int:
         """Return the position behind which nothing was taken over yet; 0 at the beginning."""
-        return int(await self._session.scalar(select(FeedPosition.position)) or 0)
+        return int(
+            await self._session.scalar(select(FeedPosition.position).where(FeedPosition.feed == CONSENTS))
+            or 0
+        )
 
     async def move(self, position: int) -> None:
         """Keep a position."""
-        fresh = insert(FeedPosition).values(feed="consents", position=position)
+        fresh = insert(FeedPosition).values(feed=CONSENTS, position=position)
         await self._session.execute(
             fresh.on_conflict_do_update(index_elements=[FeedPosition.feed], set_={"position": position})
         )
+
+    async def take_turn(self, *, now: datetime, every: timedelta) -> bool:
+        """Note that the bucket is compared now, unless somebody has begun less than `every` ago."""
+        moment = int(now.timestamp())
+        fresh = insert(FeedPosition).values(feed=BUCKET, position=moment)
+        turn = fresh.on_conflict_do_update(
+            index_elements=[FeedPosition.feed],
+            set_={"position": moment},
+            where=FeedPosition.position <= moment - int(every.total_seconds()),
+        )
+        return (await self._session.execute(turn.returning(FeedPosition.feed))).first() is not None
+
+    async def give_turn_back(self) -> None:
+        """Let the bucket be compared as soon as somebody looks."""
+        await self._session.execute(delete(FeedPosition).where(FeedPosition.feed == BUCKET))

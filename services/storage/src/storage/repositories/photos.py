@@ -1,6 +1,7 @@
 """Every query about photos."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, cast
@@ -119,6 +120,16 @@ class Standing(Enum):
     NOT_PERMITTED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPhoto:
+    """A photo whose bytes have arrived: where its original is, since when, and when it was found lost."""
+
+    id: UUID
+    s3_key: str
+    received_at: datetime
+    lost_at: datetime | None
+
+
 async def begin_photo(uow: UnitOfWork, photo: Photo, *, ended_epoch: int, person_hash: str) -> bool:
     """Insert a photo if the person's gate knows the consent that it rests on as live; in one round trip.
 
@@ -216,6 +227,20 @@ class Photos(Repository):
     async def mark_lost(self, photo_id: UUID, *, now: datetime) -> None:
         """Note that the bytes of a photo are not what was written."""
         await self._session.execute(update(Photo).where(Photo.id == photo_id).values(lost_at=now))
+
+    async def kept_after(self, s3_key: str, *, limit: int) -> list[KeptPhoto]:
+        """Return the photos with bytes whose originals come behind that key, by key."""
+        kept = (
+            select(Photo.id, Photo.s3_key, Photo.received_at, Photo.lost_at)
+            .where(Photo.s3_key > s3_key, Photo.received_at.is_not(None))
+            .order_by(Photo.s3_key)
+            .limit(limit)
+        )
+        return [KeptPhoto(*row) for row in await self._session.execute(kept)]
+
+    async def kept_under(self, s3_keys: Collection[str]) -> Sequence[str]:
+        """Return those of the keys of originals that a photo has."""
+        return (await self._session.scalars(select(Photo.s3_key).where(Photo.s3_key.in_(s3_keys)))).all()
 
     async def forget_digests(self, *, link_over_by: datetime) -> None:
         """Forget the digests of uploads whose links were over by then."""

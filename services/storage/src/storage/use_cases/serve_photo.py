@@ -17,7 +17,7 @@ from storage.models import Photo
 from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, Rendition
 from storage.repositories import Photos
 from storage.repositories.photos import Standing
-from storage.sealing import UnknownKeyEncryptionKey, UnwrapFailed
+from storage.sealing import KeyUnusable
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import KeyMissing, PhotoLocation, Vault
 
@@ -72,7 +72,7 @@ class PhotoReader:
         """Return the bytes; the caller has checked the link, `admit` finds room for them.
 
         Raises `LinkGone`, `ConsentRequired`, `PhotoUnavailable`, `PhotoLost`, what `admit` raises, and
-        transient faults when consent or the store can't be asked.
+        transient faults when consent, the key provider or the store can't be asked.
         """
         async with self._shown(photo):
             content = await self.vault.get(PhotoLocation.of(photo), rendition, admit=admit)
@@ -92,7 +92,7 @@ class PhotoReader:
             yield
         except PersonErased:
             raise LinkGone from None
-        except (UnknownKeyEncryptionKey, KeyMissing, ObjectNotFound, SealBroken, UnwrapFailed) as error:
+        except (KeyUnusable, KeyMissing, ObjectNotFound, SealBroken) as error:
             await self._explain(photo, error)
             raise
         await self._look_again(photo)
@@ -113,7 +113,7 @@ class PhotoReader:
         await self._look_again(photo)
         # The row is there, nobody has let go of it, and what it leads to can't be opened.
         log.error("photo_can_not_be_opened", photo_id=str(photo.id), error=describe(error))
-        if isinstance(error, UnknownKeyEncryptionKey | KeyMissing | UnwrapFailed):
+        if isinstance(error, KeyUnusable | KeyMissing):
             raise PhotoUnavailable from error
         async with self.database.unit_of_work() as uow:
             await Photos(uow.session).mark_lost(photo.id, now=uow.now())

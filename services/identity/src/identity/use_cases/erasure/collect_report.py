@@ -19,7 +19,12 @@ async def collect_report(
     A report for an erasure that is unknown or complete changes nothing.
     """
     said = Report(
-        report.service, report.completed_at, dict(report.erased), report.digest, list(report.regimes)
+        report.service,
+        report.completed_at,
+        dict(report.erased),
+        report.digest,
+        list(report.regimes),
+        list(report.key_providers),
     )
     complete = await ErasureReports(uow.session).record(report.erasure_id, said, now=uow.now())
     if complete is not None:

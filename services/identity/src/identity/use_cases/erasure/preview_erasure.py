@@ -5,11 +5,12 @@ from uuid import UUID
 
 from chassis.db import Database
 from chassis.inventory import Inventory, TakeInventory
+from contracts.key_providers import key_terms
 from contracts.registry import COORDINATOR
 from contracts.topology import erasure_participants
 from identity.erasure.inventories import Inventories
 from identity.erasure.policy import BackupTerms
-from identity.erasure.schemas import BackupsRead, ErasurePreview
+from identity.erasure.schemas import BackupsRead, ErasurePreview, KeyTermsRead
 from identity.repositories import Mails, Participants
 
 
@@ -38,6 +39,10 @@ async def preview_erasure(
         participants=told,
         processors=list(processors),
         backups=BackupsRead(days=backups.data.days, keyring_days=backups.keyring.days),
+        keys=[
+            KeyTermsRead.model_validate(terms)
+            for terms in key_terms(provider for it in told for provider in it.key_providers)
+        ],
     )
 
 
