@@ -1,8 +1,6 @@
 """Transactions: one unit of work per request or message, with its events in the same commit."""
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -26,8 +24,9 @@ from chassis.notifications import Notifications
 from chassis.outbox import outbox_row
 from chassis.prepared import Prepared
 from chassis.problems import PersonErased
-from chassis.settings import StatefulSettings, key_bytes
+from chassis.settings import StatefulSettings, all_key_bytes
 from chassis.tables import ChassisTables, tables_of
+from chassis.tombstones import TombstoneKeys
 from chassis.transactions import transaction_open
 from contracts.envelope import Event
 
@@ -69,19 +68,19 @@ class UnitOfWork:
         Until the transaction ends, no erasure of that person can begin, so nothing written here can
         outlive it. Raises `PersonErased` when the erasure has begun already.
         """
-        script = scripts.lock_subject(self.tables.tombstones, self._database.person_hash(user_id))
+        script = scripts.lock_subject(self.tables.tombstones, self._database.tombstone_keys.hashes(user_id))
         if await self.statements.run(script, purpose="lock a data subject") != scripts.NOTHING_FOUND:
             raise PersonErased
 
     async def fetch_about(self, user_id: UUID, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
         """Do what `lock_subject` does and return the rows of a statement behind it, in one round trip.
 
-        The statement looks for the tombstone itself, by the parameter `person_hash`: its first row begins
+        The statement looks for the tombstone itself, by `chassis.tombstones.is_buried`: its first row begins
         with whether there is one. Raises `PersonErased`.
         """
-        digest = self._database.person_hash(user_id)
+        hashes = self._database.tombstone_keys.hashes(user_id)
         rows = await self.statements.fetch(
-            statement, {**values, "person_hash": digest}, behind=[scripts.hold_subject(digest)]
+            statement, {**values, "person_hash": hashes}, behind=[scripts.hold_subject(hashes)]
         )
         if rows[0][0]:
             raise PersonErased
@@ -89,13 +88,14 @@ class UnitOfWork:
 
     async def is_erased(self, user_id: UUID) -> bool:
         """Tell whether the erasure of `user_id` has begun here."""
-        script = scripts.find_tombstone(self.tables.tombstones, self._database.person_hash(user_id))
+        script = scripts.find_tombstone(self.tables.tombstones, self._database.tombstone_keys.hashes(user_id))
         return await self.statements.run(script, purpose="find a tombstone") != scripts.NOTHING_FOUND
 
     async def add_tombstone(self, *user_ids: UUID, erasure_id: UUID | None = None) -> None:
         """Raise the tombstones of people, after every transaction that writes about them has ended."""
-        digests = map(self._database.person_hash, user_ids)
-        script = scripts.add_tombstones(self.tables.tombstones, digests, erasure_id)
+        people = map(self._database.tombstone_keys.hashes, user_ids)
+        keys = self._database.tombstone_keys.raised_under(self.now())
+        script = scripts.add_tombstones(self.tables.tombstones, people, erasure_id, keys=keys)
         await self.statements.run(script, purpose="add tombstones")
         self.wake(self.tables.tombstones.name)
 
@@ -174,7 +174,7 @@ class Database:
         url: SecretStr,
         *,
         schema: str,
-        tombstone_key: bytes,
+        tombstone_key: bytes | Sequence[bytes],
         keys: Mapping[str, bytes] | None = None,
         direct_url: SecretStr | None = None,
         application_name: str | None = None,
@@ -188,8 +188,8 @@ class Database:
         self.notifications = Notifications(direct_url or url, schema)
         self.clock: Clock = clock or SystemClock()
         self._application_name = application_name or schema
-        self._tombstone_key = tombstone_key
-        self.keys = {f"{schema.upper()}_TOMBSTONE_KEY": tombstone_key, **(keys or {})}
+        self.tombstone_keys = TombstoneKeys(schema, tombstone_key)
+        self.keys = {**self.tombstone_keys.by_name, **(keys or {})}
         self._connect(pool_size)
 
     @classmethod
@@ -200,7 +200,7 @@ class Database:
         return cls(
             settings.database_url,
             schema=schema,
-            tombstone_key=key_bytes(settings.tombstone_key),
+            tombstone_key=all_key_bytes(settings.tombstone_key),
             keys=keys,
             direct_url=settings.database_direct_url,
             pool_size=settings.database_pool_size,
@@ -274,12 +274,12 @@ class Database:
         uow.run_after_commit()
 
     def person_hash(self, user_id: UUID) -> str:
-        """Return the keyed hash under which an erased person is remembered: 64 hex digits."""
-        return hmac.new(self._tombstone_key, user_id.bytes, hashlib.sha256).hexdigest()
+        """Return the keyed hash under which an erased person is remembered from now on: 64 hex digits."""
+        return self.tombstone_keys.newest_hash(user_id)
 
     def subkey(self, purpose: str) -> bytes:
-        """Return a secret of this service for one purpose: 32 bytes that stay the same."""
-        return hmac.new(self._tombstone_key, f"irisvue/{purpose}".encode(), hashlib.sha256).digest()
+        """Return a secret of this service for one purpose: 32 bytes that stay the same, by the oldest key."""
+        return self.tombstone_keys.subkey(purpose)
 
     async def ping(self) -> None:
         """Ask the database whether it takes writes; raises `ReadOnlyServer`, or what the driver raises."""

@@ -50,12 +50,18 @@ class Replay:
 
     async def _buried(self, people: Sequence[UUID]) -> list[OpenErasure]:
         stones = self._database.tables.tombstones
-        named = {self._database.person_hash(user_id): user_id for user_id in people}
+        named = {
+            digest: user_id
+            for user_id in people
+            for digest in self._database.tombstone_keys.hashes(user_id).split(",")
+        }
         found = select(stones.c.subject_hash, stones.c.erasure_id, stones.c.erased_at)
         async with self._database.read_only() as session:
             rows = (await session.execute(found.where(stones.c.subject_hash.in_(named)))).all()
         now = self._database.clock.now()
-        return [OpenErasure(erasure or new_id(), named[digest], at, now) for digest, erasure, at in rows]
+        # Who has two tombstones is one person.
+        buried = {named[digest]: (erasure, at) for digest, erasure, at in rows}
+        return [OpenErasure(it or new_id(), user_id, at, now) for user_id, (it, at) in buried.items()]
 
     async def _erase(self, erasures: Sequence[OpenErasure]) -> None:
         people = [erasure.user_id for erasure in erasures]

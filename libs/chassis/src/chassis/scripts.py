@@ -33,30 +33,37 @@ def literal(value: str | bytes | UUID | bool | datetime | None) -> str:
 _PLAIN = re.compile(r"[\w.:-]*", re.ASCII)
 
 
-def find_tombstone(tombstones: Table, digest: str) -> str:
-    """Return what finds the tombstone of the person with that hash."""
-    return f"SELECT 1 FROM {tombstones.fullname} WHERE subject_hash = {literal(digest)}"
+def find_tombstone(tombstones: Table, hashes: str) -> str:
+    """Return what finds the tombstone of the person with these hashes."""
+    named = ", ".join(map(literal, hashes.split(",")))
+    return f"SELECT 1 FROM {tombstones.fullname} WHERE subject_hash IN ({named})"
 
 
-def lock_subject(tombstones: Table, digest: str) -> str:
+def lock_subject(tombstones: Table, hashes: str) -> str:
     """Return what keeps a person's erasure from beginning, and finds their tombstone."""
     # Two statements: only what begins after the lock was granted sees the tombstone that it waited for.
-    key = advisory_lock_key(digest)
-    return f"SELECT pg_advisory_xact_lock_shared({key}); {find_tombstone(tombstones, digest)}"
+    key = advisory_lock_key(hashes)
+    return f"SELECT pg_advisory_xact_lock_shared({key}); {find_tombstone(tombstones, hashes)}"
 
 
-def hold_subject(digest: str) -> str:
+def hold_subject(hashes: str) -> str:
     """Return what keeps a person's erasure from beginning, and returns no row; see `Statements.fetch`."""
     # What returns nothing of its own (void) is no NULL.
-    return f"SELECT WHERE pg_advisory_xact_lock_shared({advisory_lock_key(digest)}) IS NULL"
+    return f"SELECT WHERE pg_advisory_xact_lock_shared({advisory_lock_key(hashes)}) IS NULL"
 
 
-def add_tombstones(tombstones: Table, digests: Iterable[str], erasure_id: UUID | None = None) -> str:
-    """Return what waits for every transaction that writes about these people, and raises their tombstones."""
+def add_tombstones(
+    tombstones: Table, people: Iterable[str], erasure_id: UUID | None = None, *, keys: int = 1
+) -> str:
+    """Return what waits for every transaction that writes about these people, and raises their tombstones.
+
+    Of each, tombstones stand under the first `keys` of their hashes.
+    """
     # In one order, so that of two who raise several nobody waits for the other.
-    raised = sorted(digests)
-    locks = "".join(f"SELECT pg_advisory_xact_lock({advisory_lock_key(digest)}); " for digest in raised)
-    rows = [{"subject_hash": digest, "erasure_id": erasure_id} for digest in raised]
+    raised = sorted(people, key=lambda hashes: hashes.rpartition(",")[2])
+    locks = "".join(f"SELECT pg_advisory_xact_lock({advisory_lock_key(hashes)}); " for hashes in raised)
+    digests = [digest for hashes in raised for digest in hashes.split(",")[:keys]]
+    rows = [{"subject_hash": digest, "erasure_id": erasure_id} for digest in digests]
     return f"{locks}{_insert(tombstones, rows, _ONCE)}"
 
 
@@ -105,9 +112,10 @@ def keep_answer(answers: Table, name: str, sealed: bytes) -> str:
     return _insert(answers, [{"key_hash": name, "sealed": sealed}], taken)
 
 
-def advisory_lock_key(person_hash: str) -> int:
-    """Return the number of the advisory lock of the person with that hash."""
-    return int.from_bytes(bytes.fromhex(person_hash[:16]), "big", signed=True)
+def advisory_lock_key(hashes: str) -> int:
+    """Return the number of the advisory lock of a person: by the oldest key, which all processes have."""
+    oldest = hashes.rpartition(",")[2]
+    return int.from_bytes(bytes.fromhex(oldest[:16]), "big", signed=True)
 
 
 _ONCE = "ON CONFLICT DO NOTHING"

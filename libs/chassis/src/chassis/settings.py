@@ -161,7 +161,10 @@ class StatefulSettings(ServiceSettings):
         description="RabbitMQ, with the service's own user. Several `host:port` stand beside each other with "
         "commas; amqps:// takes ?cafile=."
     )
-    tombstone_key: HexKey = Field(description="Keys the hashes that remember erased people.")
+    tombstone_key: HexKeys = Field(
+        description="Keys the hashes that remember erased people. Several stand beside each other with "
+        "commas: the first hashes from now on, the older ones behind it are never taken away."
+    )
     journal_endpoint_url: str = Field(description="The object store that has the erasure journal.")
     journal_access_key: Password = Field(description="S3 identity that reads the journal and adds to it.")
     journal_secret_key: Password = Field(description="Its secret.")

@@ -30,7 +30,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.db import UnitOfWork
 from chassis.prepared import Prepared
-from chassis.tables import Moment, tables_of
+from chassis.tables import Moment
+from chassis.tombstones import is_buried
 from consent.models import SCHEMA, Gate, LedgerEntry
 from consent.repositories.rows import (
     ENTRIES,
@@ -90,8 +91,7 @@ class Lapsed:
     consent_type: str
 
 
-_STONES = tables_of(SCHEMA).tombstones.c.subject_hash
-_ERASED = select(_STONES).where(bindparam("person_hash") == _STONES).exists()
+_ERASED = is_buried(SCHEMA)
 
 
 def _look() -> Select[Any]:

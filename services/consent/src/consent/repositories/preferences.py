@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from chassis.repository import Repository
-from chassis.tables import tables_of
+from chassis.tombstones import is_buried
 from consent.models import SCHEMA
 from consent.models import Preferences as Row
 from consent.preferences import OptOutSource, Preferences
@@ -27,8 +27,7 @@ class Found:
 
 
 def _look() -> Select[Any]:
-    stones = tables_of(SCHEMA).tombstones.c.subject_hash
-    erased = select(stones).where(stones == bindparam("person_hash")).exists()
+    erased = is_buried(SCHEMA)
     one = select(literal(1).label("one")).subquery()
     found = one.outerjoin(_TABLE, _TABLE.c.user_id == bindparam("user_id"))
     return select(*(_TABLE.c[name] for name in _FIELDS), erased).select_from(found)

@@ -27,7 +27,7 @@ async def answer_consent_question(
     """
     async with database.read_only() as session:
         standing = await Gates(session).look_at(
-            user_id, consent_type, person_hash=database.person_hash(user_id)
+            user_id, consent_type, person_hash=database.tombstone_keys.hashes(user_id)
         )
     live = None if standing.granted is None or standing.erased else consent_of(standing.granted)
     if live is not None and not live.is_live(rulebook, now):

@@ -21,7 +21,7 @@ async def check_biometric_consent(
     """
     async with database.read_only() as session:
         standing = await Gates(session).look_at(
-            user_id, ConsentType.BIOMETRIC_CAPTURE, person_hash=database.person_hash(user_id)
+            user_id, ConsentType.BIOMETRIC_CAPTURE, person_hash=database.tombstone_keys.hashes(user_id)
         )
     if standing.erased:
         raise PersonErased

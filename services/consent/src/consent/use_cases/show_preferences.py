@@ -11,7 +11,9 @@ from consent.repositories.preferences import PreferencesOfPeople
 async def show_preferences(database: Database, *, user_id: UUID) -> Preferences:
     """Return what holds; raises `PersonErased` for someone whose erasure has begun."""
     async with database.read_only() as session:
-        found = await PreferencesOfPeople(session).look_at(user_id, person_hash=database.person_hash(user_id))
+        found = await PreferencesOfPeople(session).look_at(
+            user_id, person_hash=database.tombstone_keys.hashes(user_id)
+        )
     if found.erased:
         raise PersonErased
     return found.preferences

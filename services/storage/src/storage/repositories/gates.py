@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from chassis.db import UnitOfWork
 from chassis.prepared import Prepared
 from chassis.repository import Repository
-from chassis.tables import tables_of
+from chassis.tombstones import is_buried
 from storage.models import SCHEMA, ConsentGate, FeedPosition
 from storage.policy import ConsentState
 
@@ -36,8 +36,7 @@ _EPOCHS = select(_GATES.c.user_id, _GATES.c.epoch, _GATES.c.withdrawn_epoch).whe
 )
 
 
-_STONES = tables_of(SCHEMA).tombstones.c.subject_hash
-_ERASED = select(_STONES).where(bindparam("person_hash") == _STONES).exists()
+_ERASED = is_buried(SCHEMA)
 
 
 def _look() -> Select[Any]:

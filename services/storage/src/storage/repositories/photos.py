@@ -28,7 +28,8 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis import scripts
 from chassis.db import UnitOfWork
 from chassis.repository import Repository
-from chassis.tables import Moment, tables_of
+from chassis.tables import Moment
+from chassis.tombstones import is_buried
 from contracts.fields import PhotoDeletionReason
 from storage.models import SCHEMA, ConsentGate, Photo
 from storage.paging import Place
@@ -94,8 +95,8 @@ def _release() -> Select[Any]:
 
 
 def _stand() -> Select[bool, bool]:
-    stones, gate = tables_of(SCHEMA).tombstones.c.subject_hash, cast("Table", ConsentGate.__table__)
-    erased = select(stones).where(stones == bindparam("person_hash")).exists()
+    gate = cast("Table", ConsentGate.__table__)
+    erased = is_buried(SCHEMA)
     there = select(_PHOTOS.c.id).where(_PHOTOS.c.id == bindparam("photo", type_=Uuid)).exists()
     permitted = (
         select(gate.c.user_id)

@@ -23,7 +23,7 @@ async def bring_gate_up_to_date(database: Database, consents: Consents, *, user_
 async def take_over(database: Database, answer: ConsentState, *, user_id: UUID) -> None:
     """Move the person's gate to an answer of consent, if it is news; raises `PersonErased`."""
     async with database.read_only() as session:
-        heard = await Gates(session).look_at(user_id, person_hash=database.person_hash(user_id))
+        heard = await Gates(session).look_at(user_id, person_hash=database.tombstone_keys.hashes(user_id))
     if heard.erased:
         raise PersonErased
     if answer.is_news_to(heard.epochs):

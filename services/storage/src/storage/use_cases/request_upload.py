@@ -74,6 +74,6 @@ class UploadDesk:
         return photo, token
 
     async def _begin(self, photo: Photo, answer: ConsentState) -> bool:
-        person_hash = self.database.person_hash(photo.user_id)
+        person_hash = self.database.tombstone_keys.hashes(photo.user_id)
         async with self.database.unit_of_work() as uow:
             return await begin_photo(uow, photo, ended_epoch=answer.ended_epoch, person_hash=person_hash)

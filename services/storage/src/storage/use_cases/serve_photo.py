@@ -101,7 +101,7 @@ class PhotoReader:
         """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
         async with self.database.read_only() as session:
             standing = await Photos(session).standing_of(
-                photo, person_hash=self.database.person_hash(photo.user_id)
+                photo, person_hash=self.database.tombstone_keys.hashes(photo.user_id)
             )
         if standing is Standing.GONE:
             raise LinkGone
