@@ -33,7 +33,7 @@ class JournalEntry:
 class JournalPage:
     """Page number `position` of a schema's journal; the first is 1.
 
-    `key` names the key of the hashes, `previous` is the digest of the page before (64 hex digits).
+    `key` names the oldest key of the hashes, `previous` is the digest of the page before (64 hex digits).
     """
 
     schema: str

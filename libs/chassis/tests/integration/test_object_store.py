@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chassis.object_store import Inventory, ObjectStore, ObjectStoreSettings, open_object_store
+from chassis.object_entries import Inventory
+from chassis.object_store import ObjectStore, ObjectStoreSettings, open_object_store
 from chassis.object_store_faults import (
     BucketNotFound,
     ObjectNotFound,
