@@ -39,9 +39,9 @@ def run_command(settings: StorageSettings, arguments: argparse.Namespace) -> int
 
 
 async def _run(settings: StorageSettings, arguments: argparse.Namespace) -> int:
-    command = {"reconcile": _reconcile, "rewrap": _rewrap}[arguments.process]
+    commands: dict[str, Command] = {"reconcile": _reconcile, "rewrap": _rewrap}
     async with open_service(settings) as service:
-        return await command(service, arguments)
+        return await commands[arguments.process](service, arguments)
 
 
 async def _reconcile(service: Service, arguments: argparse.Namespace) -> int:

@@ -84,8 +84,12 @@ class StorageSettings(StatefulSettings):
         default=None,
         description="The provider vault-transit: where Vault, OpenBao, or an agent of it answers.",
     )
-    vault_mount: str = Field(default="transit", description="Where its transit engine is mounted.")
-    vault_key: str = Field(default="irisvue", description="The key there, of an AEAD type.")
+    vault_mount: str = Field(
+        default="transit", pattern="^[A-Za-z0-9_/-]+$", description="Where its transit engine is mounted."
+    )
+    vault_key: str = Field(
+        default="irisvue", pattern="^[A-Za-z0-9_-]+$", description="The key there, of an AEAD type."
+    )
     vault_token: Password | None = Field(
         default=None, description="May encrypt and decrypt with that key; an agent needs none."
     )

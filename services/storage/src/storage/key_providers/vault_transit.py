@@ -6,6 +6,7 @@ The owner's keyed hash is associated data of the ciphertext: Vault opens a key f
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ TRIES: Final = 3
 PAUSES: Final = (0.05, 0.2)
 _MOST_BYTES: Final = 65_536
 _PARTS_BEHIND: Final = 2
+# What names a key stands in a path, and comes from the keyring.
+_NAMED: Final = re.compile(rf"{PREFIX}([\w/-]+)/([\w-]+):v\d+", re.ASCII)
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 # Sealed, a standby, one that is starting, and one that is asked too often.
 _PASSING: Final = frozenset([412, 429, 472, 473])
@@ -70,53 +73,54 @@ class VaultKeyEncryption:
 
     async def wrap(self, data_key: bytes, *, owner: KeyOwner) -> WrappedKey:
         """Let Vault encrypt a data key under the newest version of the key, which the name tells."""
-        answer = await self._call("encrypt", owner, plaintext=_text(data_key))
+        settings = self._settings
+        answer = await self._call("encrypt", owner, settings.mount, settings.key, plaintext=_text(data_key))
         ciphertext = str(answer.get("ciphertext", ""))
         kind, *rest = ciphertext.split(":")
         if kind != "vault" or len(rest) < _PARTS_BEHIND:
             raise KeyServiceRefused("Vault answered something that is no ciphertext of the transit engine.")
-        settings = self._settings
         return WrappedKey(f"{PREFIX}{settings.mount}/{settings.key}:{rest[0]}", ciphertext.encode())
 
     async def unwrap(self, wrapped: WrappedKey, *, owner: KeyOwner) -> bytes:
         """Let Vault decrypt a data key."""
-        settings = self._settings
-        mine = wrapped.key_id.removeprefix(PREFIX).rpartition(":")[0]
-        if mine != f"{settings.mount}/{settings.key}":
-            raise UnknownKeyEncryptionKey(
-                f"The key-encryption key {wrapped.key_id!r} is another one than STORAGE_VAULT_KEY names."
-            )
-        answer = await self._call("decrypt", owner, ciphertext=wrapped.blob.decode("ascii", "replace"))
+        named = _NAMED.fullmatch(wrapped.key_id)
+        if named is None:
+            raise UnknownKeyEncryptionKey("The data key names no key of a transit engine.")
+        answer = await self._call(
+            "decrypt", owner, *named.groups(), ciphertext=wrapped.blob.decode("ascii", "replace")
+        )
         try:
             return base64.b64decode(str(answer["plaintext"]), validate=True)
         except (KeyError, ValueError):
             raise KeyServiceRefused("Vault answered something that is no plaintext.") from None
 
-    async def _call(self, operation: str, owner: KeyOwner, **body: str) -> dict[str, Any]:
+    async def _call(
+        self, operation: str, owner: KeyOwner, mount: str, key: str, **body: str
+    ) -> dict[str, Any]:
         """Ask Vault, again when it fails for now, all within the time that a call may take."""
         outside_transactions("the key service")
+        path = f"{mount}/{operation}/{key}"
+        asked = {**body, "associated_data": _text(joined(b"irisvue/data-key/2", owner.pseudonym))}
         try:
             async with asyncio.timeout(self._settings.seconds):
                 for attempt in range(1, TRIES):
                     try:
-                        return await self._ask(operation, owner, body)
+                        return await self._ask(path, asked)
                     except KeyServiceUnavailable:
                         await asyncio.sleep(backoff(attempt, shortest=PAUSES[0], longest=PAUSES[1]))
-                return await self._ask(operation, owner, body)
+                return await self._ask(path, asked)
         except TimeoutError as error:
             raise KeyServiceUnavailable("Vault did not answer in time.") from error
 
-    async def _ask(self, operation: str, owner: KeyOwner, body: Mapping[str, str]) -> dict[str, Any]:
-        settings = self._settings
-        url = f"{settings.url.rstrip('/')}/v1/{settings.mount}/{operation}/{settings.key}"
-        asked = {**body, "associated_data": _text(joined(b"irisvue/data-key/2", owner.pseudonym))}
+    async def _ask(self, path: str, asked: Mapping[str, str]) -> dict[str, Any]:
+        url = f"{self._settings.url.rstrip('/')}/v1/{path}"
         try:
             async with self._http.post(url, json=asked, allow_redirects=False) as answer:
                 status, read = answer.status, await read_at_most(answer, _MOST_BYTES)
         except (aiohttp.ClientError, OSError) as error:
             raise KeyServiceUnavailable(f"Vault can't be reached ({type(error).__name__}).") from error
         if status != _OK:
-            raise _refusal(status, operation)
+            raise _refusal(status, decrypting="ciphertext" in asked)
         return _data_of(read or b"")
 
 
@@ -131,11 +135,11 @@ def _data_of(answer: bytes) -> dict[str, Any]:
     return data
 
 
-def _refusal(status: int, operation: str) -> Exception:
+def _refusal(status: int, *, decrypting: bool) -> Exception:
     """Return what an answer means; its words are not repeated, because they may quote the request."""
     if status >= _SERVER_ERROR or status in _PASSING:
         return KeyServiceUnavailable(f"Vault failed for now ({status}).")
-    if status == _BAD_REQUEST and operation == "decrypt":
+    if status == _BAD_REQUEST and decrypting:
         return UnwrapFailed("Vault does not open the wrapped data key (400).")
     if status == _NOT_FOUND:
         return UnknownKeyEncryptionKey(
