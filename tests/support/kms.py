@@ -17,7 +17,7 @@ from support.free_ports import free_port
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 REGION = "us-east-1"
-ACCESS = {"aws_access_key_id": "testing-of-irisvue-1", "aws_secret_access_key": "testing-of-irisvue-2"}
+ACCESS_KEY, SECRET_KEY = "testing-of-irisvue-1", "testing-of-irisvue-2"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,11 @@ class KmsServer:
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call KMS as an administrator does."""
         async with aioboto3.Session().client(
-            "kms", endpoint_url=self.url, region_name=REGION, **ACCESS
+            "kms",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
         ) as client:
             return dict(await getattr(client, operation)(**parameters))
 

@@ -36,7 +36,7 @@ from storage.sealing import (
 from storage.wiring import open_service
 from support.erasures import work_on_erasures
 from support.gateway import through_gateway
-from support.kms import ACCESS, REGION, KmsServer, kms_server
+from support.kms import ACCESS_KEY, REGION, SECRET_KEY, KmsServer, kms_server
 from support.proxy import FaultyProxy
 from support.vault_transit_fake import VaultTransitFake
 
@@ -72,8 +72,8 @@ def kms_settings(server: KmsServer, key: str, **changes: Any) -> KmsSettings:
         region=REGION,
         seconds=SECONDS,
         endpoint_url=server.url,
-        access_key=ACCESS["aws_access_key_id"],
-        secret_key=ACCESS["aws_secret_access_key"],
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
     )
     return replace(settings, **changes)
 
@@ -101,8 +101,8 @@ async def kms_as_service(kms: KmsServer) -> AsyncIterator[KeyService]:
                 "key_service_seconds": SECONDS,
                 "aws_kms_key": key,
                 "aws_kms_endpoint_url": url,
-                "aws_kms_access_key": SecretStr(ACCESS["aws_access_key_id"]),
-                "aws_kms_secret_key": SecretStr(ACCESS["aws_secret_access_key"]),
+                "aws_kms_access_key": SecretStr(ACCESS_KEY),
+                "aws_kms_secret_key": SecretStr(SECRET_KEY),
             },
             road,
         )

@@ -92,7 +92,7 @@ class DataKeys(Repository):
         )
         return len((await self._session.execute(replaced)).all())
 
-    async def _stored(self, statement: Select[Any]) -> list[StoredKey]:
+    async def _stored(self, statement: Select[str, str, bytes]) -> list[StoredKey]:
         rows = await self._session.execute(statement)
         return [StoredKey(owner, WrappedKey(key_id, blob)) for owner, key_id, blob in rows]
 

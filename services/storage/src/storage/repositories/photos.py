@@ -237,7 +237,11 @@ class Photos(Repository):
             .order_by(Photo.s3_key)
             .limit(limit)
         )
-        return [KeptPhoto(*row) for row in await self._session.execute(kept)]
+        return [
+            KeptPhoto(photo_id, key, received_at, lost_at)
+            for photo_id, key, received_at, lost_at in await self._session.execute(kept)
+            if received_at is not None
+        ]
 
     async def kept_under(self, s3_keys: Collection[str]) -> Sequence[str]:
         """Return those of the keys of originals that a photo has."""
