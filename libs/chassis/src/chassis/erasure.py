@@ -79,8 +79,7 @@ class ErasureParticipation:
         self._database = database
         self._keep = keep
         self._holdings = holdings
-        self._regimes = regimes
-        self._key_providers = tuple(key_providers)
+        self._regimes, self._key_providers = regimes, tuple(key_providers)
         self._reported = reported
         tasks = database.tables.erasure_tasks
         self._tasks = WorkTable(

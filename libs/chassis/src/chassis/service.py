@@ -235,11 +235,8 @@ class Service(Generic[S, C]):
         )
 
     def _run_api(self, settings: S) -> None:
-        run_process(
-            partial(self._api_parts, settings),
-            grace_seconds=settings.stop_grace_seconds,
-            loop_factory=new_event_loop,
-        )
+        parts, grace = partial(self._api_parts, settings), settings.stop_grace_seconds
+        run_process(parts, grace_seconds=grace, loop_factory=new_event_loop)
 
     def _run_worker(self, settings: S) -> None:
         run_process(partial(self._worker_parts, settings), loop_factory=new_event_loop)

@@ -95,14 +95,13 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         stack.push_async_callback(database.close)
         stack.push_async_callback(keyring.close)
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
-        key_providers = await stack.enter_async_context(open_key_providers(settings))
-        vault = _vault(objects, database, keyring, key_providers)
+        providers = await stack.enter_async_context(open_key_providers(settings))
+        vault = _vault(objects, database, keyring, providers)
         consents = Consents(await stack.enter_async_context(consent))
-        sandbox = DecodingSandbox(_sandbox_limits(settings))
         reception = Reception(
             database=database,
             vault=vault,
-            sandbox=await stack.enter_async_context(sandbox),
+            sandbox=await stack.enter_async_context(DecodingSandbox(_sandbox_limits(settings))),
             consents=consents,
             uploads=_uploads(settings),
             lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
@@ -112,7 +111,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             settings=settings,
             database=database,
             keyring=keyring,
-            key_providers=key_providers,
+            key_providers=providers,
             clock=clock,
             vault=vault,
             consents=consents,

@@ -23,12 +23,13 @@ async def reconcile_in_turn(
     async with database.unit_of_work() as uow:
         if not await FeedPositions(uow.session).take_turn(now=now, every=every):
             return None
+    report = None
     try:
         report = await reconcile_objects(database, vault, settled_by=now - unsettled)
-    except BaseException:
-        async with database.unit_of_work() as uow:
-            await FeedPositions(uow.session).give_turn_back()
-        raise
+    finally:
+        if report is None:
+            async with database.unit_of_work() as uow:
+                await FeedPositions(uow.session).give_turn_back()
     told = log.info if report.in_order else log.error
     told(
         "bucket_compared",
