@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from aiohttp import web
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -31,6 +32,7 @@ from storage.sealing import (
     KeyUnusable,
     UnknownKeyEncryptionKey,
     UnwrapFailed,
+    WrappedKey,
     new_data_key,
 )
 from storage.wiring import open_service
@@ -196,13 +198,42 @@ async def test_vault_names_the_version_of_its_key(vault) -> None:
             await ring.unwrap(first, owner=ADA)
 
 
-async def test_what_kms_refuses_is_no_outage(kms) -> None:
-    key = await kms.create_key()
-    async with open_kms(kms_settings(kms, key)) as ring:
-        wrapped = await ring.wrap(new_data_key(), owner=ADA)
-        await kms.call("disable_key", KeyId=key.rpartition("/")[2])
-        with pytest.raises(KeyServiceRefused):
-            await ring.unwrap(wrapped, owner=ADA)
+KMS_ANSWERS = {
+    "DisabledException": (400, KeyServiceRefused),
+    "AccessDeniedException": (400, KeyServiceRefused),
+    "KMSInvalidStateException": (400, KeyServiceRefused),
+    "NotFoundException": (400, UnknownKeyEncryptionKey),
+    "InvalidCiphertextException": (400, UnwrapFailed),
+    "ThrottlingException": (400, KeyServiceUnavailable),
+    "DependencyTimeoutException": (500, KeyServiceUnavailable),
+    "AnotherError": (503, KeyServiceUnavailable),
+}
+
+
+@pytest.mark.parametrize("code", KMS_ANSWERS)
+async def test_what_kms_refuses_is_no_outage_and_what_passes_is_one(kms, code) -> None:
+    status, expected = KMS_ANSWERS[code]
+
+    async def refuse(_: web.Request) -> web.Response:
+        body = {"__type": code, "message": "canary"}
+        return web.json_response(body, status=status, content_type="application/x-amz-json-1.1")
+
+    app = web.Application()
+    app.router.add_post("/", refuse)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with open_kms(kms_settings(kms, "k", endpoint_url=url)) as ring:
+            with pytest.raises(expected) as refusal:
+                await ring.unwrap(WrappedKey("aws-kms:k", b"x"), owner=ADA)
+    finally:
+        await runner.cleanup()
+    assert "canary" not in str(refusal.value)
+
+
+async def test_a_key_that_kms_does_not_have_is_named_as_such(kms) -> None:
     async with open_kms(kms_settings(kms, str(uuid4()))) as ring:
         with pytest.raises(UnknownKeyEncryptionKey):
             await ring.wrap(new_data_key(), owner=ADA)

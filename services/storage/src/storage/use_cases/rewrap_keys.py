@@ -124,5 +124,6 @@ class _Rewrap:
             fresh = await self._encryption.wrap(data_key, owner=owner)
             # A statement of its own for each, so that nobody waits for two of them.
             async with self._keyring.one_statement() as session:
-                self._so_far.moved += await DataKeys(session).replace(stored, fresh)
+                replaced = await DataKeys(session).replace(stored, fresh)
+            self._so_far.moved += replaced
             return True
