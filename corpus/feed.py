@@ -1,10 +1,13 @@
-"""Sends each picture through the gateway as the app does: link, bytes, confirmation, both reading links."""
+"""Sends each picture through the gateway as the app does: link, bytes, confirmation, both reading links.
+
+Each goes a second time in pieces (tus), which must end alike.
+"""
 
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -14,9 +17,13 @@ from cluster.errors import ClusterError
 from corpus.pick import Sample
 from demo.client import Answer, App
 
-PICTURES_OF_ONE_PERSON: Final = 40
-"""Fewer than one person may upload a day with the limits of production."""
+PICTURES_OF_ONE_PERSON: Final = 20
+"""Twice as many are fewer than one person may upload a day with the limits of production."""
 _PLACE: Final = {"country_code": "DE"}
+_TAKEN: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
+
+Way = Callable[[App, Sample], Awaitable[tuple[Answer, Answer]]]
+"""Asks for a link and brings the bytes over it; returns the first and the last answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +36,17 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a file became: `renditions` has the picture and its thumbnail when it was accepted."""
+    """What a file became: `renditions` has the picture and its thumbnail when it was accepted.
+
+    `otherwise` says what became of it in pieces, where that is something else.
+    """
 
     sample: Sample
     status: int
     problem: str = ""
     detail: str = ""
     renditions: dict[str, Served] = field(default_factory=dict)
+    otherwise: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -71,7 +82,7 @@ async def feed(
     for start in range(0, len(samples), PICTURES_OF_ONE_PERSON):
         async with _person(http, url, traffic) as app:
             for sample in samples[start : start + PICTURES_OF_ONE_PERSON]:
-                yield await _send(app, sample)
+                yield await _send_both_ways(app, sample)
 
 
 @asynccontextmanager
@@ -86,20 +97,38 @@ async def _person(http: aiohttp.ClientSession, url: str, traffic: Traffic) -> As
     _expect(await app.delete_account(), HTTPStatus.OK)
 
 
-async def _send(app: App, sample: Sample) -> Outcome:
+async def _send_both_ways(app: App, sample: Sample) -> Outcome:
+    whole = await _send(app, sample, _put)
+    if not sample.body:
+        # An upload in pieces is of at least one byte.
+        return whole
+    pieces = await _send(app, sample, _append)
+    same = (whole.problem, whole.renditions) == (pieces.problem, pieces.renditions)
+    return whole if same else replace(whole, otherwise=f"{pieces.status} {pieces.problem or 'accepted'}")
+
+
+async def _put(app: App, sample: Sample) -> tuple[Answer, Answer]:
     ticket = await app.ask_to_upload(sample.declared)
     if ticket.status != HTTPStatus.CREATED:
-        return _refusal(sample, ticket)
-    receipt = await app.put(ticket.document["upload_url"], sample.body, sample.declared)
-    if receipt.status != HTTPStatus.OK:
+        return ticket, ticket
+    return ticket, await app.put(ticket.document["upload_url"], sample.body, sample.declared)
+
+
+async def _append(app: App, sample: Sample) -> tuple[Answer, Answer]:
+    size = len(sample.body)
+    ticket = answer = await app.begin_in_pieces(size, sample.declared)
+    for begin, end in ((0, size // 2), (size // 2, size)):
+        if answer.status not in _TAKEN:
+            break
+        answer = await app.append(ticket.document["upload_url"], begin, sample.body[begin:end])
+    return ticket, answer
+
+
+async def _send(app: App, sample: Sample, send: Way) -> Outcome:
+    ticket, receipt = await send(app, sample)
+    if receipt.status not in _TAKEN:
         return _refusal(sample, receipt)
-    measured = receipt.document
-    confirmed = await app.confirm(
-        ticket.document["photo_id"],
-        file_size=len(sample.body),
-        width=measured["width"],
-        height=measured["height"],
-    )
+    confirmed = await app.confirm(ticket.document["photo_id"], file_size=len(sample.body), width=1, height=1)
     if confirmed.status != HTTPStatus.OK:
         return _refusal(sample, confirmed)
     renditions: dict[str, Served] = {}

@@ -46,7 +46,12 @@ class Findings:
             for one in self.opened_but_refused
         ]
         blind = [] if self.found_in_sent else ["the look for leaks finds nothing even in the files as sent"]
-        return [*few, *blind, *self.failures, *self.leaks, *refused]
+        differing = [
+            f"{one.sample.name}: {one.status} {one.problem}, but in pieces {one.otherwise}"
+            for one in self.outcomes
+            if one.otherwise
+        ]
+        return [*few, *blind, *self.failures, *self.leaks, *refused, *differing]
 
 
 def write(page: Path, findings: Findings) -> None:
@@ -67,6 +72,9 @@ def _text(findings: Findings) -> str:
             findings.found_in_sent
         ),
         "things that are found beside the picture in what is served": len(findings.leaks),
+        "files that become something else when they come in pieces (tus)": sum(
+            bool(one.otherwise) for one in outcomes
+        ),
         "files within the limits that Pillow or libheif open and that are refused": len(
             findings.opened_but_refused
         ),

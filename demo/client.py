@@ -1,5 +1,6 @@
 """The mobile app's side of the public API: one method per call, each returns the answer as it came."""
 
+import base64
 import io
 import json
 import time
@@ -14,6 +15,7 @@ BASE_PATH = "/api/v1"
 BIOMETRIC = "biometric_capture"
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_PREFIX = "urn:irisvue:problem:"
+TUS = {"Tus-Resumable": "1.0.0"}
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,17 @@ class App:
     async def put(self, url: str, body: bytes, content_type: str = "image/jpeg") -> Answer:
         """Send a picture to its upload link."""
         return await self.follow("PUT", url, data=io.BytesIO(body), headers={"Content-Type": content_type})
+
+    async def begin_in_pieces(self, length: int, content_type: str = "image/jpeg") -> Answer:
+        """Begin an upload that goes on after a break (tus)."""
+        kind = base64.b64encode(content_type.encode()).decode()
+        said = {"Upload-Length": str(length), "Upload-Metadata": f"filetype {kind}"}
+        return await self.call("POST", "/photos/uploads", headers={**TUS, **said})
+
+    async def append(self, url: str, offset: int, piece: bytes) -> Answer:
+        """Send the bytes of an upload that begin at `offset`."""
+        said = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        return await self.follow("PATCH", url, data=io.BytesIO(piece), headers={**TUS, **said})
 
     async def confirm(self, photo_id: str, *, file_size: int, width: int, height: int) -> Answer:
         """Say that the bytes were sent."""

@@ -14,6 +14,7 @@ ALGORITHMS = {
     "HKDF": "HKDF-SHA-256",
     "SHA256": "HKDF-SHA-256",
     "sha256": "SHA-256",
+    "sha1": "SHA-1",
     "ec": "ES256",
     "ECDSA": "ES256",
     "SECP256R1": "ES256",

@@ -17,16 +17,27 @@ from support.api_process import ApiProcess, api_process
 from support.fuzzing import Findings, fuzz
 
 SERVICES = Path(__file__).parents[2] / "services"
+UPLOADS = ("POST /api/v1/photos/uploads", "OPTIONS /api/v1/photos/uploads")
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
     # Where the law allows no consent, or none without a signature, the most valid of requests is refused.
     "consent": {"POST /api/v1/privacy/consent": [422, 451]},
     # A link that nobody gave out is refused or gone, whatever comes with it.
-    "storage": {"PUT /api/v1/photos/{photo_id}/content": [400, 410, 413, 415]},
+    "storage": {
+        "PUT /api/v1/photos/{photo_id}/content": [400, 410, 413, 415],
+        "HEAD /api/v1/photos/uploads/{photo_id}": [410, 412],
+        "PATCH /api/v1/photos/uploads/{photo_id}": [400, 410, 412, 413, 415, 460],
+        "DELETE /api/v1/photos/uploads/{photo_id}": [410, 412],
+        "POST /api/v1/photos/uploads": [400, 410, 412, 413, 415, 460],
+    },
 }
 # `/photos/upload` is the address of a photo called "upload" as well, as far as the other methods go.
+# And so is `/photos/uploads`.
 UNCHECKED: dict[str, dict[str, list[str]]] = {
     "consent": {},
-    "storage": {"POST /api/v1/photos/upload": ["unsupported_method", "allow_header_conformance"]},
+    "storage": {
+        operation: ["unsupported_method", "allow_header_conformance"]
+        for operation in ("POST /api/v1/photos/upload", *UPLOADS)
+    },
 }
 
 

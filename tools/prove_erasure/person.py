@@ -76,11 +76,12 @@ class Person:
         """Sign up, agree to some of it and refuse the rest, take pictures, read and delete some."""
         await self._sign_up(app)
         await self._decide(app)
-        for seed in (secrets.randbits(32), secrets.randbits(32)):
-            await self._take_picture(app, seed)
+        for in_pieces in (False, True):
+            await self._take_picture(app, secrets.randbits(32), in_pieces=in_pieces)
         photos = _done(await app.photos())["items"]
         done(await app.delete_photo(photos[-1]["id"]))
         await self._ask_for_a_link(app)
+        await self._begin_in_pieces(app, picture.draw(secrets.randbits(32)), until=0.5)
         export = await app.call("POST", "/privacy/data-export")
         if export.status == NOT_FOUND:
             self.not_offered.append("a data export")
@@ -139,11 +140,14 @@ class Person:
             await asyncio.sleep(PAUSE)
         return answer.body.decode().rpartition(".")[2]
 
-    async def _take_picture(self, app: App, seed: int) -> None:
+    async def _take_picture(self, app: App, seed: int, *, in_pieces: bool) -> None:
         jpeg = picture.draw(seed)
         facts = picture.read(jpeg)
-        link = await self._ask_for_a_link(app)
-        done(await app.put(link["upload_url"], jpeg, picture.CONTENT_TYPE))
+        if in_pieces:
+            link = await self._begin_in_pieces(app, jpeg, until=1.0)
+        else:
+            link = await self._ask_for_a_link(app)
+            done(await app.put(link["upload_url"], jpeg, picture.CONTENT_TYPE))
         confirmed = await app.confirm(
             link["photo_id"], file_size=facts.size, width=facts.width, height=facts.height
         )
@@ -153,8 +157,18 @@ class Person:
         ]
         self.pictures += [jpeg, *read]
 
+    async def _begin_in_pieces(self, app: App, jpeg: bytes, *, until: float) -> dict[str, Any]:
+        """Send a part of a picture, or all of it, in two pieces."""
+        link = self._remember_link(_done(await app.begin_in_pieces(len(jpeg), picture.CONTENT_TYPE)))
+        end = int(until * len(jpeg))
+        for begin, stop in ((0, end // 2), (end // 2, end)):
+            done(await app.append(link["upload_url"], begin, jpeg[begin:stop]))
+        return link
+
     async def _ask_for_a_link(self, app: App) -> dict[str, Any]:
-        link = _done(await app.ask_to_upload(picture.CONTENT_TYPE))
+        return self._remember_link(_done(await app.ask_to_upload(picture.CONTENT_TYPE)))
+
+    def _remember_link(self, link: dict[str, Any]) -> dict[str, Any]:
         self.photos.append(link["photo_id"])
         self.object_keys.append(link["s3_key"])
         query = parse_qs(urlsplit(link["upload_url"]).query)

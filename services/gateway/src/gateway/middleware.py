@@ -18,13 +18,13 @@ PREFLIGHT_SECONDS = 7200
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _REQUEST_HEADERS = (
     "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, "
-    "Last-Event-ID, Range, Sec-GPC, traceparent, Tus-Resumable, Upload-Concat, Upload-Defer-Length, "
-    "Upload-Length, Upload-Metadata, Upload-Offset, X-Erasure-Token, X-Request-ID"
+    "Last-Event-ID, Range, Sec-GPC, traceparent, Tus-Resumable, Upload-Checksum, Upload-Length, "
+    "Upload-Metadata, Upload-Offset, X-Erasure-Token, X-Request-ID"
 )
 _EXPOSED_HEADERS = (
     "Accept-Ranges, Allow, Content-Range, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, "
-    "Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length, "
-    "Upload-Metadata, Upload-Offset, WWW-Authenticate, X-Request-ID"
+    "Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, "
+    "Upload-Length, Upload-Metadata, Upload-Offset, WWW-Authenticate, X-Request-ID"
 )
 
 

@@ -21,6 +21,7 @@ class Moved(Exception):
 MEGABYTE = 1_000_000
 
 BODY_LIMIT = MEGABYTE
+SENDS_PHOTOS = frozenset({"PATCH", "POST", "PUT"})
 HELD_BODY_LIMIT = 64_000
 """The body of a request that waits for its service is kept in memory."""
 
@@ -109,15 +110,12 @@ def _bearer(upstream: Upstream, method: str, path: str, **more: Any) -> Route:
 
 def _link(method: str, path: str) -> Route:
     """Return a signed link: the link itself is the permission, storage checks it."""
-    return Route(
-        method,
-        path,
-        Upstream.STORAGE,
-        Access.LINK,
-        RateClass.LINK,
-        deadline=TRANSFER_SECONDS,
-        transfers=True,
-    )
+    return _photo(method, path, Access.LINK, RateClass.LINK)
+
+
+def _photo(method: str, path: str, access: Access, rate: RateClass) -> Route:
+    """Return a route over which a photo passes, or a part of one."""
+    return Route(method, path, Upstream.STORAGE, access, rate, deadline=TRANSFER_SECONDS, transfers=True)
 
 
 _IDENTITY, _CONSENT, _STORAGE = Upstream.IDENTITY, Upstream.CONSENT, Upstream.STORAGE
@@ -191,6 +189,12 @@ ROUTES: tuple[Route, ...] = (
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/ledger/tile/{level}/{tile_number}"),
     _open(_CONSENT, RateClass.PUBLIC, "GET", "/api/v1/privacy/ledger/anchors/{digest}"),
     Route("POST", "/api/v1/photos/upload", _STORAGE, Access.BEARER, RateClass.UPLOAD),
+    # An upload that goes on after a break (tus) may bring bytes with the request that begins it.
+    _open(_STORAGE, RateClass.PUBLIC, "OPTIONS", "/api/v1/photos/uploads"),
+    _photo("POST", "/api/v1/photos/uploads", Access.BEARER, RateClass.UPLOAD),
+    _link("HEAD", "/api/v1/photos/uploads/{photo_id}"),
+    _link("PATCH", "/api/v1/photos/uploads/{photo_id}"),
+    _link("DELETE", "/api/v1/photos/uploads/{photo_id}"),
     _link("PUT", "/api/v1/photos/{photo_id}/content"),
     _link("GET", "/api/v1/photos/{photo_id}/content"),
     _link("HEAD", "/api/v1/photos/{photo_id}/content"),
@@ -206,7 +210,7 @@ ROUTES: tuple[Route, ...] = (
 def with_photos_of(size: int, routes: Iterable[Route] = ROUTES) -> tuple[Route, ...]:
     """Return the routes with room for photos of so many bytes where photos are sent."""
     return tuple(
-        replace(route, body_limit=size) if route.transfers and route.method == "PUT" else route
+        replace(route, body_limit=size) if route.transfers and route.method in SENDS_PHOTOS else route
         for route in routes
     )
 

@@ -36,7 +36,7 @@ async def test_preflight_is_answered_for_every_address_and_kept(open_stage: Any,
         assert allowed >= {
             "Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", "X-Erasure-Token", "Range",
             "If-None-Match", "Sec-GPC", "Accept-Language", "Tus-Resumable", "Upload-Length", "Upload-Offset",
-            "Upload-Metadata",
+            "Upload-Metadata", "Upload-Checksum",
         }  # fmt: skip
         assert not stage.storage.asked
 
@@ -63,7 +63,8 @@ async def test_every_answer_may_be_read_by_the_origins_that_are_named(
             exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
             assert exposed >= {
                 "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID", "Location", "ETag",
-                "Upload-Offset", "Upload-Length", "Tus-Resumable",
+                "Upload-Offset", "Upload-Length", "Upload-Expires", "Tus-Resumable", "Tus-Version",
+                "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
             }  # fmt: skip
         for origin in (OTHER, "null", ORIGIN + ".evil.example", ORIGIN.upper()):
             async with stage.client.request(method, path, headers={"Origin": origin}) as answer:

@@ -107,6 +107,7 @@ def test_open_routes_are_exactly_those_that_the_api_leaves_open() -> None:
         ("GET", "/api/v1/privacy/ledger/checkpoint.jws"),
         ("GET", "/api/v1/privacy/ledger/tile/{level}/{tile_number}"),
         ("GET", "/api/v1/privacy/ledger/anchors/{digest}"),
+        ("OPTIONS", "/api/v1/photos/uploads"),
     }
 
 
@@ -134,6 +135,9 @@ def test_k35_no_other_path_may_be_the_number_of_a_tile(number: str) -> None:
 
 def test_links_are_exactly_the_bytes_of_photos() -> None:
     assert {(each.method, each.path) for each in ROUTES if each.access is Access.LINK} == {
+        ("HEAD", "/api/v1/photos/uploads/{photo_id}"),
+        ("PATCH", "/api/v1/photos/uploads/{photo_id}"),
+        ("DELETE", "/api/v1/photos/uploads/{photo_id}"),
         ("PUT", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/content"),
         ("HEAD", "/api/v1/photos/{photo_id}/content"),
@@ -162,4 +166,8 @@ def test_only_photo_bytes_may_be_large() -> None:
     large = {
         (route.method, route.path): route.body_limit for route in routes if route.body_limit > BODY_LIMIT
     }
-    assert large == {("PUT", "/api/v1/photos/{photo_id}/content"): 25_000_000}
+    assert large == {
+        ("PUT", "/api/v1/photos/{photo_id}/content"): 25_000_000,
+        ("POST", "/api/v1/photos/uploads"): 25_000_000,
+        ("PATCH", "/api/v1/photos/uploads/{photo_id}"): 25_000_000,
+    }

@@ -81,6 +81,13 @@ PLACES = (
     ),
     Place(
         kind=PlaceKind.OBJECT,
+        name="irisvue-photos/{person}/{photo}/parts/{part}",
+        holds="what has arrived of a picture that comes in pieces, sealed alike; gone with the last piece",
+        on_erase="delete: every version, delete marker and unfinished upload",
+        held_as="objects",
+    ),
+    Place(
+        kind=PlaceKind.OBJECT,
         name="irisvue-journal/keyring/{page}",
         holds="the keyring's erasure journal: keyed hashes of whose keys were destroyed",
         on_erase="retain: they keep a destroyed key from coming back with a backup",

@@ -9,6 +9,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,6 +17,13 @@ from storage.policy import LinkGone, LinkRefused, Rendition
 
 PATHS = {Rendition.ORIGINAL: "content", Rendition.THUMBNAIL: "thumbnail"}
 TOKEN_BYTES = 32
+
+
+class UploadWay(StrEnum):
+    """How a photo comes over its upload link; the method is part of what is signed."""
+
+    WHOLE = "PUT"
+    IN_PIECES = "PATCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +46,27 @@ class Links:
         self._base = f"{public_url.rstrip('/')}/api/v1/photos"
         self._read_for = read_for
 
-    def upload_token(self, photo_id: UUID, session_id: UUID) -> UploadToken:
+    def upload_token(self, photo_id: UUID, session_id: UUID, way: UploadWay = UploadWay.WHOLE) -> UploadToken:
         """Return a token that nobody else has."""
         secret = secrets.token_urlsafe(TOKEN_BYTES)
-        signature = self._sign_upload(photo_id, session_id, secret)
+        signature = self._sign_upload(way, photo_id, session_id, secret)
         return UploadToken(f"{secret}.{signature}", session_id)
 
-    def check_upload(self, photo_id: UUID, token: UploadToken) -> None:
-        """Accept a token that was issued for this photo, whether or not there still is one.
+    def check_upload(self, photo_id: UUID, token: UploadToken, way: UploadWay = UploadWay.WHOLE) -> None:
+        """Accept a token that was issued for this way to this photo, whether or not there still is one.
 
         Raises `LinkRefused`. Decided by the signature alone: nobody learns by guessing which photos exist.
         """
         secret, _, signature = token.text.rpartition(".")
-        right = self._sign_upload(photo_id, token.session_id, secret)
+        right = self._sign_upload(way, photo_id, token.session_id, secret)
         if not hmac.compare_digest(right.encode(), signature.encode()):
             raise LinkRefused
 
-    def upload_url(self, photo_id: UUID, token: UploadToken) -> str:
-        """Return the address that takes the photo's bytes, once."""
+    def upload_url(self, photo_id: UUID, token: UploadToken, way: UploadWay = UploadWay.WHOLE) -> str:
+        """Return the address that takes the photo's bytes this way."""
         query = urlencode({"session": token.session_id, "token": token.text})
-        return f"{self._base}/{photo_id}/content?{query}"
+        path = f"{photo_id}/content" if way is UploadWay.WHOLE else f"uploads/{photo_id}"
+        return f"{self._base}/{path}?{query}"
 
     def read_url(self, photo_id: UUID, rendition: Rendition, *, session_id: UUID, now: datetime) -> str:
         """Return the address that reads one rendition until the link expires or the session ends.
@@ -89,8 +98,8 @@ class Links:
         if now >= datetime.fromtimestamp(expires, UTC):
             raise LinkGone
 
-    def _sign_upload(self, photo_id: UUID, session_id: UUID, secret: str) -> str:
-        text = f"irisvue/upload-link/1|PUT|{photo_id}|{session_id}|{secret}"
+    def _sign_upload(self, way: UploadWay, photo_id: UUID, session_id: UUID, secret: str) -> str:
+        text = f"irisvue/upload-link/1|{way}|{photo_id}|{session_id}|{secret}"
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
     def _sign(self, photo_id: UUID, rendition: Rendition, session_id: UUID, expires: int) -> str:

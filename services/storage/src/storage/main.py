@@ -18,8 +18,11 @@ from storage.use_cases.reconcile_in_turn import reconcile_in_turn
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-# The route that takes photos counts their bytes itself.
-UNLIMITED_PATHS = (r"^/api/v1/photos/[^/]+/content$",)
+# The routes that take photos count their bytes themselves.
+UNLIMITED_PATHS = (
+    r"^/api/v1/photos/[^/]+/content$",
+    r"^/api/v1/photos/uploads(?:/[^/]+)?$",
+)
 LOOK_AT_TURN_SECONDS = 900.0
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Index,
@@ -37,6 +38,8 @@ class Photo(Base):
     `s3_key` is the original's object: in that attempt's folder, or in the photo's own where it is older.
     `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under.
     `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
+    An upload that arrives in pieces has an `upload_length`, and lists the parts that are there in
+    `upload_parts`; see `storage.parts`.
     `lost_at` is when the bytes were found missing or changed; nobody is given a link to them any more.
     """
 
@@ -70,6 +73,12 @@ class Photo(Base):
     upload_lease_until: Mapped[datetime | None]
     upload_digest: Mapped[str | None] = mapped_column(
         String(64), info=of_class(DataClass.BIOMETRIC, in_export=False)
+    )
+    upload_length: Mapped[int | None] = mapped_column(
+        BigInteger, info=of_class(DataClass.CONTENT, in_export=False)
+    )
+    upload_parts: Mapped[list[int] | None] = mapped_column(
+        ARRAY(BigInteger), info=of_class(DataClass.CONTENT, in_export=False)
     )
     address_proved: Mapped[bool] = mapped_column(server_default=text("false"))
     closed_at: Mapped[datetime | None]

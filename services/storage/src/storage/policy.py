@@ -60,6 +60,12 @@ class UploadOvertaken(UploadGone, title="A newer upload took over"):
     detail = "A newer upload over the same link has taken over from this one."
 
 
+class UploadLost(UploadGone, title="What had arrived of the upload is lost"):
+    """Parts of the upload are missing or changed."""
+
+    detail = "What had arrived of this upload is lost. Begin it anew."
+
+
 class UploadDiffers(Problem, status=409, title="Another picture was uploaded"):
     """The link has taken other bytes than these."""
 

@@ -99,6 +99,12 @@ class StorageSettings(StatefulSettings):
     upload_link_seconds: int = Field(
         default=300, ge=1, le=300, description="How long an upload link is good."
     )
+    resumable_upload_seconds: int = Field(
+        default=86_400,
+        ge=1,
+        le=604_800,
+        description="How long an upload that arrives in pieces may take, breaks included.",
+    )
     upload_memory_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1024 * 1024, description="Uploads held in memory, per process."
     )

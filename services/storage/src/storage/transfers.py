@@ -79,6 +79,14 @@ class MemoryShare:
             # Of one person's transfers one waits in the line that all share.
             self._units += await self._transfers.take(wanted, self._turn)
 
+    def shrink(self, number: int) -> None:
+        """Give `number` bytes back, which are in memory no more."""
+        self._bytes -= number
+        surplus = self._units - -(-self._bytes // UNIT_BYTES)
+        if surplus > 0:
+            self._transfers.give(surplus)
+            self._units -= surplus
+
     def release(self) -> None:
         """Give everything back."""
         self._transfers.give(self._units)

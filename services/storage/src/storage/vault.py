@@ -20,6 +20,7 @@ from chassis.problems import PersonErased, ServiceUnavailable, describe
 from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
 from storage.models import Photo
+from storage.parts import Part
 from storage.policy import Rendition
 from storage.repositories import DataKeys
 from storage.sealing import (
@@ -174,6 +175,30 @@ class Vault:
         data_key = await self._existing_key(photo.owner)
         sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
         return unseal(sealed, data_key=data_key, label=photo.label(rendition))
+
+    def folder_of_parts(self, user_id: UUID, photo_id: UUID) -> str:
+        """Return the prefix of the parts of an upload that has not arrived whole."""
+        return f"{self.folder_of_photo(user_id, photo_id)}parts/"
+
+    def key_of_part(self, part: Part) -> str:
+        """Return the object key of one part."""
+        return f"{self.folder_of_parts(part.owner, part.photo_id)}{part.name}"
+
+    async def put_part(self, part: Part, plain: bytes) -> None:
+        """Seal and write one part; raises `PersonErased` or what the object store raises."""
+        data_key = await self.open_key(part.owner)
+        await self._objects.upload(self.key_of_part(part), seal(plain, data_key=data_key, label=part.label))
+
+    async def get_parts(self, parts: Sequence[Part], *, admit: Admit) -> list[bytes]:
+        """Read and open parts, in order; raises what `get` raises."""
+        opened: list[bytes] = []
+        data_key = await self._existing_key(parts[0].owner) if parts else b""
+        for part in parts:
+            sealed = await self._objects.download(
+                self.key_of_part(part), most_bytes=LARGEST_OBJECT, admit=admit
+            )
+            opened.append(unseal(sealed, data_key=data_key, label=part.label))
+        return opened
 
     async def measure(self, photo: PhotoLocation, rendition: Rendition) -> int:
         """Return how many bytes one rendition has when it is open; raises what `get` raises for its key.

@@ -17,14 +17,16 @@ from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.key_providers.local import parse_key_encryption_keys
 from storage.key_providers.opening import open_key_providers
 from storage.key_providers.providers import KeyProviders
-from storage.links import Links
+from storage.links import Links, UploadWay
 from storage.models import KEYRING_SCHEMA, SCHEMA
 from storage.sealing import KeyEncryption
 from storage.settings import StorageSettings
 from storage.transfers import Transfers
+from storage.use_cases.accept_picture import Acceptance
 from storage.use_cases.destroy_due import Destroyer
 from storage.use_cases.receive_bytes import Reception
 from storage.use_cases.request_upload import UploadDesk
+from storage.use_cases.resume_upload import ResumableUploads
 from storage.use_cases.serve_photo import PhotoReader
 from storage.vault import Vault
 
@@ -50,7 +52,9 @@ class Service:
     consents: Consents
     links: Links
     upload_desk: UploadDesk
+    acceptance: Acceptance
     reception: Reception
+    resumable_uploads: ResumableUploads
     destroyer: Destroyer
     reader: PhotoReader
     reads: Transfers
@@ -69,7 +73,7 @@ class Service:
     @property
     def upload_takes(self) -> timedelta:
         """How long after its link is over an upload may still be running."""
-        return self.reception.lease + SWEEP_MARGIN
+        return self.acceptance.lease + SWEEP_MARGIN
 
     @property
     def unsettled(self) -> timedelta:
@@ -98,15 +102,16 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         providers = await stack.enter_async_context(open_key_providers(settings))
         vault = _vault(objects, database, keyring, providers)
         consents = Consents(await stack.enter_async_context(consent))
-        reception = Reception(
+        sandbox = DecodingSandbox(_sandbox_limits(settings))
+        acceptance = Acceptance(
             database=database,
             vault=vault,
-            sandbox=await stack.enter_async_context(DecodingSandbox(_sandbox_limits(settings))),
+            sandbox=await stack.enter_async_context(sandbox),
             consents=consents,
-            uploads=_uploads(settings),
             lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
             proved_address_only=settings.proved_address_for_biometrics,
         )
+        uploads, destroyer = _uploads(settings), Destroyer(database, vault)
         yield Service(
             settings=settings,
             database=database,
@@ -117,8 +122,10 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             consents=consents,
             upload_desk=_upload_desk(settings, database, vault, consents),
             links=_links(settings),
-            reception=reception,
-            destroyer=Destroyer(database, vault),
+            acceptance=acceptance,
+            reception=Reception(acceptance, uploads),
+            resumable_uploads=ResumableUploads(acceptance, uploads, destroyer),
+            destroyer=destroyer,
             reader=PhotoReader(database, vault, consents),
             reads=_reads(settings),
             service_tokens=tokens,
@@ -183,7 +190,10 @@ def _store_settings(settings: StorageSettings) -> ObjectStoreSettings:
 def _upload_desk(
     settings: StorageSettings, database: Database, vault: Vault, consents: Consents
 ) -> UploadDesk:
-    life = timedelta(seconds=settings.upload_link_seconds)
+    life = {
+        UploadWay.WHOLE: timedelta(seconds=settings.upload_link_seconds),
+        UploadWay.IN_PIECES: timedelta(seconds=settings.resumable_upload_seconds),
+    }
     return UploadDesk(database, vault, consents, _links(settings), life)
 
 

@@ -29,8 +29,10 @@ START_SECONDS = 90
 
 
 @asynccontextmanager
-async def process(platform, settings, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run one of the service's processes, and end it in good order."""
+async def process(
+    platform, settings, name: str, *, ends_with: int = 0
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run one of the service's processes, and end it in good order if the test has not killed it."""
     own = {"STORAGE_CONSENT_URL": settings.consent_url, "STORAGE_S3_ENDPOINT_URL": settings.s3_endpoint_url}
     running = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -46,7 +48,7 @@ async def process(platform, settings, name: str) -> AsyncIterator[asyncio.subpro
     finally:
         if running.returncode is None:
             running.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(running.wait(), timeout=40) == 0
+        assert await asyncio.wait_for(running.wait(), timeout=40) == ends_with
 
 
 async def reported_by(service) -> dict[UUID, dict]:
@@ -156,3 +158,54 @@ async def test_an_upload_that_breaks_off_on_the_wire_can_be_repeated(
         writer.close()
         await writer.wait_closed()
         await eventually(received, seconds=30)
+
+
+async def test_upload_in_pieces_goes_on_after_a_broken_wire_and_after_kill_9(
+    platform, settings, service, ada, client, pictures
+) -> None:
+    data = pictures.jpeg(800, 600)
+    said = {"Tus-Resumable": "1.0.0", "Upload-Length": str(len(data))}
+    begun = await client.post("/api/v1/photos/uploads", headers={**ada._headers, **said})
+    link = urlsplit(begun.headers["Location"])
+    path, base = f"{link.path}?{link.query}", f"http://{settings.host}:{settings.port}"
+    photo_id = begun.json()["photo_id"]
+
+    def headers(**more: str) -> dict[str, str]:
+        proof = platform.gateway_proof("storage")()
+        return {"Tus-Resumable": "1.0.0", GATEWAY_TOKEN_HEADER: proof, **more}
+
+    def piece(offset: int) -> dict[str, str]:
+        kind = "application/offset+octet-stream"
+        return headers(**{"Upload-Offset": str(offset), "Content-Type": kind})
+
+    async def offset() -> int:
+        try:
+            async with session.head(base + path, headers=headers()) as answer:
+                assert answer.status == 200
+                return int(answer.headers["Upload-Offset"])
+        except aiohttp.ClientConnectionError as error:
+            raise AssertionError(str(error)) from error
+
+    async def what_came_is_kept() -> None:
+        assert await offset() == 1500
+
+    async with aiohttp.ClientSession() as session:
+        async with process(platform, settings, "api", ends_with=-signal.SIGKILL) as api:
+            assert await eventually(offset, seconds=START_SECONDS) == 0
+            async with session.patch(base + path, data=data[:1000], headers=piece(0)) as answer:
+                assert (answer.status, answer.headers["Upload-Offset"]) == (204, "1000")
+            _, writer = await asyncio.open_connection(settings.host, settings.port)
+            lines = [f"PATCH {path} HTTP/1.1", "Host: x", f"Content-Length: {len(data) - 1000}"]
+            lines += [f"{name}: {value}" for name, value in piece(1000).items()]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + data[1000:1500])
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+            await eventually(what_came_is_kept, seconds=30)
+            api.kill()
+        async with process(platform, settings, "api"):
+            assert await eventually(offset, seconds=START_SECONDS) == 1500
+            async with session.patch(base + path, data=data[1500:], headers=piece(1500)) as answer:
+                assert (answer.status, answer.headers["Upload-Offset"]) == (204, str(len(data)))
+    confirmed = await ada.call("POST", f"/{photo_id}/confirm", json={"file_size": len(data)})
+    assert pictures.size((await ada.read(confirmed.json()["original_url"])).content) == (800, 600)

@@ -9,11 +9,12 @@ from contracts.envelope import wrap
 from storage.consents import Whereabouts
 from storage.main import STORAGE
 from storage.policy import Rendition
+from storage.use_cases.accept_picture import Body
 from storage.use_cases.ask_consent import ask_consent
 from storage.use_cases.confirm_photo import confirm_photo
-from storage.use_cases.receive_bytes import Body
 from storage.use_cases.reconcile_consents import reconcile_consents
-from storage.use_cases.request_upload import Uploader
+from storage.use_cases.request_upload import Uploader, Wanted
+from storage.use_cases.resume_upload import Piece
 from storage.wiring import open_service
 
 
@@ -46,7 +47,7 @@ class Paths:
 
     async def upload_link(self):
         uploader = Uploader(self._person, new_id(), address_proved=True, seen=Whereabouts())
-        return await self._service.upload_desk.request_upload(uploader, "image/jpeg")
+        return await self._service.upload_desk.request_upload(uploader, Wanted("image/jpeg"))
 
     async def upload(self):
         """Bring a photo to where it can be read."""
@@ -61,6 +62,25 @@ class Paths:
         async with self._service.unit_of_work() as uow:
             await confirm_photo(uow, user_id=self._person, photo_id=photo.id, file_size=len(self._picture))
         self._photo_id = photo.id
+
+    async def begin_in_pieces(self):
+        uploader = Uploader(self._person, new_id(), address_proved=True, seen=Whereabouts())
+        wanted = Wanted("image/jpeg", len(self._picture))
+        photo, token = await self._service.upload_desk.request_upload(uploader, wanted)
+        self._upload, self._offset = (photo.id, token), 0
+
+    async def append(self):
+        """Bring 100 bytes more."""
+        bytes_left = [self._picture[self._offset : self._offset + 100]]
+        photo_id, token = self._upload
+
+        class Arriving:
+            async def read(self):
+                return bytes_left.pop() if bytes_left else None
+
+        piece = Piece(self._offset, 100, None, lambda _memory: Arriving())
+        await self._service.resumable_uploads.append(photo_id, token=token, piece=piece)
+        self._offset += 100
 
     async def read(self):
         async def admit(_size):
@@ -89,6 +109,8 @@ async def paths(service, settings, clock, consent, round_trips, pictures):
     [
         ("ask", (), 1),
         ("upload_link", (), 2),
+        ("begin_in_pieces", (), 2),
+        ("append", ("begin_in_pieces", "append"), 10),
         ("read", ("upload",), 4),
         ("hear_grant", (), 3),
         ("hear_withdrawal", ("hear_grant",), 4),

@@ -262,7 +262,8 @@ async def test_where_addresses_must_be_proved_nobody_else_gets_a_link_or_uses_an
 ) -> None:
     ticket = await ada.ticket()
     proved = service.settings.model_copy(update={"proved_address_for_biometrics": True})
-    strict = replace(service, settings=proved, reception=replace(service.reception, proved_address_only=True))
+    acceptance = replace(service.acceptance, proved_address_only=True)
+    strict = replace(service, settings=proved, reception=replace(service.reception, acceptance=acceptance))
     app.state.service = strict
     assert problem(await ada.call("POST", "/upload")) == (403, "prove-address-first")
     assert problem(await ada.put(ticket, pictures.jpeg())) == (403, "prove-address-first")

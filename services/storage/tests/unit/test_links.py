@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from storage.links import Links, UploadToken
+from storage.links import Links, UploadToken, UploadWay
 from storage.policy import LinkGone, LinkRefused, Rendition
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -86,3 +86,13 @@ def test_upload_token_is_good_for_its_photo_and_session_only() -> None:
     for other, changed in others:
         with pytest.raises(LinkRefused):
             LINKS.check_upload(other, changed)
+
+
+def test_upload_token_is_good_for_one_way_only() -> None:
+    photo = uuid4()
+    for way, other in ((UploadWay.WHOLE, UploadWay.IN_PIECES), (UploadWay.IN_PIECES, UploadWay.WHOLE)):
+        token = LINKS.upload_token(photo, SESSION, way)
+        LINKS.check_upload(photo, token, way)
+        with pytest.raises(LinkRefused):
+            LINKS.check_upload(photo, token, other)
+    assert f"/uploads/{photo}?" in LINKS.upload_url(photo, token, UploadWay.IN_PIECES)

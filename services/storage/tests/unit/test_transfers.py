@@ -38,6 +38,27 @@ async def test_who_moves_nothing_makes_room_for_who_needs_it() -> None:
     assert course == ["ended"]
 
 
+async def test_what_is_given_back_is_free_for_others_at_once() -> None:
+    shared = transfers(units=4)
+
+    async def free(units: int) -> bool:
+        async with shared.of(GRACE) as other:
+            try:
+                await other.grow(units * UNIT_BYTES)
+            except TooBusy:
+                return False
+            return True
+
+    async with shared.of(ADA) as holder:
+        await holder.grow(4 * UNIT_BYTES)
+        assert not await free(1)
+        holder.shrink(3 * UNIT_BYTES - 1)
+        assert [await free(2), await free(3)] == [True, False]
+        holder.shrink(1)
+        assert [await free(3), await free(4)] == [True, False]
+    assert await free(4)
+
+
 async def test_only_the_slowest_makes_room() -> None:
     shared, course, ready = transfers(units=2, wait_seconds=30), [], asyncio.Event()
     holder = asyncio.create_task(slow(shared, ADA, course, ready=ready))

@@ -1,7 +1,7 @@
-"""Storage's routes: uploading, the caller's photos, and reading over links."""
+"""Storage's routes: uploading, at once or in pieces, the caller's photos, and reading over links."""
 
-from storage.api import photos, reading, uploads
+from storage.api import photos, reading, resumable, uploads
 
-ROUTERS = (uploads.router, uploads.links, photos.router, reading.router)
+ROUTERS = (uploads.router, uploads.links, resumable.router, photos.router, reading.router)
 
 __all__ = ["ROUTERS"]

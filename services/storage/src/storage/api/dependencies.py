@@ -2,13 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from chassis.auth import Principal
+from chassis.callers import client_address
 from storage import schemas
+from storage.consents import Whereabouts
 from storage.models import Photo
-from storage.policy import Rendition, upload_status
+from storage.policy import ProveAddressFirst, Rendition, upload_status
+from storage.use_cases.request_upload import Uploader
 from storage.wiring import Service
+
+_PLACE = "Where the person is, as the device knows it: a code of ISO 3166, read tolerantly."
 
 
 async def current_service(request: Request) -> Service:
@@ -18,6 +23,24 @@ async def current_service(request: Request) -> Service:
 
 
 CurrentService = Annotated[Service, Depends(current_service)]
+
+
+async def _whereabouts(
+    request: Request,
+    country_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
+    state_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
+) -> Whereabouts:
+    return Whereabouts(client_address(request), country_code, state_code)
+
+
+Seen = Annotated[Whereabouts, Depends(_whereabouts)]
+
+
+def uploader_of(service: Service, principal: Principal, seen: Whereabouts) -> Uploader:
+    """Return who asks for an upload link; raises `ProveAddressFirst` where that is asked for."""
+    if service.settings.proved_address_for_biometrics and not principal.email_verified:
+        raise ProveAddressFirst
+    return Uploader(principal.user_id, principal.session_id, principal.email_verified, seen)
 
 
 def photo_read(photo: Photo, service: Service, principal: Principal) -> schemas.PhotoRead:

@@ -17,9 +17,9 @@ from storage.repositories import Photos
 from storage.use_cases.ask_consent import bring_gate_up_to_date
 from storage.use_cases.confirm_photo import confirm_photo
 from storage.use_cases.delete_photo import delete_photo
+from storage.use_cases.destroy_due import AT_ONCE_SECONDS
 from storage.use_cases.list_photos import list_photos
 
-DESTROY_SECONDS = 2.0
 LARGEST_PAGE = 100
 
 router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
@@ -114,4 +114,4 @@ async def remove_photo(photo_id: UUID, service: CurrentService, principal: Curre
         work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id)
     # The objects must not go before the order to destroy them is committed.
     destroyer = service.destroyer
-    await service.database.when_durable(lambda: destroyer.destroy_now(work.id, seconds=DESTROY_SECONDS))
+    await service.database.when_durable(lambda: destroyer.destroy_now(work.id, seconds=AT_ONCE_SECONDS))

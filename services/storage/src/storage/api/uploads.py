@@ -1,22 +1,19 @@
 """Asking for an upload link, and sending bytes over it."""
 
-import asyncio
 import hashlib
 import hmac
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Body, Header, Query, Request
 
-from chassis.callers import CurrentPrincipal, client_address
+from chassis.callers import CurrentPrincipal
 from chassis.idempotency import IdempotentRoute
 from chassis.openapi import problems
 from chassis.problems import PersonErased, Unauthorized
-from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS, TooSlow, TransferRate
 from storage import schemas
-from storage.api.dependencies import CurrentService
-from storage.consents import Whereabouts
+from storage.api.bodies import ArrivingBody, announced_length
+from storage.api.dependencies import CurrentService, Seen, uploader_of
 from storage.links import UploadToken
 from storage.policy import (
     ConsentRequired,
@@ -31,31 +28,18 @@ from storage.policy import (
     UploadOvertaken,
     WrongImageType,
 )
-from storage.transfers import MadeRoom, MemoryShare
-from storage.use_cases.receive_bytes import Body as Received
-from storage.use_cases.request_upload import Uploader
+from storage.use_cases.accept_picture import Body as Received
+from storage.use_cases.request_upload import Wanted
 
 router = APIRouter(prefix="/api/v1/photos", tags=["storage"], route_class=IdempotentRoute)
 # Bytes take long to arrive, to examine and to store, and no transaction may be open meanwhile. The same bytes
 # over the same link get the same answer again, so this route needs no Idempotency-Key.
 links = APIRouter(prefix="/api/v1/photos", tags=["storage"])
 
-_PLACE = "Where the person is, as the device knows it: a code of ISO 3166, read tolerantly."
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _PHOTO_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {kind.value: _BYTES for kind in schemas.AcceptedType}}
 }
-
-
-async def _whereabouts(
-    request: Request,
-    country_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
-    state_code: Annotated[str | None, Query(max_length=64, description=_PLACE)] = None,
-) -> Whereabouts:
-    return Whereabouts(client_address(request), country_code, state_code)
-
-
-Seen = Annotated[Whereabouts, Depends(_whereabouts)]
 
 
 @router.post(
@@ -76,11 +60,9 @@ async def post_upload(
 
     The type may stand in the body or in the query.
     """
-    if service.settings.proved_address_for_biometrics and not principal.email_verified:
-        raise ProveAddressFirst
     declared = (body.content_type if body else None) or content_type or schemas.AcceptedType.JPEG
-    uploader = Uploader(principal.user_id, principal.session_id, principal.email_verified, seen)
-    photo, token = await service.upload_desk.request_upload(uploader, declared.value)
+    uploader = uploader_of(service, principal, seen)
+    photo, token = await service.upload_desk.request_upload(uploader, Wanted(declared.value))
     return schemas.UploadTicket(
         upload_url=service.links.upload_url(photo.id, token),
         photo_id=photo.id,
@@ -125,13 +107,15 @@ async def put_content(
     service.links.check_upload(photo_id, capability)
     if "content-range" in request.headers:
         raise PartialUpload
-    _refuse_announced_excess(request, limit)
+    announced_length(request, limit=limit)
     digest_key = service.database.subkey("upload-digest")
     photo = await service.reception.receive(
         photo_id,
         token=capability,
         content_type=_media_type(content_type),
-        read_body=lambda memory: _read_body(request, limit, memory, digest_key=digest_key),
+        read_body=lambda memory: _read_body(
+            ArrivingBody(request, memory, limit=limit), digest_key=digest_key
+        ),
     )
     return schemas.UploadReceipt(
         photo_id=photo.id,
@@ -150,34 +134,11 @@ def _media_type(header: str) -> str:
         return header
 
 
-def _refuse_announced_excess(request: Request, limit: int) -> None:
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > limit:
-        raise PhotoTooLarge.of_bytes(limit)
-
-
-async def _read_body(request: Request, limit: int, memory: MemoryShare, *, digest_key: bytes) -> Received:
-    """Read the body; its deadline follows its progress, so that a slow line only takes longer.
-
-    Raises `PhotoTooLarge`, `TooBusy`, and `UploadInterrupted` for a body that stalls or breaks off.
-    """
+async def _read_body(arriving: ArrivingBody, *, digest_key: bytes) -> Received:
+    """Read all of a body; raises what it raises."""
     parts: list[bytes] = []
-    received, rate, digest = 0, TransferRate(), hmac.new(digest_key, digestmod=hashlib.sha256)
-    stream = request.stream()
-    try:
-        async with asyncio.timeout(LONGEST_TRANSFER_SECONDS):
-            while True:
-                async with rate.waiting(), memory.client_turn():
-                    part = await anext(stream, None)
-                if part is None:
-                    return Received(b"".join(parts), digest.hexdigest())
-                received += len(part)
-                if received > limit:
-                    raise PhotoTooLarge.of_bytes(limit)
-                await memory.grow(len(part))
-                rate.count(moved=len(part))
-                memory.moved(len(part))
-                digest.update(part)
-                parts.append(part)
-    except (ClientDisconnect, TooSlow, MadeRoom, TimeoutError):
-        raise UploadInterrupted from None
+    digest = hmac.new(digest_key, digestmod=hashlib.sha256)
+    while (part := await arriving.read()) is not None:
+        digest.update(part)
+        parts.append(part)
+    return Received(b"".join(parts), digest.hexdigest())

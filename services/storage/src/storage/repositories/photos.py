@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, cast
 from uuid import UUID
@@ -18,9 +18,11 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    null,
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -47,24 +49,32 @@ _BEGUN = (
     "upload_token_hash",
     "upload_expires_at",
     "upload_attempts",
+    "upload_length",
     "address_proved",
     "created_at",
     "updated_at",
 )
 _PHOTOS = cast("Table", Photo.__table__)
 _ONE_INSERTED = "INSERT 0 1"
+CLOSED_FOR = timedelta(minutes=5)
+"""How long the link of an upload whose consent has ended still says so."""
 
 
 def _release() -> Select[Any]:
-    photo = _PHOTOS.c
+    photo, closing = _PHOTOS.c, bindparam("closing", type_=Moment)
     resting = and_(
         photo.user_id == bindparam("person", type_=Uuid),
         photo.consent_epoch <= bindparam("ended", type_=BigInteger),
     )
     closed = (
         update(_PHOTOS)
-        .where(resting, photo.received_at.is_(None))
-        .values(closed_at=bindparam("closing", type_=Moment))
+        .where(resting, photo.received_at.is_(None), photo.closed_at.is_(None))
+        .values(
+            closed_at=closing,
+            # What an attempt may still be writing is swept when the link is over, so it is over soon.
+            upload_expires_at=func.least(photo.upload_expires_at, closing + CLOSED_FOR),
+        )
+        .returning(photo.s3_key, photo.upload_length)
         .cte("closed")
     )
     taken = (
@@ -73,20 +83,20 @@ def _release() -> Select[Any]:
         .returning(photo.id, photo.user_id, photo.s3_key)
         .cte("taken")
     )
+    # Of an upload in pieces some may have arrived; nobody is told of their end, because nobody heard of them.
+    parts = select(closed.c.s3_key, null(), null(), null()).where(closed.c.upload_length.is_not(None))
+    reason = literal(PhotoDeletionReason.WITHDRAWAL.value, String)
+    gone = union_all(
+        select(taken.c.s3_key, taken.c.user_id, taken.c.id.label("photo_id"), reason.label("reason")), parts
+    ).subquery("gone")
     folder = func.concat(
-        func.split_part(taken.c.s3_key, "/", 1), "/", func.split_part(taken.c.s3_key, "/", 2), "/"
+        func.split_part(gone.c.s3_key, "/", 1), "/", func.split_part(gone.c.s3_key, "/", 2), "/"
     )
     ordered = (
         insert(DESTRUCTIONS)
         .from_select(
             ["id", "prefix", "user_id", "photo_id", "reason"],
-            select(
-                func.gen_random_uuid(),
-                folder,
-                taken.c.user_id,
-                taken.c.id,
-                literal(PhotoDeletionReason.WITHDRAWAL.value, String),
-            ),
+            select(func.gen_random_uuid(), folder, gone.c.user_id, gone.c.photo_id, gone.c.reason),
         )
         .returning(DESTRUCTIONS.c.id)
         .cte("ordered")
@@ -208,10 +218,10 @@ class Photos(Repository):
         return int(await self._session.scalar(select(func.count()).select_from(listed)) or 0)
 
     async def release_resting_on(self, user_id: UUID, *, epoch: int, now: datetime) -> int:
-        """Order the destruction of what rests on consents up to that epoch, and close what has no bytes.
+        """Order the destruction of what rests on consents up to that epoch, and close what has not arrived.
 
-        Returns how many photos were let go of. Of those without bytes nothing biometric is there yet: their
-        rows stay until their links are over, so that a link can still say why it is refused.
+        Returns how many folders are to be emptied. Rows of what has not arrived stay until their links are
+        over, a few minutes at most, so that a link can still say why it is refused.
         """
         return int(
             await self._session.scalar(_RELEASE, {"person": user_id, "ended": epoch, "closing": now}) or 0

@@ -17,6 +17,8 @@ from storage.vault import Vault
 LEASE_SECONDS = 60.0
 FOLDER_SECONDS = 45.0
 BACKOFF_SECONDS = (1.0, 300.0)
+AT_ONCE_SECONDS = 2.0
+"""How long who deletes something waits for it to be destroyed before the worker does it."""
 
 log = structlog.get_logger(__name__)
 

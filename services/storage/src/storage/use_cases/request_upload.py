@@ -7,7 +7,7 @@ from uuid import UUID
 from chassis.db import Database
 from chassis.ids import new_id
 from storage.consents import Consents, Whereabouts
-from storage.links import Links, UploadToken
+from storage.links import Links, UploadToken, UploadWay
 from storage.models import Photo
 from storage.policy import ConsentRequired, ConsentState, Rendition, refuse_unless_enough
 from storage.repositories.photos import begin_photo
@@ -26,22 +26,35 @@ class Uploader:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is going to be uploaded; one that arrives in pieces says its `length` in bytes before."""
+
+    content_type: str
+    length: int | None = None
+
+    @property
+    def way(self) -> UploadWay:
+        """How it comes."""
+        return UploadWay.WHOLE if self.length is None else UploadWay.IN_PIECES
+
+
+@dataclass(frozen=True, slots=True)
 class UploadDesk:
-    """What handing out links needs; `link_life` is how long they are good."""
+    """What handing out links needs; `link_life` is how long they are good, by the way of the upload."""
 
     database: Database
     vault: Vault
     consents: Consents
     links: Links
-    link_life: timedelta
+    link_life: dict[UploadWay, timedelta]
 
-    async def request_upload(self, uploader: Uploader, content_type: str) -> tuple[Photo, UploadToken]:
+    async def request_upload(self, uploader: Uploader, wanted: Wanted) -> tuple[Photo, UploadToken]:
         """Begin a photo under a consent that is confirmed now.
 
         Raises `ConsentRequired`, `PersonErased`, and `NeighbourUnavailable` when nothing can be known.
         """
         answer = await self.consents.ask(uploader.user_id, seen=uploader.seen)
-        photo, token = self._photo(uploader, answer, content_type)
+        photo, token = self._photo(uploader, answer, wanted)
         if answer.is_enough and await self._begin(photo, answer):
             return photo, token
         # The answer is a no, or the gate does not know it yet.
@@ -51,22 +64,21 @@ class UploadDesk:
             raise ConsentRequired
         return photo, token
 
-    def _photo(
-        self, uploader: Uploader, answer: ConsentState, content_type: str
-    ) -> tuple[Photo, UploadToken]:
+    def _photo(self, uploader: Uploader, answer: ConsentState, wanted: Wanted) -> tuple[Photo, UploadToken]:
         photo_id, now = new_id(), self.database.clock.now()
-        token = self.links.upload_token(photo_id, uploader.session_id)
+        token = self.links.upload_token(photo_id, uploader.session_id, wanted.way)
         photo = Photo(
             id=photo_id,
             user_id=uploader.user_id,
             # Where the first attempt will put it; a later one writes where it is then.
             s3_key=self.vault.locate(uploader.user_id, photo_id, version=1).key(Rendition.ORIGINAL),
-            declared_type=content_type,
+            declared_type=wanted.content_type,
             consent_id=answer.consent_id,
             consent_epoch=answer.epoch,
             upload_token_hash=token.digest(),
-            upload_expires_at=now + self.link_life,
+            upload_expires_at=now + self.link_life[wanted.way],
             upload_attempts=0,
+            upload_length=wanted.length,
             address_proved=uploader.address_proved,
             created_at=now,
             updated_at=now,
