@@ -1,6 +1,7 @@
 """Uploads that go on after a break (tus) pass the door: their headers, their bodies, their ends."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -34,7 +35,9 @@ async def piece_taken(request: web.Request) -> web.StreamResponse:
 
 async def test_piece_reaches_storage_with_its_headers_and_the_answer_comes_back(stage: Any) -> None:
     stage.storage.on("PATCH", UPLOAD, piece_taken)
-    async with stage.client.patch(link(new_id()), data=bytes(TWO_MEGABYTES), headers=SAID) as answer:
+    async with stage.client.patch(
+        link(new_id()), data=io.BytesIO(bytes(TWO_MEGABYTES)), headers=SAID
+    ) as answer:
         assert answer.status == 204
         assert answer.headers["Upload-Offset"] == str(4711 + TWO_MEGABYTES)
         assert answer.headers["Tus-Resumable"] == "1.0.0"
@@ -52,7 +55,7 @@ async def test_beginning_needs_a_token_may_bring_bytes_and_tells_where_the_uploa
     async with stage.client.post(UPLOADS, data=b"x", headers=headers) as answer:
         assert answer.status == 401
     headers |= stage.mint.bearer()
-    async with stage.client.post(UPLOADS, data=bytes(TWO_MEGABYTES), headers=headers) as answer:
+    async with stage.client.post(UPLOADS, data=io.BytesIO(bytes(TWO_MEGABYTES)), headers=headers) as answer:
         assert answer.status == 201
         assert (answer.headers["Location"], answer.headers["Upload-Offset"]) == ("/x", str(TWO_MEGABYTES))
 
@@ -82,7 +85,7 @@ async def test_status_that_only_this_protocol_knows_passes(stage: Any) -> None:
 
 async def test_piece_larger_than_a_photo_is_refused_at_the_door(stage: Any) -> None:
     limit = stage.settings.upload_limit_bytes
-    async with stage.client.patch(link(new_id()), data=bytes(limit + 1), headers=SAID) as answer:
+    async with stage.client.patch(link(new_id()), data=io.BytesIO(bytes(limit + 1)), headers=SAID) as answer:
         assert answer.status == 413
         document = await answer.json()
     assert (document["type"], document["limit"]) == ("urn:irisvue:problem:photo-too-large", limit)

@@ -103,14 +103,8 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         vault = _vault(objects, database, keyring, providers)
         consents = Consents(await stack.enter_async_context(consent))
         sandbox = DecodingSandbox(_sandbox_limits(settings))
-        acceptance = Acceptance(
-            database=database,
-            vault=vault,
-            sandbox=await stack.enter_async_context(sandbox),
-            consents=consents,
-            lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
-            proved_address_only=settings.proved_address_for_biometrics,
-        )
+        await stack.enter_async_context(sandbox)
+        acceptance = _acceptance(settings, database, vault, sandbox, consents)
         uploads, destroyer = _uploads(settings), Destroyer(database, vault)
         yield Service(
             settings=settings,
@@ -138,6 +132,19 @@ def _sandbox_limits(settings: StorageSettings) -> SandboxLimits:
         memory_bytes=settings.sandbox_memory_bytes,
         pixels=settings.pixel_limit,
         processes=settings.sandbox_processes,
+    )
+
+
+def _acceptance(
+    settings: StorageSettings, database: Database, vault: Vault, sandbox: DecodingSandbox, consents: Consents
+) -> Acceptance:
+    return Acceptance(
+        database=database,
+        vault=vault,
+        sandbox=sandbox,
+        consents=consents,
+        lease=timedelta(seconds=LONGEST_TRANSFER_SECONDS + UPLOAD_MARGIN_SECONDS),
+        proved_address_only=settings.proved_address_for_biometrics,
     )
 
 

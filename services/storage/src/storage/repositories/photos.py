@@ -56,6 +56,7 @@ _BEGUN = (
 )
 _PHOTOS = cast("Table", Photo.__table__)
 _ONE_INSERTED = "INSERT 0 1"
+FOLDER_OF_PHOTO = "^[^/]+/[^/]+/"
 CLOSED_FOR = timedelta(minutes=5)
 """How long the link of an upload whose consent has ended still says so."""
 
@@ -89,9 +90,7 @@ def _release() -> Select[Any]:
     gone = union_all(
         select(taken.c.s3_key, taken.c.user_id, taken.c.id.label("photo_id"), reason.label("reason")), parts
     ).subquery("gone")
-    folder = func.concat(
-        func.split_part(gone.c.s3_key, "/", 1), "/", func.split_part(gone.c.s3_key, "/", 2), "/"
-    )
+    folder = func.substring(gone.c.s3_key, FOLDER_OF_PHOTO)
     ordered = (
         insert(DESTRUCTIONS)
         .from_select(
