@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from cluster.bootstrap import prepare_postgres
+from cluster.bootstrap import Bootstrap, prepare_postgres
+from cluster.errors import ClusterError
+from native.environment import process_environment
 from support.servers import RunningServers
 
 Connect = Callable[..., Awaitable["asyncpg.Connection[asyncpg.Record]"]]
@@ -132,3 +134,19 @@ async def test_second_bootstrap_keeps_rows_and_takes_new_passwords(
 
     reconnected = await with_tables("identity_app")
     assert await reconnected.fetchval("SELECT name FROM things") == "kept"
+
+
+async def test_servers_with_the_data_of_another_cluster_are_named_in_a_sentence(
+    servers: RunningServers,
+) -> None:
+    environment = process_environment(servers.values, "bootstrap")
+    others = {
+        "POSTGRES_ADMIN_PASSWORD": "of-another-cluster",
+        "RABBITMQ_ADMIN_PASSWORD": "of-another-cluster",
+    }
+
+    with pytest.raises(ClusterError) as refused:
+        await Bootstrap(environment | others).run()
+
+    assert "PostgreSQL refuses POSTGRES_ADMIN_PASSWORD" in str(refused.value)
+    assert "RabbitMQ refuses" in str(refused.value)

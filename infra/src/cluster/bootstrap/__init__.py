@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
+import asyncpg
+
 from cluster.bootstrap.postgres import BACKUP_ROLE, prepare_postgres, schemas
 from cluster.bootstrap.rabbitmq import prepare_rabbitmq
 from cluster.bootstrap.s3 import JOURNAL_DAYS, prepare_bucket
@@ -15,6 +17,7 @@ from cluster.environment import (
     bucket_of,
     role_password,
 )
+from cluster.errors import ClusterError
 from cluster.members import DATABASE_SERVICES, STORING_SERVICES
 from cluster.strength import refuse_weak
 from contracts.registry import JOURNAL_BUCKET, MEMBERS
@@ -34,21 +37,29 @@ class Bootstrap:
     async def run(self) -> None:
         """Prepare all three, side by side; in production weak secrets are a ClusterError."""
         refuse_weak(self._values, [name for name in self._values if name.endswith(SECRETS)])
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.postgres())
-            tasks.create_task(self.rabbitmq())
-            tasks.create_task(self.s3())
+        # Each has its say: with the data of another `.env`, every server refuses.
+        parts = await asyncio.gather(self.postgres(), self.rabbitmq(), self.s3(), return_exceptions=True)
+        for failure in (it for it in parts if it is not None and not isinstance(it, ClusterError)):
+            raise failure
+        if refusals := [str(it) for it in parts if it is not None]:
+            raise ClusterError("\n".join(refusals))
 
     async def postgres(self) -> None:
         """Prepare roles, databases and schemas."""
         roles = [role for schema in schemas() for role in (schema.owner, schema.app)]
         password = self._values["POSTGRES_ADMIN_PASSWORD"]
-        await prepare_postgres(
-            f"postgresql://{ADMIN}:{password}@{self._values['POSTGRES_ADDRESS']}/postgres",
-            {role: role_password(self._values, role) for role in (*roles, BACKUP_ROLE)},
-            database=DATABASE,
-            keyring_database=KEYRING_DATABASE,
-        )
+        try:
+            await prepare_postgres(
+                f"postgresql://{ADMIN}:{password}@{self._values['POSTGRES_ADDRESS']}/postgres",
+                {role: role_password(self._values, role) for role in (*roles, BACKUP_ROLE)},
+                database=DATABASE,
+                keyring_database=KEYRING_DATABASE,
+            )
+        except asyncpg.InvalidPasswordError as error:
+            raise ClusterError(
+                "PostgreSQL refuses POSTGRES_ADMIN_PASSWORD: its data was made with another .env. Put that "
+                "one back, or let `make reset` delete everything."
+            ) from error
 
     async def rabbitmq(self) -> None:
         """Prepare users, exchanges, queues, bindings and policies."""
