@@ -75,7 +75,7 @@ def test_declaration_of_the_table_covers_its_columns() -> None:
 
 HELD = {name: service.erasing.holdings for name, service in SERVICES.items()}
 # What says who is to be erased ends with the erasure itself, and is no holding.
-ERASING = {"erasures", "erasure_tasks", "processor_requests"}
+ERASING = {"erasures", "erasure_tasks", "holds", "processor_requests"}
 WORDS = {OnErase.DELETE: "delete", OnErase.CASCADE: "delete", OnErase.BLANK: "null"}
 
 

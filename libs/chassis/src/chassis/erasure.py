@@ -1,11 +1,12 @@
 """Taking part in erasures: bury, inventory, erase, look again, report; resumed after any crash.
 
 A service declares its holdings; everything else is here. A report leaves only when a second look found
-nothing, and what was there before is what the report counts.
+nothing but what is held by law, and what was there before is what the report counts. A task with such a rest
+stays open, and is worked on again when the coordinator says that its holds have changed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,10 @@ from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, cast, func, 
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Database, UnitOfWork
+from chassis.erasure_tasks import again_if_held
 from chassis.faults import TransientFault
-from chassis.holdings import Holdings
+from chassis.holdings import Holdings, beyond
+from chassis.holds import Hold, documents, in_force
 from chassis.problems import describe
 from chassis.work_table import Claimed, WorkTable
 from contracts.envelope import subject_of
@@ -41,6 +44,8 @@ class OpenErasure:
     user_id: UUID
     requested_at: datetime
     deadline: datetime
+    holds: tuple[Hold, ...] = ()
+    holds_version: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Inventory:
 
 Regimes = Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]]
 """Tells under which laws people are, for whom that is known: codes of the jurisdiction table."""
+Deadline = Callable[[Sequence[str], datetime], datetime | None]
+"""Tells by when laws want a request of that moment to be answered; None where none of them says."""
 ListOpenErasures = Callable[[], Awaitable[list[OpenErasure]]]
 Keep = Callable[[], Awaitable[None]]
 """Brings every tombstone into the erasure journal; raises when it could not."""
@@ -70,29 +77,31 @@ class ErasureParticipation:
         ready: ColumnElement[bool] | None = None,
         keep: Sequence[Keep] = (),
         regimes: Regimes | None = None,
+        deadline: Deadline | None = None,
         key_providers: Sequence[str] = (),
     ) -> None:
         """`ready` tells the tasks whose erasure may begin, all unless given; `keep` comes before a report.
 
-        `regimes` tells under which laws people are; `key_providers` wrap the data keys that are held here.
+        `regimes` tells under which laws people are, `deadline` by when these want an answer; `key_providers`
+        wrap the data keys that are held here.
         """
         self._database = database
         self._keep = keep
         self._holdings = holdings
-        self._regimes, self._key_providers = regimes, tuple(key_providers)
+        self._regimes, self._deadline, self._key_providers = regimes, deadline, tuple(key_providers)
         self._reported = reported
         tasks = database.tables.erasure_tasks
         self._tasks = WorkTable(
             database,
             tasks,
-            open_rows=tasks.c.completed_at.is_(None),
+            open_rows=tasks.c.completed_at.is_(None) & tasks.c.held_at.is_(None),
             since=tasks.c.requested_at,
             ready=ready,
             backoff_seconds=BACKOFF_SECONDS,
         )
         # Building a statement costs more than running it: these are built once.
         asked = {name: bindparam(name, type_=tasks.c[name].type) for name in OpenErasure.__annotations__}
-        added = insert(tasks).values(asked).on_conflict_do_nothing().cte("added")
+        added = again_if_held(insert(tasks).values(asked)).cte("added")
         self._accept = (
             select(tasks.c.completed_at, tasks.c.erased, tasks.c.regimes)
             .where(tasks.c.erasure_id == asked["erasure_id"], tasks.c.completed_at.is_not(None))
@@ -105,11 +114,13 @@ class ErasureParticipation:
     async def accept(self, uow: UnitOfWork, erasure: OpenErasure) -> None:
         """Take on an erasure in the caller's transaction: tombstone and task, once however often it is asked.
 
-        An erasure that was reported already is reported again: whoever asks has not heard.
+        An erasure that was reported already is reported again: whoever asks has not heard. One that something
+        is held of is worked on again, under the holds that are said now.
         """
         tasks = self._database.tables.erasure_tasks
         await uow.add_tombstone(erasure.user_id, erasure_id=erasure.erasure_id)
-        done = await uow.session.execute(self._accept, asdict(erasure))
+        asked = {**vars(erasure), "holds": documents(erasure.holds)}
+        done = await uow.session.execute(self._accept, asked)
         for completed_at, erased, regimes in done:
             uow.publish(
                 self._reported.of(
@@ -118,6 +129,7 @@ class ErasureParticipation:
                     erased=dict(erased),
                     regimes=regimes,
                     key_providers=self._key_providers,
+                    deadline=self._due(regimes, erasure.requested_at),
                 )
             )
         uow.wake(tasks.name)
@@ -139,9 +151,9 @@ class ErasureParticipation:
         return len(erasures)
 
     async def _work_on(self, batch: Sequence[Claimed]) -> None:
-        """Erase together whom nothing is known against; whoever has failed before goes alone."""
-        alone = [claimed for claimed in batch if claimed.row.attempts]
-        if fresh := [claimed for claimed in batch if not claimed.row.attempts]:
+        """Erase together whom nothing is known against; who has failed before, or is held of, goes alone."""
+        alone = [claimed for claimed in batch if _goes_alone(claimed)]
+        if fresh := [claimed for claimed in batch if not _goes_alone(claimed)]:
             try:
                 await self._erase(fresh)
             except Exception as error:
@@ -160,12 +172,19 @@ class ErasureParticipation:
     async def _erase(self, batch: Sequence[Claimed]) -> None:
         counted = await self._take_inventory(batch)
         people = [claimed.row.user_id for claimed in batch]
-        await self._holdings.erase(people)
+        now = self._database.clock.now()
+        holds = {each.row.user_id: held for each in batch if (held := in_force(each.row.holds, now))}
+        await self._holdings.erase_all_but(people, holds)
         for keep in self._keep:
             # Nothing is reported as erased that a backup could bring back unnoticed.
             await keep()
-        left = await self._left_of(people)
-        await self._report([claimed for claimed in batch if claimed.row.user_id not in left], counted)
+        kept = await self._holdings.kept(holds)
+        left = await self._left_of(people, kept)
+        found = [claimed for claimed in batch if claimed.row.user_id not in left]
+        await self._report([each for each in found if not kept.get(each.row.user_id)], counted)
+        for each in found:
+            if rest := kept.get(each.row.user_id):
+                await self._report_held(each, counted, rest)
         for claimed in batch:
             if kinds := left.get(claimed.row.user_id):
                 await self._tasks.give_back([claimed], ErasureIncomplete(f"still there: {', '.join(kinds)}"))
@@ -195,16 +214,15 @@ class ErasureParticipation:
         every = literal({str(erasure_id): value for erasure_id, value in values.items()}, JSONB)
         return func.jsonb_extract_path(every, cast(self._tasks.table.c.erasure_id, Text))
 
-    async def _left_of(self, people: Sequence[UUID]) -> dict[UUID, list[str]]:
-        """Look again: return what is still there, of whom anything is."""
-        held = await self._holdings.count(people)
-        left = {
-            user_id: sorted(kind for kind, number in held[user_id].items() if number) for user_id in people
-        }
+    async def _left_of(
+        self, people: Sequence[UUID], kept: Mapping[UUID, Mapping[str, int]]
+    ) -> dict[UUID, list[str]]:
+        """Look again: return what is still there and not kept, of whom anything is."""
+        left = beyond(await self._holdings.count(people), kept)
         # What was announced about a person names them until the broker has taken it.
         for user_id in await self._announced(people):
-            left[user_id].append("outbox")
-        return {user_id: kinds for user_id, kinds in left.items() if kinds}
+            left.setdefault(user_id, []).append("outbox")
+        return left
 
     async def _announced(self, people: Sequence[UUID]) -> list[UUID]:
         """Return about whom something waits in the outbox."""
@@ -222,17 +240,47 @@ class ErasureParticipation:
                 uow.session, batch, completed_at=completed_at, user_id=None, last_error=None
             )
             for claimed in ended:
-                erasure_id = claimed.row.erasure_id
-                found = counted[erasure_id]
+                found = counted[claimed.row.erasure_id]
+                uow.publish(self._said(claimed, found, completed_at, erased=dict(found.erased)))
+
+    async def _report_held(
+        self,
+        claimed: Claimed,
+        counted: Mapping[UUID, Inventory],
+        kept: Mapping[str, int],
+    ) -> None:
+        """Say that all is erased but what holds keep; whoever has changed these has taken the lease."""
+        at, found = self._database.clock.now(), counted[claimed.row.erasure_id]
+        erased = {kind: number - kept.get(kind, 0) for kind, number in found.erased.items()}
+        async with self._database.unit_of_work() as uow:
+            if await self._tasks.settle_all(uow.session, [claimed], held_at=at, last_error=None):
                 uow.publish(
-                    self._reported.of(
-                        erasure_id,
-                        completed_at=completed_at,
-                        erased=dict(found.erased),
-                        regimes=found.regimes,
-                        key_providers=self._key_providers,
+                    self._said(
+                        claimed,
+                        found,
+                        at,
+                        erased=erased,
+                        held=dict(kept),
+                        holds_version=claimed.row.holds_version,
                     )
                 )
+
+    def _said(self, claimed: Claimed, found: Inventory, at: datetime, **said: Any) -> ErasureReported:
+        return self._reported.of(
+            claimed.row.erasure_id,
+            completed_at=at,
+            regimes=found.regimes,
+            key_providers=self._key_providers,
+            deadline=self._due(found.regimes, claimed.row.requested_at),
+            **said,
+        )
+
+    def _due(self, regimes: Sequence[str], requested_at: datetime) -> datetime | None:
+        return None if self._deadline is None else self._deadline(regimes, requested_at)
+
+
+def _goes_alone(claimed: Claimed) -> bool:
+    return bool(claimed.row.attempts or claimed.row.holds)
 
 
 def _highest(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:

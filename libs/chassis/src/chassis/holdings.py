@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from chassis.db import Database
 from chassis.declarations import DataClass, Purpose
+from chassis.holds import Hold
 
 
 class OnErase(StrEnum):
@@ -43,6 +44,9 @@ class Holding(Generic[C]):
     deleted where there is no `erase` and they go with no other row; what lies elsewhere has its own `count`,
     which names everybody of whom there is something. `erase` must be harmless when repeated, and raise when
     something resisted. Both are about several people at once.
+
+    A hold may name a kind that is `holdable`. Of one person, `kept` counts what the holds keep of this kind,
+    be it because it belongs to something of another one, and `erase_rest` does what `erase` does to the rest.
     """
 
     kind: str
@@ -54,17 +58,36 @@ class Holding(Generic[C]):
     person: InstrumentedAttribute[Any] | None = None
     count: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, int]]] | None = None
     erase: Callable[[C, Sequence[UUID]], Awaitable[None]] | None = None
+    holdable: bool = False
+    kept: Callable[[C, UUID, Sequence[Hold]], Awaitable[int]] | None = None
+    erase_rest: Callable[[C, UUID, Sequence[Hold]], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if (self.person is None) == (self.count is None):
             raise TypeError(f"{self.kind}: either rows name the person, or something else counts")
         if self.erase is None and self.on_erase is not OnErase.CASCADE and not self.is_deleted_here:
             raise TypeError(f"{self.kind}: nothing here can erase that")
+        if self.holdable and self.kept is None:
+            raise TypeError(f"{self.kind}: nobody can tell what a hold keeps of it")
 
     @property
     def is_deleted_here(self) -> bool:
         """Whether the rows are deleted because of this declaration alone."""
         return self.person is not None and self.erase is None and self.on_erase is OnErase.DELETE
+
+
+def beyond(
+    there: Mapping[UUID, Mapping[str, int]], kept: Mapping[UUID, Mapping[str, int]]
+) -> dict[UUID, list[str]]:
+    """Return of which kinds more is there of people than is kept, in order; of whom there is any."""
+    nothing: Mapping[str, int] = {}
+    found = {
+        user_id: sorted(
+            kind for kind, number in counts.items() if number > kept.get(user_id, nothing).get(kind, 0)
+        )
+        for user_id, counts in there.items()
+    }
+    return {user_id: kinds for user_id, kinds in found.items() if kinds}
 
 
 class Holdings(Generic[C]):
@@ -113,6 +136,32 @@ class Holdings(Generic[C]):
             for holding in part:
                 if holding.erase is not None:
                     await holding.erase(self._opened, user_ids)
+
+    async def erase_all_but(self, user_ids: Sequence[UUID], holds: Mapping[UUID, Sequence[Hold]]) -> None:
+        """Do the same, but for what holds keep of some of them."""
+        if free := [user_id for user_id in user_ids if not holds.get(user_id)]:
+            await self.erase(free)
+        for user_id, theirs in holds.items():
+            await self._erase_rest(user_id, theirs)
+
+    async def kept(self, holds: Mapping[UUID, Sequence[Hold]]) -> dict[UUID, dict[str, int]]:
+        """Return how much of each kind the holds keep, of whom they keep anything."""
+        found: dict[UUID, dict[str, int]] = {}
+        for user_id, theirs in holds.items():
+            for it in self._declared:
+                number = 0 if it.kept is None else await it.kept(self._opened, user_id, theirs)
+                if number:
+                    found.setdefault(user_id, {})[it.kind] = number
+        return found
+
+    async def _erase_rest(self, user_id: UUID, holds: Sequence[Hold]) -> None:
+        for it in self._declared:
+            if it.erase_rest is not None:
+                await it.erase_rest(self._opened, user_id, holds)
+            elif it.is_deleted_here:
+                await self._delete(iter([self._deletions[it.kind]]), [user_id])
+            elif it.erase is not None:
+                await it.erase(self._opened, [user_id])
 
     async def people(self, *, at_once: int) -> AsyncIterator[list[UUID]]:
         """Yield everybody whom rows name, `at_once` at most; who is held by several kinds comes again."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.holdings import Holding, Holdings
+from chassis.holds import Hold
 from contracts.fields import DataKind, KeyProvider, ServiceName
 
 
@@ -18,6 +19,8 @@ class HeldKind(BaseModel):
 
     kind: DataKind
     count: int = Field(ge=0)
+    held: int = Field(default=0, ge=0, description="How many more there are that holds keep.")
+    holdable: bool = Field(default=False, description="Whether a hold may name this kind.")
     data_class: str
     purpose: str
     on_erase: str
@@ -46,7 +49,8 @@ class Inventory(BaseModel):
     )
 
 
-TakeInventory = Callable[[UUID], Awaitable[Inventory]]
+TakeInventory = Callable[[UUID, Sequence[Hold]], Awaitable[Inventory]]
+"""Counts what is held of a person; under holds, what an erasure would take and what these would keep."""
 
 TOMBSTONE = Retained(
     kind="tombstones",
@@ -77,12 +81,15 @@ def taking_inventory(service: str, opened: Any, declared: Declared) -> TakeInven
     """Return what counts what the service holds of a person, as an erasure would; it raises as that does."""
     holdings = Holdings(opened, declared.holdings)
 
-    async def take_inventory(user_id: UUID) -> Inventory:
+    async def take_inventory(user_id: UUID, holds: Sequence[Hold]) -> Inventory:
         counted = (await holdings.count([user_id]))[user_id]
+        kept = (await holdings.kept({user_id: holds})).get(user_id, {}) if holds else {}
         erased = [
             HeldKind(
                 kind=it.kind,
-                count=counted[it.kind],
+                count=counted[it.kind] - kept.get(it.kind, 0),
+                held=kept.get(it.kind, 0),
+                holdable=it.holdable,
                 data_class=it.data_class,
                 purpose=it.purpose,
                 on_erase=it.on_erase,

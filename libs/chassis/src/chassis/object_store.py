@@ -214,6 +214,18 @@ class ObjectStore:
             )
         return [found["Key"] for found in page.get("Contents", [])]
 
+    async def folders(self, prefix: str) -> set[str]:
+        """Return the folders right under a prefix in which anything is, by their whole names.
+
+        Delete markers and unfinished uploads are something.
+        """
+        with translated():
+            keys = {key for key, _ in await self._uploads([prefix])}
+            async for page in self._pages("list_object_versions", prefix):
+                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                keys.update(entry["Key"] for entry in found)
+        return {f"{prefix}{key.removeprefix(prefix).partition('/')[0]}/" for key in keys}
+
     async def inventory(self, *prefixes: str) -> list[Inventory]:
         """Count what is left under each prefix, page by page; a current object is its latest version."""
         with translated():

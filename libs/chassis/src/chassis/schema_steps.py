@@ -113,6 +113,22 @@ def drop_erasure_journal(schema: str) -> None:
     op.drop_column("tombstones", "erasure_id", schema=schema)
 
 
+def add_holds_to_erasures(schema: str) -> None:
+    """Let a task of an erasure keep what must not be erased yet, and since when nothing else is left."""
+    holds = sa.Column("holds", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)
+    op.add_column("erasure_tasks", holds, schema=schema)
+    version = sa.Column("holds_version", sa.Integer(), server_default=sa.text("0"), nullable=False)
+    op.add_column("erasure_tasks", version, schema=schema)
+    op.add_column("erasure_tasks", sa.Column("held_at", sa.DateTime(timezone=True)), schema=schema)
+
+
+def drop_holds_from_erasures(schema: str) -> None:
+    """Take that back; what is held is erased when the task is worked on next."""
+    op.drop_column("erasure_tasks", "held_at", schema=schema)
+    op.drop_column("erasure_tasks", "holds_version", schema=schema)
+    op.drop_column("erasure_tasks", "holds", schema=schema)
+
+
 def add_regimes_to_erasures(schema: str) -> None:
     """Let a task of an erasure keep under which laws the person was."""
     column = sa.Column("regimes", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False)

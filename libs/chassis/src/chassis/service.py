@@ -4,6 +4,7 @@ import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -12,11 +13,11 @@ from chassis.db import Database, UnitOfWork
 from chassis.entry import AddCommands, migrations_of, owner_url, run_service
 from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure
 from chassis.holdings import Holding, Holdings
-from chassis.http import ServiceClient
+from chassis.holds import Hold, ListHolds
 from chassis.inventory import Retained, taking_inventory
 from chassis.known_keys import keys_are_right, watch_keys
 from chassis.process import Part, Process, run_process
-from chassis.reconcile import OpenErasures
+from chassis.reconcile import AsksIdentity, OpenErasures
 from chassis.server import new_event_loop, serve
 from chassis.service_auth import ServiceTokens
 from chassis.settings import StatefulSettings
@@ -54,14 +55,6 @@ class Opened(Protocol):
         """What it proves itself with to other services, and knows them by."""
 
 
-class AsksIdentity(Protocol):
-    """What asks identity over HTTP."""
-
-    @property
-    def identity(self) -> ServiceClient:
-        """The client of identity."""
-
-
 C = TypeVar("C", bound=Opened)
 
 
@@ -85,10 +78,11 @@ class Erasing(Generic[C]):
     """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
 
     `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are,
-    `retained` what an erasure leaves, and `key_providers` what wraps data keys, by the codes of
-    `contracts.key_providers`. After a restore `reopen` does what the service does beside its own part;
-    `further_schemas` remember erased people too, and come with what sweeps them.
+    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are and
+    `deadline` by when these want an answer, `retained` what an erasure leaves, and `key_providers` what wraps
+    data keys, by the codes of `contracts.key_providers`. After a restore `reopen` does what the service does
+    beside its own part; `further_schemas` remember erased people too, and come with what sweeps them, and
+    `holds` lists what must not be erased yet, where anything here can be held.
     """
 
     event: type[Event]
@@ -102,6 +96,8 @@ class Erasing(Generic[C]):
     regimes: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]] | None = None
     retained: Sequence[Retained] = ()
     key_providers: Callable[[C], Sequence[str]] = lambda _: ()
+    holds: Callable[[C], ListHolds] | None = None
+    deadline: Callable[[C, Sequence[str], datetime], datetime | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +194,7 @@ class Service(Generic[S, C]):
             keep=[journal.keep for journal in journals],
             regimes=None if self.erasing.regimes is None else partial(self.erasing.regimes, opened),
             key_providers=self.erasing.key_providers(opened),
+            deadline=None if self.erasing.deadline is None else partial(self.erasing.deadline, opened),
         )
 
     def create_worker(self, opened: C, journals: "Sequence[ErasureJournal]" = ()) -> "Worker":
@@ -213,9 +210,9 @@ class Service(Generic[S, C]):
 
         async def accept(uow: UnitOfWork, envelope: Envelope[Any]) -> None:
             asked = envelope.data
-            await participation.accept(
-                uow, OpenErasure(asked.erasure_id, asked.user_id, asked.requested_at, asked.deadline)
-            )
+            holds = tuple(Hold.of(it) for it in asked.holds if it.service == self.name)
+            known = (asked.erasure_id, asked.user_id, asked.requested_at, asked.deadline)
+            await participation.accept(uow, OpenErasure(*known, holds, asked.holds_version))
 
         return Worker(
             settings=settings,
@@ -285,7 +282,8 @@ class Service(Generic[S, C]):
 
         holdings, reopen = Holdings(opened, self.erasing.holdings), self.erasing.reopen
         again = None if reopen is None else partial(reopen, opened)
-        sweep = sweep_of(opened.database, holdings, self.participation(opened), again)
+        holds = None if self.erasing.holds is None else self.erasing.holds(opened)
+        sweep = sweep_of(opened.database, holdings, self.participation(opened), again, holds)
         # The service's own schema comes last: what its sweep erases may reach into the others.
         return [*self.erasing.further_schemas(opened), (opened.database, sweep)]
 

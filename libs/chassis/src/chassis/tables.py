@@ -230,6 +230,10 @@ def _erasure_tasks(metadata: MetaData) -> Table:
         Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
         # Under which laws the person was: codes, which name nobody.
         Column("regimes", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+        # What the coordinator says that must not be erased yet, and when all else was gone.
+        Column("holds", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+        Column("holds_version", Integer, nullable=False, server_default=text("0")),
+        Column("held_at", Moment),
         Column("completed_at", Moment),
         *lease_columns(),
         Column("last_error", Text),
@@ -246,7 +250,7 @@ def _erasure_tasks(metadata: MetaData) -> Table:
             about=About(
                 data_class=DataClass.PSEUDONYM,
                 purpose=Purpose.ERASURE,
-                retention="the person's id until it is reported, the rest for ever",
+                retention="the person's id until all is reported, the rest for ever",
             ),
         ),
     )

@@ -30,6 +30,14 @@ class Holdings:
         self.steps.append("count")
         return {user_id: dict(self.held) for user_id in user_ids}
 
+    async def erase_all_but(self, user_ids, holds):
+        assert not holds
+        await self.erase(user_ids)
+
+    async def kept(self, holds):
+        assert not holds
+        return {}
+
     async def erase(self, user_ids):
         self.steps.append("erase")
         for kind in self.held:

@@ -149,6 +149,12 @@ class Everything:
         if not self.resists:
             self.held -= set(user_ids)
 
+    async def erase_all_but(self, user_ids, holds):
+        await self.erase([user_id for user_id in user_ids if user_id not in holds])
+
+    async def kept(self, holds):
+        return {user_id: {"photos": 1} for user_id in holds if user_id in self.held}
+
     async def people(self, *, at_once):
         yield sorted(self.held)[:at_once]
 

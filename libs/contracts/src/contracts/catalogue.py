@@ -11,6 +11,7 @@ from contracts.envelope import EVERY_SERVICE, Event
 from contracts.identity import (
     ErasureCompleted,
     ErasureOverdue,
+    ErasurePartial,
     MailRequested,
     SessionRevoked,
     UserActive,
@@ -31,6 +32,7 @@ EVENTS: tuple[type[Event], ...] = (
     UserFrozen,
     UserDeleted,
     ErasureCompleted,
+    ErasurePartial,
     ErasureOverdue,
     ConsentGranted,
     ConsentWithdrawn,

@@ -44,6 +44,8 @@ ErasureId = Annotated[_Id, Field(description="One erasure, from the request to t
 ConsentId = Annotated[_Id, Field(description="One entry of the consent ledger.")]
 PhotoId = Annotated[_Id, Field(description="One photo.")]
 MailId = Annotated[_Id, Field(description="One mail to be sent; the address is looked up by its sender.")]
+HoldId = Annotated[_Id, Field(description="One hold; why something must stay is known to identity alone.")]
+RecordId = Annotated[_Id, Field(description="The one thing of its kind that is held, such as a photo.")]
 ExportId = Annotated[_Id, Field(description="One data export.")]
 
 Timestamp = Annotated[
@@ -103,6 +105,14 @@ ErasedCounts = Annotated[
     dict[DataKind, Count],
     Field(
         description="How many of each kind of data were destroyed; empty when nothing was held.",
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
+
+HeldCounts = Annotated[
+    dict[DataKind, Count],
+    Field(
+        description="How many of each kind of data holds keep; empty when nothing is held.",
         json_schema_extra={"additionalProperties": False},
     ),
 ]

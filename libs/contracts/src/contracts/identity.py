@@ -7,12 +7,17 @@ from pydantic import Field
 from contracts.envelope import Event, Payload
 from contracts.fields import (
     AuthProvider,
+    Count,
+    DataKind,
     Day,
     Digest,
     ErasedCounts,
     ErasureId,
+    HeldCounts,
+    HoldId,
     MailId,
     MailKind,
+    RecordId,
     RevocationReason,
     ServiceName,
     SessionId,
@@ -71,13 +76,29 @@ class UserFrozen(Event, type="identity.user.frozen.v1"):
     grace_until: Timestamp
 
 
+class Hold(Payload):
+    """What one service must not erase before a moment: one record of a kind, or all of it."""
+
+    hold_id: HoldId
+    service: ServiceName
+    kind: DataKind
+    record: RecordId | None
+    expires_at: Timestamp
+
+
 class UserDeleted(Event, type="identity.user.deleted.v1"):
-    """The person asked to be erased; every participant erases what it holds and reports."""
+    """The person asked to be erased; every participant erases what it holds, but for holds, and reports.
+
+    Said again when a hold has ended or was placed: the `holds` of the highest `holds_version` are all that
+    is held, whatever comes later.
+    """
 
     user_id: UserId
     erasure_id: ErasureId
     requested_at: Timestamp
     deadline: Timestamp
+    holds: tuple[Hold, ...] = ()
+    holds_version: Count = 0
 
 
 class ParticipantErasure(Payload):
@@ -100,6 +121,27 @@ class ErasureCompleted(Event, type="identity.erasure.completed.v1"):
     @property
     def subject(self) -> str:
         """The erasure; the person has no id any more."""
+        return f"erasures/{self.erasure_id}"
+
+
+class PartialErasure(ParticipantErasure):
+    """What one participant has destroyed, and what holds still keep there."""
+
+    held: HeldCounts
+
+
+class ErasurePartial(Event, type="identity.erasure.partial.v1"):
+    """Nothing of the person is left but what holds keep; when these end, the erasure goes on by itself."""
+
+    erasure_id: ErasureId
+    requested_at: Timestamp
+    partial_at: Timestamp
+    participants: Annotated[tuple[PartialErasure, ...], Field(min_length=1)]
+    certificate_digest: Digest
+
+    @property
+    def subject(self) -> str:
+        """The erasure, not the person."""
         return f"erasures/{self.erasure_id}"
 
 

@@ -15,9 +15,11 @@ from pydantic import Field, create_model, model_validator
 
 from contracts.envelope import EVERY_SERVICE, Event
 from contracts.fields import (
+    Count,
     Digest,
     ErasedCounts,
     ErasureId,
+    HeldCounts,
     Jurisdiction,
     KeyProvider,
     NothingHeld,
@@ -78,7 +80,9 @@ def _event_of(event: type[_OfEveryService], service: str) -> type[_OfEveryServic
 class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     """A participant has erased everything it held of the person, looked again and found nothing.
 
-    Earlier releases do not say `nothing_held`.
+    But what holds keep, which `held` counts: those of `holds_version`. The erasure goes on there when they
+    end. Earlier releases do not say `nothing_held`. `deadline` is by when the laws of `regimes` want it done,
+    where one knows that.
     """
 
     erasure_id: ErasureId
@@ -89,6 +93,9 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
     regimes: Regimes = ()
     nothing_held: NothingHeld | None = None
     key_providers: KeyProviders = ()
+    held: HeldCounts = Field(default_factory=dict)
+    holds_version: Count = 0
+    deadline: Timestamp | None = None
 
     @classmethod
     def of(
@@ -99,6 +106,9 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
         erased: dict[str, int],
         regimes: Sequence[str] = (),
         key_providers: Sequence[str] = (),
+        held: dict[str, int] | None = None,
+        holds_version: int = 0,
+        deadline: datetime | None = None,
     ) -> Self:
         """Make the report of the service that this class belongs to."""
         return cls(
@@ -108,8 +118,11 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
             erased=erased,
             digest=erasure_digest(erasure_id, cls.producer, erased),
             regimes=tuple(regimes),
-            nothing_held=not any(erased.values()),
             key_providers=tuple(key_providers),
+            nothing_held=not any(erased.values()) and not held,
+            held=held or {},
+            holds_version=holds_version,
+            deadline=deadline,
         )
 
     @property
@@ -125,7 +138,8 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
 
     @model_validator(mode="after")
     def _zero_is_said(self) -> Self:
-        if self.nothing_held is not None and self.nothing_held is any(self.erased.values()):
+        something = any(self.erased.values()) or any(self.held.values())
+        if self.nothing_held is not None and self.nothing_held is something:
             raise ValueError("nothing_held is not what the counts say")
         return self
 

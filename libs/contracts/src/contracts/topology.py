@@ -106,7 +106,11 @@ SUBSCRIPTIONS = (
         ("*.participant.joined.v1",),
     ),
     *(Subscription(f"{service}.erase-user", service, (_USER_DELETED,)) for service in SERVICES),
-    Subscription("consent.anchor-certificates", "consent", ("identity.erasure.completed.v1",)),
+    Subscription(
+        "consent.anchor-certificates",
+        "consent",
+        ("identity.erasure.completed.v1", "identity.erasure.partial.v1"),
+    ),
     Subscription("consent.end-biometrics", "consent", ("identity.user.frozen.v1",)),
     Subscription("consent.record-activity", "consent", ("identity.user.active.v1",)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),

@@ -6,7 +6,7 @@ from consent.use_cases.anchor_digest import ERASURE_CERTIFICATE, anchor_digest
 from consent.use_cases.end_biometric_consent import end_biometric_consent
 from consent.use_cases.record_activity import record_activity
 from contracts.envelope import Envelope
-from contracts.identity import ErasureCompleted, UserActive, UserFrozen
+from contracts.identity import ErasureCompleted, ErasurePartial, UserActive, UserFrozen
 
 
 def consumers() -> list[Consumer]:
@@ -16,6 +16,9 @@ def consumers() -> list[Consumer]:
         if (digest := envelope.data.certificate_digest) is not None:
             await anchor_digest(uow, digest, ERASURE_CERTIFICATE)
 
+    async def on_erasure_partial(uow: UnitOfWork, envelope: Envelope[ErasurePartial]) -> None:
+        await anchor_digest(uow, envelope.data.certificate_digest, ERASURE_CERTIFICATE)
+
     async def on_user_frozen(uow: UnitOfWork, envelope: Envelope[UserFrozen]) -> None:
         await end_biometric_consent(uow, user_id=envelope.data.user_id)
 
@@ -23,7 +26,10 @@ def consumers() -> list[Consumer]:
         await record_activity(uow, user_id=envelope.data.user_id, day=envelope.data.active_on)
 
     return [
-        Consumer("consent.anchor-certificates", {ErasureCompleted: on_erasure_completed}),
+        Consumer(
+            "consent.anchor-certificates",
+            {ErasureCompleted: on_erasure_completed, ErasurePartial: on_erasure_partial},
+        ),
         Consumer("consent.end-biometrics", {UserFrozen: on_user_frozen}),
         Consumer("consent.record-activity", {UserActive: on_user_active}),
     ]

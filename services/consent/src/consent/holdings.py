@@ -5,6 +5,7 @@ from chassis.holdings import Holding, OnErase
 from chassis.inventory import Retained
 from consent.models import Activity, Gate, LedgerEntry, Preferences
 from consent.use_cases.erase_person import blank_entries
+from consent.use_cases.hold_entries import blank_other_entries, count_held_entries
 from consent.wiring import Service
 
 HOLDINGS: tuple[Holding[Service], ...] = (
@@ -26,6 +27,9 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=True,
         person=LedgerEntry.user_id,
         erase=lambda opened, user_ids: blank_entries(opened.database, user_ids),
+        holdable=True,
+        kept=lambda opened, user_id, holds: count_held_entries(opened.database, user_id, holds),
+        erase_rest=lambda opened, user_id, holds: blank_other_entries(opened.database, user_id, holds),
     ),
     Holding(
         kind="preferences",

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chassis.process import Run
+from chassis.reconcile import holds_of_identity
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.work import Periodic, Work
 from consent import wiring
 from consent.consumers import consumers
+from consent.deadlines import erasure_deadline
 from consent.holdings import HOLDINGS, PLACES, RETAINED
 from consent.models import Base
 from consent.settings import ConsentSettings, WitnessAddress
@@ -81,5 +83,7 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
         open_erasures=erasures_of_identity,
         regimes=lambda opened, people: find_regimes(opened.database, people),
         retained=RETAINED,
+        holds=holds_of_identity,
+        deadline=lambda opened, regimes, at: erasure_deadline(opened.rulebook, regimes, at),
     ),
 )

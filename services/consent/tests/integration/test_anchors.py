@@ -12,7 +12,7 @@ from consent.transparency.anchors import verify_anchor
 from consent.transparency.leaf_proof import UnprovenLeaf
 from consent.use_cases.seal_log import seal_log
 from contracts.envelope import wrap
-from contracts.identity import ErasureCompleted, ParticipantErasure
+from contracts.identity import ErasureCompleted, ErasurePartial, PartialErasure, ParticipantErasure
 
 CERTIFICATE = "header.claims.signature"
 DIGEST = hashlib.sha256(CERTIFICATE.encode()).hexdigest()
@@ -74,3 +74,21 @@ async def test_proof_shows_the_certificate_in_the_log(client, service, person, a
     for nonsense in ("", "[]", "{}", json.dumps(said | {"leaf": "{}"})):
         with pytest.raises(UnprovenLeaf, match="no proof"):
             verify_anchor(CERTIFICATE, nonsense, keys(service))
+
+
+async def test_certificate_of_a_partial_erasure_is_kept_as_well(client, service) -> None:
+    now = service.clock.now()
+    kept = PartialErasure(service="storage", completed_at=now, erased={}, held={"photos": 1})
+    event = ErasurePartial(
+        erasure_id=new_id(),
+        requested_at=now,
+        partial_at=now,
+        participants=(kept,),
+        certificate_digest=DIGEST,
+    )
+    consumers = CONSENT.create_worker(service).work.consumers
+    (hears,) = (it for it in consumers if ErasurePartial in it.handlers)
+    body = wrap(event, event_id=new_id(), time=now).to_json()
+    assert await Inbound(service.database, hears).process(body) is Outcome.DONE
+    await seal(service)
+    assert (await client.get(f"{ANCHORS}/{DIGEST}")).status_code == 200

@@ -22,6 +22,13 @@ def fail(text: str) -> int:
     return 1
 
 
+def in_a_line(text: str, *, most: int = 200) -> str:
+    """Return the words of an argument; raises `argparse.ArgumentTypeError` for none, or too many."""
+    if not text.strip() or not text.isprintable() or len(text) > most:
+        raise argparse.ArgumentTypeError(f"say it in one line of at most {most} letters")
+    return text.strip()
+
+
 def columns(*rows: Sequence[str]) -> str:
     """Return rows of equal length as lines whose cells stand below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

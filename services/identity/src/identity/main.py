@@ -17,6 +17,7 @@ from identity.repositories import Erasures, Mails
 from identity.settings import IdentitySettings
 from identity.use_cases.erasure.collect_report import collect_report
 from identity.use_cases.erasure.end_graces import end_graces
+from identity.use_cases.erasure.end_hold import end_expired_holds
 from identity.use_cases.erasure.notify_processors import ProcessorDelivery
 from identity.use_cases.erasure.remind_participants import BATCH, remind_participants
 from identity.use_cases.erasure.reopen_erasure import reopen_erasure
@@ -61,7 +62,8 @@ def own_open_erasures(opened: wiring.Service) -> Callable[[], Awaitable[list[Ope
             after = found[-1].erasure_id if found else None
             async with opened.database.read_only() as session:
                 page = await Erasures(session).waiting_for("identity", after=after, limit=PAGE)
-            found += [OpenErasure(*row) for row in page]
+            # Nothing that identity has can be held.
+            found += [OpenErasure(it.id, it.user_id, it.requested_at, it.deadline) for it in page]
             if len(page) < PAGE:
                 return found
 
@@ -126,6 +128,11 @@ def work(opened: wiring.Service) -> Work:
                 "end-graces",
                 settings.reminder_seconds,
                 lambda: end_graces(opened.database, rules=opened.rules),
+            ),
+            Periodic(
+                "end-holds",
+                settings.reminder_seconds,
+                lambda: end_expired_holds(opened.database, rules=opened.rules),
             ),
             Periodic("forget-what-expired", FORGET_SECONDS, lambda: forget_what_expired(opened)),
         ],

@@ -6,6 +6,7 @@ import getpass
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from contracts.fields import AuthProvider, RevocationReason
@@ -136,9 +137,17 @@ def _verify_certificate(arguments: argparse.Namespace) -> int:
     who = ", ".join(it["service"] for it in reports)
     number = sum(sum(it["erased"].values()) for it in reports)
     return say(
-        f"this certificate holds: erasure {claims['erasure_id']}, completed {claims['completed_at']}: "
+        f"this certificate holds: erasure {claims['erasure_id']}, {_outcome(claims)}: "
         f"{number} things, verified by {who}\nSHA-256 {certificate_digest(token)}"
     )
+
+
+def _outcome(claims: dict[str, Any]) -> str:
+    if claims["completed_at"] is None:
+        return "PARTIAL, because something is held by law"
+    without = ", ".join(it["service"] for it in claims.get("retired", ()))
+    said = f"completed {claims['completed_at']}"
+    return f"{said} WITHOUT {without}, which was retired" if without else said
 
 
 async def _stuck_mails(service: Service, _arguments: argparse.Namespace) -> int:

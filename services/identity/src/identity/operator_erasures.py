@@ -2,14 +2,16 @@
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from contracts.topology import erasure_participants
-from identity.command_line import columns, fail, say, spoken_age
+from identity.command_line import columns, fail, in_a_line, say, spoken_age
 from identity.models import Erasure, ErasureParticipant
-from identity.repositories import ErasureOverview, Erasures
+from identity.operator_holds import add_hold_commands, told_holds
+from identity.repositories import ErasureOverview, Erasures, Holds
 from identity.use_cases.erasure.bundle_evidence import bundle_evidence
 from identity.use_cases.erasure.redrive_erasure import redrive_erasure
 from identity.use_cases.erasure.retire_participant import retire_participant
@@ -18,7 +20,6 @@ from identity.wiring import Service
 
 LISTED = 200
 MOST_OF_A_NAME = 100
-MOST_OF_A_REASON = 200
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -41,8 +42,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="wait no longer for a service that is gone; every erasure without it shows why",
     )
     retire.add_argument("service")
-    retire.add_argument("--reason", type=_reason, required=True, help="shown in status and certificates")
+    retire.add_argument("--reason", type=in_a_line, required=True, help="shown in status and certificates")
     retire.set_defaults(command=_retire)
+    add_hold_commands(named)
     evidence = commands.add_parser("evidence", help="write what proves an erasure into one file")
     evidence.add_argument("erasure_id", type=UUID)
     evidence.add_argument("--out", type=Path, required=True, help="the ZIP to write; it must not exist")
@@ -77,11 +79,13 @@ async def _show(service: Service, arguments: argparse.Namespace) -> int:
     async with service.database.read_only() as session:
         erasure = await Erasures(session).find(arguments.erasure_id)
         participants = await Erasures(session).participants(arguments.erasure_id)
+        holds = await Holds(session).told_of(arguments.erasure_id)
     if erasure is None:
         return fail("no erasure has this id")
     say(columns(*_steps(erasure)))
     say("")
-    return say(columns(("PARTICIPANT", "REPORTED", "ERASED"), *map(_row, participants)))
+    say(columns(("PARTICIPANT", "REPORTED", "ERASED"), *map(_row, participants)))
+    return say("\n" + told_holds(holds)) if holds else 0
 
 
 async def _redrive(service: Service, arguments: argparse.Namespace) -> int:
@@ -97,19 +101,12 @@ async def _retire(service: Service, arguments: argparse.Namespace) -> int:
         return fail(f"{name} is part of this release or of its settings, and takes part in every erasure")
     # Certificates are signed with the key that signs now, which rotation may have made.
     await service.load_keys()
-    async with service.unit_of_work() as uow:
-        without = await retire_participant(
-            uow, name, reason=arguments.reason, certificates=service.certificates
-        )
+    without = await retire_participant(
+        service.database, name, reason=arguments.reason, certificates=service.certificates
+    )
     if without is None:
         return fail(f"no service {name} has ever announced that it takes part")
     return say(f"{name} is retired; {without} open erasures go on without it, and later ones")
-
-
-def _reason(text: str) -> str:
-    if not text.strip() or not text.isprintable() or len(text) > MOST_OF_A_REASON:
-        raise argparse.ArgumentTypeError(f"say why in one line of at most {MOST_OF_A_REASON} letters")
-    return text.strip()
 
 
 async def _evidence(service: Service, arguments: argparse.Namespace) -> int:
@@ -151,7 +148,13 @@ def _steps(erasure: Erasure) -> list[tuple[str, str]]:
 def _row(part: ErasureParticipant) -> tuple[str, str, str]:
     if part.completed_at is None and part.retired_at is not None:
         return part.service, f"retired {part.retired_at:{_TIME}} UTC", part.retired_reason or ""
+    if part.held_at is not None:
+        counts = f"{_counts(part.erased) or 'nothing'}; held: {_counts(part.held)}"
+        return part.service, f"all but holds {part.held_at:{_TIME}} UTC", counts
     if part.completed_at is None:
         return part.service, "waiting", ""
-    counts = ", ".join(f"{kind} {number}" for kind, number in sorted((part.erased or {}).items()) if number)
-    return part.service, f"{part.completed_at:{_TIME}} UTC", counts or "nothing held"
+    return part.service, f"{part.completed_at:{_TIME}} UTC", _counts(part.erased) or "nothing held"
+
+
+def _counts(numbers: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{kind} {number}" for kind, number in sorted((numbers or {}).items()) if number)

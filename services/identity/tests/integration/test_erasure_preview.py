@@ -1,19 +1,23 @@
 """What an erasure would take is told before anybody asks for one, and is what its report says afterwards."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from aiohttp import web
+from httpx2 import ASGITransport, AsyncClient
 
 from chassis.erasure import OpenErasure
 from contracts.key_providers import key_terms
 from contracts.participation import ParticipantJoined
 from identity.erasure import inventories
 from identity.main import IDENTITY
+from identity.use_cases.erasure.end_graces import end_graces
 from identity.wiring import open_service
 from support.erasures import broker_takes_all
+from support.gateway import through_gateway
 
 PREVIEW = "/api/v1/users/me/erasure-preview"
 
@@ -112,6 +116,28 @@ async def test_the_preview_counts_what_the_report_counts_afterwards(
     report = await report_of_identity(service, post_office, ada.user_id, deletion.json())
     assert told["identity"] == report
     assert {request.match_info["user_id"] for request in neighbours.asked} == {ada.user_id}
+
+
+async def test_before_a_grace_the_preview_counts_the_mail_that_says_so_too(
+    service, settings, platform, ada, post_office, clock
+):
+    longer = service.settings.model_copy(update={"erasure_grace": 24})
+    waiting = replace(service, settings=longer)
+    app = IDENTITY.create_api(longer)
+    IDENTITY.install(app, waiting)
+    hooks = through_gateway(platform.gateway_proof("identity"))
+    async with AsyncClient(
+        transport=ASGITransport(app), base_url="http://identity", event_hooks=hooks
+    ) as client:
+        told = counts((await client.get(PREVIEW, headers=ada.bearer)).json())
+        answer = await client.request(
+            "DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer
+        )
+    await post_office()
+    clock.advance(timedelta(hours=25))
+    assert await end_graces(service.database, rules=service.rules) == 1
+    report = await report_of_identity(service, post_office, ada.user_id, answer.json())
+    assert told["identity"] == report
 
 
 async def test_the_preview_says_what_stays_and_until_when(client, ada):

@@ -6,8 +6,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from chassis.ids import new_id
 from contracts.envelope import parse
 from contracts.identity import UserDeleted, UserFrozen
+from identity.models import ErasureHold
 from identity.use_cases.erasure.end_graces import end_graces
 
 HOURS = 24
@@ -134,3 +136,47 @@ async def test_a_second_deletion_changes_nothing(client, ada, deletion, said):
 async def test_the_request_is_counted_with_what_is_held(ada, deletion, holdings):
     held = await holdings.count([UUID(ada.user_id)])
     assert held[UUID(ada.user_id)]["deletion_requests"] == 1
+
+
+async def test_a_link_that_was_followed_is_used_up(client, deletion, post_office, mailbox, service):
+    await post_office()
+    assert (await cancel(client, mailbox.token())).status_code == 200
+    async with service.unit_of_work() as uow:
+        assert await uow.session.scalar(text("SELECT count(*) FROM identity.mail_tokens")) == 0
+
+
+async def test_a_link_of_an_earlier_deletion_cancels_no_later_one(
+    client, ada, deletion, post_office, mailbox
+):
+    await post_office()
+    first = mailbox.token()
+    assert (await cancel(client, first)).status_code == 200
+    await ada.log_in()
+    again = await client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
+    assert again.status_code == 200
+    assert (await cancel(client, first)).status_code == 401
+    assert await sign_in(ada) == 401
+
+
+async def test_who_is_held_of_has_no_grace_because_it_begins_with_a_destruction(client, ada, service, said):
+    async with service.unit_of_work() as uow:
+        now = service.clock.now()
+        uow.session.add(
+            ErasureHold(
+                id=new_id(),
+                user_id=UUID(ada.user_id),
+                service="storage",
+                kind="photos",
+                code="eu-gdpr:A17-3-e",
+                legal_reference="Article 17(3)(e) GDPR",
+                approver="Grace",
+                placed_at=now,
+                expires_at=now + timedelta(days=90),
+            )
+        )
+    answer = await client.request("DELETE", "/api/v1/users/me", json={"confirm": True}, headers=ada.bearer)
+    assert (answer.status_code, answer.json()["grace_until"]) == (200, None)
+    assert "closed and everything in it is being erased" in answer.json()["message"]
+    (asked,) = await said(UserDeleted)
+    assert [it.kind for it in asked.holds] == ["photos"]
+    assert await said(UserFrozen) == []

@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from uuid import UUID
 
 import jwt
 import pytest
 
-from contracts.participation import ParticipantJoined
+from contracts.participation import ErasureReported, ParticipantJoined
+from identity.erasure.certificate import KeysNotLoaded
+from identity.repositories import ErasureReports
+from identity.use_cases.erasure.retire_participant import retire_participant
 
 REASON = "switched off in October, its disks were destroyed"
 
@@ -70,8 +74,65 @@ async def test_an_open_erasure_is_complete_without_it_and_says_so(
     assert (await events()).count("identity.erasure.completed.v1") == 1
     claims, code = await claims_of(client, deletion)
     assert code == 200
+    assert claims["status"] == "completed_without_retired"
     assert [(it["service"], it["reason"]) for it in claims["retired"]] == [("rendering", REASON)]
     assert [it["service"] for it in claims["participants"]] == ["consent", "identity", "storage"]
+
+
+async def test_nobody_takes_its_certificate_for_a_whole_one(
+    client, rendering, service, operate, deletion, report
+):
+    await service.load_keys()
+    operate("rendering", "--reason", REASON)
+    for participant in ("consent", "identity", "storage"):
+        await report(participant, accounts=1)
+    path = f"/api/v1/privacy/erasures/{deletion['erasure_id']}/certificate"
+    shown = {"X-Erasure-Token": deletion["status_token"]}
+    page = (await client.get(path, headers={**shown, "Accept": "text/html"})).text
+    assert "<h1>Certificate of erasure without every service</h1>" in page
+    assert "NOT EVERY SERVICE HAS LOOKED. This says nothing about rendering" in page
+    document = await client.get(path, headers={**shown, "Accept": "application/pdf"})
+    assert document.content.startswith(b"%PDF-")
+
+
+async def test_so_many_erasures_are_locked_at_a_time_and_who_is_interrupted_goes_on(
+    client, ada, rendering, service, deletion, deliver, monkeypatch
+):
+    await service.load_keys()
+    opened = [deletion["erasure_id"]]
+    for number in range(2):
+        person = await type(ada)(client, f"person{number}@example.org").register()
+        await person.log_in()
+        opened.append((await delete(client, person))["erasure_id"])
+    for erasure_id in opened:
+        for participant in ("consent", "identity", "storage"):
+            report = ErasureReported.by(participant)
+            await deliver(report.of(UUID(erasure_id), completed_at=service.clock.now(), erased={}))
+
+    def retire():
+        return retire_participant(
+            service.database, "rendering", reason=REASON, certificates=service.certificates, batch=2
+        )
+
+    async def left():
+        async with service.database.read_only() as session:
+            return len(await ErasureReports(session).waiting_for("rendering", limit=10))
+
+    signed, sign = [], service.certificates.issue
+
+    def sign_two(erasure, *, now):
+        if len(signed) == 2:
+            raise KeysNotLoaded
+        signed.append(erasure)
+        return sign(erasure, now=now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.certificates, "issue", sign_two)
+        with pytest.raises(KeysNotLoaded):
+            await retire()
+    assert await left() == 1
+    assert await retire() == 1
+    assert await left() == 0
 
 
 async def test_an_erasure_that_waits_for_others_goes_on_waiting_for_them(

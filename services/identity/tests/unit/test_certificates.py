@@ -19,8 +19,8 @@ from identity.erasure.certificate import (
     read_certificate,
     verify_certificate,
 )
-from identity.erasure.pages import lines_of
-from identity.erasure.policy import BackupTerms, Report, Step, StepTaken
+from identity.erasure.pages import lines_of, title_of
+from identity.erasure.policy import BackupTerms, Report, Retirement, Step, StepTaken
 from identity.operator import run_alone
 
 NOW = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ KEYS = keys()
 JWKS = json.dumps({"keys": KEYS.published(NOW)})
 
 
-def issued(of: SigningKeys = KEYS, digest: str | None = None) -> str:
+def issued(of: SigningKeys = KEYS, digest: str | None = None, **changes: Any) -> str:
     issuer = CertificateIssuer(
         of,
         issuer="https://irisvue.example",
@@ -48,15 +48,15 @@ def issued(of: SigningKeys = KEYS, digest: str | None = None) -> str:
         backups=BackupTerms(timedelta(days=30), timedelta(days=7)),
     )
     said = Report("storage", NOW, COUNTS, digest or erasure_digest(ERASURE, "storage", COUNTS), ["gdpr"])
-    erasure = VerifiedErasure(
-        erasure_id=ERASURE,
-        user_id=UUID(int=1),
-        deadline=NOW,
-        completed_at=NOW,
-        steps=[StepTaken(Step.COMPLETED, NOW)],
-        reports=[said],
-    )
-    return issuer.issue(erasure, now=NOW).token
+    erasure = {
+        "erasure_id": ERASURE,
+        "user_id": UUID(int=1),
+        "deadline": NOW,
+        "completed_at": NOW,
+        "steps": [StepTaken(Step.COMPLETED, NOW)],
+        "reports": [said],
+    }
+    return issuer.issue(VerifiedErasure(**{**erasure, **changes}), now=NOW).token
 
 
 def signed(claims: dict[str, Any], token_type: str = "erasure-certificate+jwt") -> str:
@@ -157,3 +157,52 @@ def test_the_pages_say_it_all_and_read_what_an_earlier_release_has_signed() -> N
     ]
     claims["keys"] = {"provider": "file", "erasure": "It was deleted."}
     assert dict(lines_of(claims))["Keys (file)"] == ["It was deleted."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({}, "completed", "completed 2026-11-27"),
+        (
+            {"retired": [Retirement("rendering", NOW, "gone")]},
+            "completed_without_retired",
+            "WITHOUT rendering",
+        ),
+        ({"completed_at": None, "partial_at": NOW}, "partial", "PARTIAL"),
+    ],
+)
+def test_a_lesser_certificate_is_called_what_it_is(
+    tmp_path, capsys, monkeypatch, changes, status, said
+) -> None:
+    token, file, jwks = issued(**changes), tmp_path / "certificate.jwt", tmp_path / "keys.json"
+    claims = verify_certificate(token, JWKS)
+    assert claims["status"] == status
+    assert (title_of(claims) == "Certificate of erasure") is (status == "completed")
+    file.write_text(token)
+    jwks.write_text(JWKS)
+    monkeypatch.setattr("sys.argv", ["identity", "verify-certificate", str(file), "--keys", str(jwks)])
+    with pytest.raises(SystemExit) as ended:
+        run_alone()
+    assert (ended.value.code, said in capsys.readouterr().out) == (0, True)
+
+
+def test_a_certificate_of_before_that_names_a_retired_service_is_not_called_a_whole_one() -> None:
+    claims = verify_certificate(issued(retired=[Retirement("rendering", NOW, "gone")]), JWKS)
+    assert title_of({**claims, "status": "completed"}) == "Certificate of erasure without every service"
+
+
+def test_a_key_that_is_held_is_not_called_deleted() -> None:
+    held = Report(
+        "storage",
+        NOW,
+        COUNTS,
+        erasure_digest(ERASURE, "storage", COUNTS),
+        [],
+        ["aws-kms"],
+        {"photos": 1, "data_keys": 1},
+    )
+    keys = verify_certificate(issued(completed_at=None, partial_at=NOW, reports=[held]), JWKS)["keys"]
+    assert (keys["provider"], keys["held"]) == ("aws-kms", True)
+    assert "is kept" in keys["erasure"]
+    assert "deleted from" not in keys["erasure"]
+    assert verify_certificate(issued(), JWKS)["keys"]["held"] is False

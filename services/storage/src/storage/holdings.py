@@ -1,13 +1,32 @@
 """What storage holds of people, in the database, in the keyring and in the bucket.
 
 The key goes first: from then on no copy can be read. The rows go last: they know what is still to be emptied.
+A hold names photos; their objects and the key that opens them stay with them.
 """
+
+from collections.abc import Sequence
+from uuid import UUID
 
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
+from chassis.holds import Hold
 from storage.models import ConsentGate, Destruction, Photo
 from storage.use_cases.erase_person import end_deletions
+from storage.use_cases.hold_photos import (
+    count_held_keys,
+    count_held_objects,
+    destroy_unneeded_key,
+    empty_unheld,
+    end_other_deletions,
+    held_photos,
+    remove_other_photos,
+)
 from storage.wiring import Service
+
+
+async def _count_held_photos(opened: Service, user_id: UUID, holds: Sequence[Hold]) -> int:
+    return len(await held_photos(opened.database, opened.vault, user_id, holds))
+
 
 HOLDINGS: tuple[Holding[Service], ...] = (
     Holding(
@@ -19,6 +38,10 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=False,
         count=lambda opened, user_ids: opened.vault.count_keys(user_ids),
         erase=lambda opened, user_ids: opened.vault.destroy_keys(user_ids),
+        kept=lambda opened, user_id, holds: count_held_keys(opened.database, opened.vault, user_id, holds),
+        erase_rest=lambda opened, user_id, holds: destroy_unneeded_key(
+            opened.database, opened.vault, user_id, holds
+        ),
     ),
     Holding(
         kind="objects",
@@ -29,6 +52,8 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=True,
         count=lambda opened, user_ids: opened.vault.count_objects(user_ids),
         erase=lambda opened, user_ids: opened.vault.empty_people(user_ids),
+        kept=lambda opened, user_id, holds: count_held_objects(opened.database, opened.vault, user_id, holds),
+        erase_rest=lambda opened, user_id, holds: empty_unheld(opened.database, opened.vault, user_id, holds),
     ),
     Holding(
         kind="unfinished_deletions",
@@ -41,6 +66,9 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         erase=lambda opened, user_ids: end_deletions(
             opened.database, opened.vault, user_ids, late_sweeps=opened.late_sweeps
         ),
+        erase_rest=lambda opened, user_id, holds: end_other_deletions(
+            opened.database, opened.vault, user_id, holds, late_sweeps=opened.late_sweeps
+        ),
     ),
     # No announcement names one of the photos: the report counts them, and nothing that leads to the person
     # may wait in the outbox when the erasure is reported.
@@ -52,6 +80,11 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=True,
         person=Photo.user_id,
+        holdable=True,
+        kept=_count_held_photos,
+        erase_rest=lambda opened, user_id, holds: remove_other_photos(
+            opened.database, opened.vault, user_id, holds
+        ),
     ),
     Holding(
         kind="consents",

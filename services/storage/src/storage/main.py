@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from chassis.reconcile import holds_of_identity
 from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
@@ -86,5 +87,6 @@ STORAGE: Service[StorageSettings, wiring.Service] = Service(
         open_erasures=erasures_of_identity,
         further_schemas=lambda opened: [(opened.keyring, opened.vault.destroy_buried_keys)],
         key_providers=lambda opened: opened.key_providers.names,
+        holds=holds_of_identity,
     ),
 )

@@ -36,7 +36,8 @@ class Photo(Base):
 
     `sealed_version` is the upload attempt whose objects are valid: one of another attempt does not open.
     `s3_key` is the original's object: in that attempt's folder, or in the photo's own where it is older.
-    `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under.
+    `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under, or since
+    when a hold keeps the photo of an erased person: in both cases nobody lists it.
     `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
     An upload that arrives in pieces has an `upload_length`, and lists the parts that are there in
     `upload_parts`; see `storage.parts`.

@@ -216,6 +216,20 @@ class Vault:
         """Destroy everything of these people likewise."""
         await self._objects.delete_everything(*map(self.folder_of_person, user_ids))
 
+    async def empty_person_but(self, user_id: UUID, photo_ids: Sequence[UUID]) -> None:
+        """Destroy everything of a person but what lies in the folders of these photos."""
+        kept = {self.folder_of_photo(user_id, photo_id) for photo_id in photo_ids}
+        others = await self._objects.folders(self.folder_of_person(user_id)) - kept
+        if others:
+            await self._objects.delete_everything(*sorted(others))
+
+    async def count_objects_of(self, user_id: UUID, photo_ids: Sequence[UUID]) -> int:
+        """Return how many objects of every kind the store lists under the folders of these photos."""
+        if not photo_ids:
+            return 0
+        folders = [self.folder_of_photo(user_id, photo_id) for photo_id in photo_ids]
+        return sum(inventory.total for inventory in await self._objects.inventory(*folders))
+
     async def count_objects(self, user_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return how many objects of every kind the store lists under each person's folder."""
         found = await self._objects.inventory(*map(self.folder_of_person, user_ids))

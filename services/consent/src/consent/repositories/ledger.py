@@ -19,7 +19,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import text as sql
 from sqlalchemy.orm import aliased
 
 from chassis.driver import statements_of
@@ -227,15 +226,6 @@ class Ledger(Repository):
             gate.open_consent_id = gate.open_until = gate.position = None
         written = insert(LedgerEntry).returning(LedgerEntry.occurred_at, sort_by_parameter_order=True)
         return list((await self._session.scalars(written, rows)).all())
-
-    async def erase_people(self, user_ids: Sequence[UUID]) -> None:
-        """Blank everything that leads to these people.
-
-        Raises what the driver raises for a right that is missing when no erasure of one of them is open.
-        """
-        # This role has no right to update entries: the function is the only way, and blanking is all it does.
-        blanked = sql("SELECT consent.erase_person(person) FROM unnest(CAST(:people AS uuid[])) AS person")
-        await self._session.execute(blanked, {"people": list(user_ids)})
 
 
 def _said(gate: GateState, terms: GrantTerms) -> dict[str, Any]:

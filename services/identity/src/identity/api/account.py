@@ -26,8 +26,7 @@ from identity.erasure.policy import ConfirmationMissing
 from identity.erasure.schemas import DeletionRequest, DeletionResponse, ErasurePreview
 from identity.policy import EmailTaken, FreshSignInNeeded
 from identity.use_cases.accounts.request_email_change import request_email_change
-from identity.use_cases.erasure.delete_account import delete_account
-from identity.use_cases.erasure.freeze_account import freeze_account
+from identity.use_cases.erasure.begin_deletion import begin_deletion
 from identity.use_cases.erasure.preview_erasure import preview_erasure
 
 DELETED = (
@@ -69,6 +68,7 @@ async def preview_my_erasure(
         user_id=user.id,
         backups=service.settings.backup_terms,
         processors=service.rules.processors,
+        grace=timedelta(hours=service.settings.erasure_grace),
     )
 
 
@@ -110,12 +110,9 @@ async def delete_me(
         require_fresh_sign_in(service, principal, within=timedelta(minutes=minutes))
     grace = timedelta(hours=service.settings.erasure_grace)
     async with service.unit_of_work() as uow:
-        if grace:
-            deletion = await freeze_account(uow, user_id=user.id, rules=service.rules, grace=grace)
-        else:
-            deletion = await delete_account(uow, user_id=user.id, rules=service.rules)
+        deletion = await begin_deletion(uow, user_id=user.id, rules=service.rules, grace=grace)
     return DeletionResponse(
-        message=FROZEN if grace else DELETED,
+        message=DELETED if deletion.grace_until is None else FROZEN,
         deleted_at=deletion.requested_at,
         erasure_id=deletion.erasure_id,
         status_url=f"{service.settings.public_url}/api/v1/privacy/erasures/{deletion.erasure_id}",

@@ -13,9 +13,9 @@ from chassis.problems import NotFound
 from contracts.topology import erasure_participants
 from identity import schemas
 from identity.api.dependencies import CurrentService
-from identity.erasure.schemas import OpenErasurePage, OpenErasureRead
+from identity.erasure.schemas import OpenErasurePage, OpenErasureRead, StandingHold, StandingHolds
 from identity.models import SessionRevocation
-from identity.repositories import Certificates, Erasures, Revocation, Revocations, Sessions, Users
+from identity.repositories import Certificates, Erasures, Holds, Revocation, Revocations, Sessions, Users
 
 REVOCATION_POLL_SECONDS = 0.5
 """Whoever ends a session wakes those who wait; this is for a wake-up that gets lost."""
@@ -36,8 +36,23 @@ async def open_erasures(
         waiting = await Erasures(session).waiting_for(
             caller, after=UUID(after) if after else None, limit=limit
         )
-    items = [OpenErasureRead.model_validate(erasure, from_attributes=True) for erasure in waiting]
+    theirs = [
+        erasure._replace(holds=tuple(it for it in erasure.holds if it.service == caller))
+        for erasure in waiting
+    ]
+    items = [OpenErasureRead.model_validate(erasure, from_attributes=True) for erasure in theirs]
     return OpenErasurePage(items=items, next=str(waiting[-1].id) if len(waiting) == limit else "")
+
+
+@router.get("/holds")
+async def standing_holds(
+    service: CurrentService,
+    caller: Annotated[str, Depends(require_service(*erasure_participants()))],
+) -> StandingHolds:
+    """List what the calling participant must not erase yet, of everybody; after a restore it has to know."""
+    async with service.database.read_only() as session:
+        held = await Holds(session).in_force_in(caller)
+    return StandingHolds(items=[StandingHold.model_validate(hold) for hold in held])
 
 
 @router.get("/session-revocations", dependencies=[Depends(require_service("gateway"))])

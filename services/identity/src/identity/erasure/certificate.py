@@ -21,10 +21,15 @@ from chassis.sealing import key_id
 from chassis.signing_keys import SigningKeys, ec_keys_in
 from contracts.key_providers import key_terms
 from contracts.participation import erasure_digest
-from identity.erasure.policy import BackupTerms, Report, Retirement, StepTaken
+from identity.erasure.policy import BackupTerms, HoldTerms, Outcome, Report, Retirement, StepTaken
 
 CERTIFICATE_TYPE = "erasure-certificate+jwt"
 SUBJECT_PURPOSE = "subjects of erasure certificates"
+KEYS = "data_keys"
+"""The kind under which participants count the keys that open what they keep sealed."""
+_KEPT = (
+    "The person's data key is kept in the keyring, because what it opens is held; it is deleted with that."
+)
 
 
 class KeysNotLoaded(TransientFault):
@@ -37,15 +42,36 @@ class InvalidCertificate(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedErasure:
-    """An erasure of which every participant has looked again and found nothing, but the retired ones."""
+    """An erasure of which every participant has looked again and found nothing, but the retired ones.
+
+    Without `completed_at` it is partial: then `partial_at` is since when nothing is left but what is held.
+    """
 
     erasure_id: UUID
     user_id: UUID
     deadline: datetime
-    completed_at: datetime
+    completed_at: datetime | None
     steps: Sequence[StepTaken]
     reports: Sequence[Report]
     retired: Sequence[Retirement] = ()
+    holds: Sequence[HoldTerms] = ()
+    partial_at: datetime | None = None
+    supersedes: str | None = None
+
+    @property
+    def looked_at(self) -> datetime:
+        """When it was known that nothing is left, or nothing but what is held."""
+        at = self.completed_at or self.partial_at
+        if at is None:
+            raise ValueError("nobody has looked again yet")
+        return at
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the certificate certifies, in one word."""
+        if self.completed_at is None:
+            return Outcome.PARTIAL
+        return Outcome.COMPLETED_WITHOUT_RETIRED if self.retired else Outcome.COMPLETED
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class CertificateIssuer:
         return hmac.new(self._subject_key, user_id.bytes, hashlib.sha256).hexdigest()
 
     def _claims(self, erasure: VerifiedErasure, *, now: datetime) -> dict[str, Any]:
-        completed_at = erasure.completed_at
+        looked_at = erasure.looked_at
         return {
             "iss": self._issuer,
             "jti": str(new_id()),
@@ -92,10 +118,11 @@ class CertificateIssuer:
             "sub": self.subject(erasure.user_id),
             "sub_key": key_id(self._subject_key).hex(),
             "erasure_id": str(erasure.erasure_id),
-            "status": "completed",
+            "status": erasure.outcome.value,
             "regimes": sorted({code for it in erasure.reports for code in it.regimes or ()}),
             "deadline": _moment(erasure.deadline),
-            "completed_at": _moment(completed_at),
+            "completed_at": None if erasure.completed_at is None else _moment(erasure.completed_at),
+            "supersedes": erasure.supersedes,
             "steps": [{"step": it.step.value, "at": _moment(it.at)} for it in erasure.steps],
             "participants": [
                 {
@@ -103,6 +130,7 @@ class CertificateIssuer:
                     "completed_at": _moment(it.completed_at),
                     "erased": it.erased,
                     "digest": it.digest,
+                    "held": it.held or {},
                 }
                 for it in erasure.reports
             ],
@@ -110,22 +138,43 @@ class CertificateIssuer:
                 {"service": it.service, "retired_at": _moment(it.retired_at), "reason": it.reason}
                 for it in erasure.retired
             ],
-            "keys": _keys(erasure.reports, until=_moment(completed_at + self._backups.keyring)),
+            "holds": [_hold(it, ended_by=erasure.completed_at) for it in erasure.holds],
+            "keys": _keys(erasure.reports, until=_moment(looked_at + self._backups.keyring)),
             "backups": {
-                "rows_until": _moment(completed_at + self._backups.data),
-                "ciphertext_until": _moment(completed_at + self._backups.data),
-                "wrapped_keys_until": _moment(completed_at + self._backups.keyring),
+                "rows_until": _moment(looked_at + self._backups.data),
+                "ciphertext_until": _moment(looked_at + self._backups.data),
+                "wrapped_keys_until": _moment(looked_at + self._backups.keyring),
             },
         }
 
 
 def _keys(reports: Sequence[Report], *, until: str) -> dict[str, Any]:
-    """Say what the deletion of the data key means where it was wrapped, and where it may have been before."""
+    """Say what the deletion of the data key means where it was wrapped, and where it may have been before.
+
+    While the key is held, it was not deleted.
+    """
+    held = any((it.held or {}).get(KEYS) for it in reports)
     first, *others = (
-        {**asdict(terms), "until": until}
+        {**asdict(terms), **({"erasure": _KEPT} if held else {}), "until": until}
         for terms in key_terms(provider for it in reports for provider in it.key_providers or ())
     )
-    return {**first, "also": others}
+    return {**first, "held": held, "also": others}
+
+
+def _hold(hold: HoldTerms, *, ended_by: datetime | None) -> dict[str, Any]:
+    """Return a hold as a certificate has it; one that kept nothing ended with the erasure."""
+    ended_at = hold.ended_at or ended_by
+    return {
+        "hold_id": str(hold.hold_id),
+        "service": hold.service,
+        "kind": hold.kind,
+        "code": hold.code,
+        "legal_reference": hold.legal_reference,
+        "approver": hold.approver,
+        "placed_at": _moment(hold.placed_at),
+        "expires_at": _moment(hold.expires_at),
+        "ended_at": None if ended_at is None else _moment(ended_at),
+    }
 
 
 def certificate_digest(token: str) -> str:

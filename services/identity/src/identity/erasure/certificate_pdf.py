@@ -1,10 +1,10 @@
 """The certificate of an erasure as a document to file or to print."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from identity.erasure.pages import TITLE, lines_of
+from identity.erasure.pages import lines_of, title_of
 
 _LINE = 5.5
 _HEADING_WIDTH = 45.0
@@ -17,12 +17,13 @@ def certificate_pdf(claims: Mapping[str, Any], token: str) -> bytes:
     from fpdf.enums import WrapMode  # noqa: PLC0415
 
     pdf = FPDF(format="A4")
-    pdf.set_title(TITLE)
+    title = title_of(claims)
+    pdf.set_title(title)
     pdf.set_lang("en")
-    pdf.set_creation_date(datetime.fromisoformat(claims["completed_at"]))
+    pdf.set_creation_date(datetime.fromtimestamp(claims["iat"], UTC))
     pdf.add_page()
     pdf.set_font("helvetica", "B", 18)
-    pdf.cell(0, 12, TITLE, new_x="LMARGIN", new_y="NEXT")
+    pdf.cell(0, 12, title, new_x="LMARGIN", new_y="NEXT")
     for name, lines in lines_of(claims):
         pdf.set_font("helvetica", "B", 10)
         pdf.cell(_HEADING_WIDTH, _LINE, name)

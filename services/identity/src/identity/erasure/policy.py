@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 from chassis.problems import Problem
 
@@ -23,6 +24,7 @@ class Step(StrEnum):
     ERASING = "erasing"
     VERIFYING = "verifying"
     OVERDUE = "overdue"
+    PARTIAL = "partial"
     COMPLETED = "completed"
 
 
@@ -42,7 +44,8 @@ def steps_in_order(taken: Iterable[tuple[Step, datetime | None]]) -> list[StepTa
 class Report(NamedTuple):
     """What a participant has erased, when it had looked again, the digest of its counts, and which laws held.
 
-    `key_providers` are those of its data keys. An earlier release kept neither the laws nor these.
+    `key_providers` are those of its data keys. An earlier release kept neither the laws nor these. `held`
+    counts what holds keep there.
     """
 
     service: str
@@ -51,6 +54,29 @@ class Report(NamedTuple):
     digest: str
     regimes: list[str] | None
     key_providers: list[str] | None = None
+    held: dict[str, int] | None = None
+
+
+class HoldTerms(NamedTuple):
+    """A hold as certificates, status pages and operators show it; nothing in it leads to the person."""
+
+    hold_id: UUID
+    service: str
+    kind: str
+    code: str
+    legal_reference: str
+    approver: str
+    placed_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+class Outcome(StrEnum):
+    """What a certificate certifies: all of it, all that could be asked for, or all but what is held."""
+
+    COMPLETED = "completed"
+    COMPLETED_WITHOUT_RETIRED = "completed_without_retired"
+    PARTIAL = "partial"
 
 
 @dataclass(frozen=True)

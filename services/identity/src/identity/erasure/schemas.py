@@ -35,13 +35,30 @@ class DeletionResponse(MessageResponse):
     )
 
 
+class HoldRead(BaseModel):
+    """What must not be erased yet: which law says so, who answers for it, and until when."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    hold_id: UUID
+    service: str = Field(examples=["storage"])
+    kind: str = Field(examples=["photos"])
+    code: str = Field(examples=["eu-gdpr:A17-3-e"])
+    legal_reference: str = Field(examples=["Article 17(3)(e) GDPR: file 4 O 12/26"])
+    approver: str = Field(examples=["data protection officer"])
+    placed_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = Field(examples=[None])
+
+
 class ErasureParticipantRead(BaseModel):
     """One participant's part in an erasure."""
 
     service: str = Field(examples=["storage"])
-    status: Literal["waiting", "completed", "retired"]
+    status: Literal["waiting", "partial", "completed", "retired"]
     completed_at: datetime | None = Field(examples=[None])
     erased: dict[str, int] = Field(examples=[{}])
+    held: dict[str, int] = Field(examples=[{}], description="How many of each kind holds keep there.")
     nothing_held: bool = Field(description="Whether it has reported, and had held nothing.")
     retired_at: datetime | None = Field(
         examples=[None], description="Since when it is gone and not waited for."
@@ -57,13 +74,17 @@ class ErasureStepRead(BaseModel):
 
 
 class ErasureRead(BaseModel):
-    """How far an erasure is; the last of its steps is where it stands."""
+    """How far an erasure is.
 
-    status: Literal["in_progress", "completed", "overdue"]
+    It is partial while nothing is left but what holds keep, and goes on by itself when they end.
+    """
+
+    status: Literal["in_progress", "partial", "completed", "overdue"]
     requested_at: datetime
     deadline: datetime
     completed_at: datetime | None = Field(examples=[None])
     participants: list[ErasureParticipantRead]
+    holds: list[HoldRead] = Field(description="What could, or can, not be erased at once, and why.")
     steps: list[ErasureStepRead]
     grace_until: datetime | None = Field(
         description="Until when the deletion could, or can, be canceled; null where there is no grace.",
@@ -93,6 +114,7 @@ class ErasurePreview(BaseModel):
 
     counted_at: datetime
     participants: list[Inventory]
+    holds: list[HoldRead] = Field(description="What would not be erased at once, and why.")
     processors: list[str] = Field(
         description="Who else is asked to erase, outside of the platform.", examples=[["mailhouse"]]
     )
@@ -102,13 +124,39 @@ class ErasurePreview(BaseModel):
     )
 
 
+class StatedHold(BaseModel):
+    """What the asking participant must not erase yet."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    hold_id: UUID
+    kind: str
+    record: UUID | None
+    expires_at: datetime
+
+
+class StandingHold(StatedHold):
+    """The same, and of whom."""
+
+    hold_id: UUID = Field(validation_alias="id")
+    user_id: UUID
+
+
+class StandingHolds(BaseModel):
+    """All that the asking participant must not erase yet."""
+
+    items: list[StandingHold]
+
+
 class OpenErasureRead(BaseModel):
-    """An erasure that the asking participant has not reported."""
+    """An erasure that the asking participant has not reported, and what it must not erase yet."""
 
     erasure_id: UUID = Field(validation_alias="id")
     user_id: UUID
     requested_at: datetime
     deadline: datetime
+    holds: list[StatedHold] = []
+    holds_version: int = 0
 
 
 class OpenErasurePage(BaseModel):

@@ -33,7 +33,11 @@ class ErasureSettings(StatefulSettings):
     """What is promised about erasures, and how participants are asked."""
 
     erasure_deadline_days: int = Field(
-        default=30, ge=1, le=45, description="Until when an erasure is promised to be complete."
+        default=10,
+        ge=1,
+        le=45,
+        description="Days within which an erasure is promised while the person's laws are not known: the "
+        "strictest term of all laws.",
     )
     erasure_fresh_minutes: int = Field(
         default=0,

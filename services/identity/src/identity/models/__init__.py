@@ -5,6 +5,7 @@ from identity.models.base import SCHEMA, Base
 from identity.models.certificates import CertificateKey, ErasureCertificate
 from identity.models.erasures import DeletionRequest, Erasure, ErasureParticipant, Participant
 from identity.models.evidence import EvidenceBundle
+from identity.models.holds import ErasureHold
 from identity.models.keys import StoredSigningKey
 from identity.models.mail import Mail, MailToken
 from identity.models.passkeys import Passkey, PasskeyChallenge
@@ -19,6 +20,7 @@ __all__ = [
     "DeletionRequest",
     "Erasure",
     "ErasureCertificate",
+    "ErasureHold",
     "ErasureParticipant",
     "EvidenceBundle",
     "Mail",

@@ -57,7 +57,9 @@ class Erasure(Base):
 
     `erasing_at` is when every participant was asked, `verifying_at` when the first of them had looked again
     and found nothing, `overdue_at` when the deadline had passed, `completed_at` when the last one had found
-    nothing: then `user_id` is emptied.
+    nothing: then `user_id` is emptied. `partial_at` is when for the first time nothing was left but what is
+    held by law, `held_since` since when that is so now, and `resumed_at` when a hold ended that it had waited
+    for. `holds` is what participants are told that they must keep; its version rises with every change of it.
     """
 
     __tablename__ = "erasures"
@@ -97,6 +99,11 @@ class Erasure(Base):
     erasing_at: Mapped[datetime | None]
     verifying_at: Mapped[datetime | None]
     overdue_at: Mapped[datetime | None]
+    partial_at: Mapped[datetime | None]
+    held_since: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
+    holds: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    holds_version: Mapped[int] = mapped_column(server_default=text("0"))
     completed_at: Mapped[datetime | None]
 
 
@@ -111,7 +118,9 @@ class DeletionRequest(Base):
 
     erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"), unique=True)
-    status_token_hash: Mapped[str] = mapped_column(String(64))
+    status_token_hash: Mapped[str] = mapped_column(
+        String(64), info=of_class(DataClass.CREDENTIAL, in_export=False)
+    )
     requested_at: Mapped[datetime]
     deadline: Mapped[datetime]
     grace_until: Mapped[datetime] = mapped_column(index=True)
@@ -119,11 +128,15 @@ class DeletionRequest(Base):
 
 
 class ErasureParticipant(Base):
-    """What one participant has said about one erasure, or since when and why it is not waited for."""
+    """What one participant has said about one erasure, or since when and why it is not waited for.
+
+    `held` counts what holds keep there, and `held_at` is when nothing else was left.
+    """
 
     __tablename__ = "erasure_participants"
     __table_args__ = (
         _retirement(),
+        CheckConstraint("held_at IS NULL OR completed_at IS NULL", name="held_until_completed"),
         {
             "info": on_erase(
                 "retain: counts and times, the proof of the erasure",
@@ -140,5 +153,7 @@ class ErasureParticipant(Base):
     digest: Mapped[str | None] = mapped_column(String(64))
     regimes: Mapped[list[str] | None] = mapped_column(JSONB)
     key_providers: Mapped[list[str] | None] = mapped_column(JSONB)
+    held: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    held_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     retired_reason: Mapped[str | None] = mapped_column(String(200))

@@ -1,11 +1,13 @@
 """Every query of identity, by what it is about."""
 
 from identity.repositories.certificates import Certificates, keep_certificate
+from identity.repositories.completion import Completion
 from identity.repositories.deletion_requests import DeletionRequests, FrozenAccount
 from identity.repositories.erasure_overview import ErasureOverview, Waiting
-from identity.repositories.erasure_reports import Completion, ErasureReports
+from identity.repositories.erasure_reports import ErasureReports
 from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
 from identity.repositories.evidence import EvidenceBundles
+from identity.repositories.holds import Holds, terms_of_hold
 from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
@@ -36,6 +38,7 @@ __all__ = [
     "Erasures",
     "EvidenceBundles",
     "FrozenAccount",
+    "Holds",
     "LiveSince",
     "Mails",
     "OldestOpen",
@@ -57,4 +60,5 @@ __all__ = [
     "keep_certificate",
     "new_mail",
     "new_processor_request",
+    "terms_of_hold",
 ]

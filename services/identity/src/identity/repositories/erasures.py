@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -27,9 +27,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from chassis.repository import Repository
 from chassis.tables import Moment
+from contracts.identity import Hold
 from identity.erasure.policy import REMINDER_MULTIPLES, reminder_pause
 from identity.mail.policy import WITH_LINK
 from identity.models import Erasure, ErasureParticipant, Mail, MailToken, Participant, Session, User
+from identity.repositories.holds import HOLDS, holds_of, stated_of
 from identity.repositories.sessions import SessionEnd, ending, revoked
 
 _FIRST = UUID(int=0)
@@ -38,16 +40,35 @@ _USERS = cast("Table", User.__table__)
 _ERASURES = cast("Table", Erasure.__table__)
 _PARTS = cast("Table", ErasureParticipant.__table__)
 _OPEN = _ERASURES.c.completed_at.is_(None)
+_NOT_HELD = _ERASURES.c.held_since.is_(None)
 _TAKING_PART = ("service", "retired_at", "retired_reason")
 
 
 class OpenErasure(NamedTuple):
-    """An erasure that some participant has not reported."""
+    """An erasure that some participant has not reported, and what must stay meanwhile."""
 
     id: UUID
     user_id: UUID
     requested_at: datetime
     deadline: datetime
+    holds: tuple[Hold, ...] = ()
+    holds_version: int = 0
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """Return the erasure in a row of `OPEN_COLUMNS`."""
+        return cls._make([*row[:-2], holds_of(row[-2]), row[-1]])
+
+
+OPEN_COLUMNS = [_ERASURES.c[name] for name in OpenErasure._fields]
+
+
+class Closed(NamedTuple):
+    """Whether an account was open that is closed now, whether sessions have ended, and what is held of it."""
+
+    was_open: bool
+    signed_out: bool
+    holds: tuple[Hold, ...]
 
 
 class OldestOpen(NamedTuple):
@@ -80,6 +101,7 @@ def _closing() -> Select[Any]:
         "asked_at": at,
         "times_asked": literal(1),
         "erasing_at": at,
+        "holds": stated_of(of),
     }
     opened = insert(_ERASURES).from_select(list(columns), select(*columns.values())).cte("opened")
     waiting = select(erasure, _taking_part(of)).where(exists(select(closed.c.id)))
@@ -87,10 +109,10 @@ def _closing() -> Select[Any]:
     mails = delete(Mail).where(Mail.user_id == of, Mail.settled_at.is_(None), Mail.kind.in_(WITH_LINK))
     tokens = delete(MailToken).where(MailToken.user_id == of)
     gone = ending(Session.user_id == of)
-    answer = select(exists(select(closed.c.id)), exists(select(gone.c.id)))
-    return cast("Select[Any]", answer).add_cte(
-        opened, parts, mails.cte("mails_dropped"), tokens.cte("tokens_dropped"), revoked(gone)
-    )
+    held = update(HOLDS).where(HOLDS.c.user_id == of, exists(select(closed.c.id))).values(erasure_id=erasure)
+    answer = select(exists(select(closed.c.id)), exists(select(gone.c.id)), stated_of(of))
+    dropped = mails.cte("mails_dropped"), tokens.cte("tokens_dropped")
+    return cast("Select[Any]", answer).add_cte(opened, parts, held.cte("held"), *dropped, revoked(gone))
 
 
 def _taking_part(of: BindParameter[UUID]) -> Subquery:
@@ -118,7 +140,7 @@ def _asking_again() -> Any:
     )
     due = (
         select(_ERASURES.c.id)
-        .where(_OPEN, or_(*long_ago))
+        .where(_OPEN, _NOT_HELD, or_(*long_ago))
         .order_by(_ERASURES.c.asked_at)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
@@ -129,16 +151,19 @@ def _asking_again() -> Any:
         .where(_ERASURES.c.id == due.c.id)
         .values(asked_at=bindparam("at"), times_asked=asked + 1)
     )
-    return statement.returning(*(_ERASURES.c[name] for name in OpenErasure._fields))
+    return statement.returning(*OPEN_COLUMNS)
 
 
 def _marking_overdue() -> Any:
     missing = select(func.array_agg(_PARTS.c.service)).where(
-        _PARTS.c.erasure_id == _ERASURES.c.id, _PARTS.c.completed_at.is_(None), _PARTS.c.retired_at.is_(None)
+        _PARTS.c.erasure_id == _ERASURES.c.id,
+        _PARTS.c.completed_at.is_(None),
+        _PARTS.c.retired_at.is_(None),
+        _PARTS.c.held_at.is_(None),
     )
     late = (
         select(_ERASURES.c.id)
-        .where(_OPEN, _ERASURES.c.overdue_at.is_(None), _ERASURES.c.deadline <= bindparam("at"))
+        .where(_OPEN, _NOT_HELD, _ERASURES.c.overdue_at.is_(None), _ERASURES.c.deadline <= bindparam("at"))
         .order_by(_ERASURES.c.deadline)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
@@ -152,10 +177,9 @@ def _waiting() -> Select[Any]:
     reported = exists().where(
         _PARTS.c.erasure_id == _ERASURES.c.id,
         _PARTS.c.service == bindparam("service"),
-        _PARTS.c.completed_at.is_not(None),
+        or_(_PARTS.c.completed_at.is_not(None), _PARTS.c.held_at.is_not(None)),
     )
-    columns = (_ERASURES.c[name] for name in OpenErasure._fields)
-    statement = select(*columns).where(_OPEN, _ERASURES.c.id > bindparam("after"), ~reported)
+    statement = select(*OPEN_COLUMNS).where(_OPEN, _ERASURES.c.id > bindparam("after"), ~reported)
     return statement.order_by(_ERASURES.c.id).limit(bindparam("most"))
 
 
@@ -176,11 +200,10 @@ class Erasures(Repository):
         services: Sequence[str],
         end: SessionEnd,
         grace_until: datetime | None = None,
-    ) -> tuple[bool, bool]:
+    ) -> Closed:
         """Close the account, open its erasure, end its sessions and make its mailed links useless.
 
-        `services` take part, and those that have announced it. Returns whether it was open, and whether
-        sessions have ended. The caller has locked the account.
+        `services` take part, and those that have announced it. The caller has locked the account.
         """
         values = {
             "of": erasure.user_id,
@@ -192,8 +215,8 @@ class Erasures(Repository):
             "services": list(services),
             **end.values(),
         }
-        was_open, ended = (await self._session.execute(_CLOSE, values)).one()
-        return was_open, ended
+        was_open, ended, holds = (await self._session.execute(_CLOSE, values)).one()
+        return Closed(was_open, ended, holds_of(holds))
 
     async def find(self, erasure_id: UUID) -> Erasure | None:
         """Return the erasure."""
@@ -209,23 +232,25 @@ class Erasures(Repository):
         return (await self._session.scalars(statement)).all()
 
     async def open_since(self, before: datetime) -> OldestOpen | None:
-        """Return how many were requested before that moment and are open, and since when; None for none."""
-        statement = select(func.count(), func.min(_ERASURES.c.requested_at)).where(
-            _OPEN, _ERASURES.c.requested_at < before
-        )
+        """Return how many have been at work since before that moment, and since when; None for none.
+
+        Nobody works on one that waits for nothing but the end of a hold.
+        """
+        begun = func.coalesce(_ERASURES.c.resumed_at, _ERASURES.c.requested_at)
+        statement = select(func.count(), func.min(begun)).where(_OPEN, _NOT_HELD, begun < before)
         number, since = (await self._session.execute(statement)).one()
         return OldestOpen(number, since) if number else None
 
     async def waiting_for(self, service: str, *, after: UUID | None, limit: int) -> list[OpenErasure]:
         """Return open erasures that `service` has not reported, in order of their ids, after `after`."""
         values = {"service": service, "after": after or _FIRST, "most": limit}
-        return [OpenErasure(*row) for row in await self._session.execute(_WAITING, values)]
+        return [OpenErasure.of(row) for row in await self._session.execute(_WAITING, values)]
 
     async def ask_again(self, *, now: datetime, base_pause: timedelta, limit: int) -> list[OpenErasure]:
         """Note for the erasures that were asked about longest ago that they are asked about once more."""
         before = {f"before_{step}": now - reminder_pause(step, base_pause) for step in _STEPS}
         rows = await self._session.execute(_ASK_AGAIN, {"at": now, "most": limit, **before})
-        return [OpenErasure(*row) for row in rows]
+        return [OpenErasure.of(row) for row in rows]
 
     async def mark_overdue(self, *, now: datetime, limit: int) -> list[tuple[UUID, datetime, list[str]]]:
         """Note once that a deadline has passed; return which, when, and who has not reported."""

@@ -7,6 +7,7 @@ from alembic import op
 
 from chassis.schema_steps import (
     add_erasure_journal,
+    add_holds_to_erasures,
     add_known_keys,
     add_mandatory_to_outbox,
     add_regimes_to_erasures,
@@ -33,6 +34,7 @@ def upgrade() -> None:
     add_known_keys(SCHEMA)
     add_erasure_journal(SCHEMA)
     add_regimes_to_erasures(SCHEMA)
+    add_holds_to_erasures(SCHEMA)
     op.create_table(
         "entries",
         sa.Column("id", sa.Uuid(), nullable=False),

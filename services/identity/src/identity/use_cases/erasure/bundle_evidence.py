@@ -9,8 +9,8 @@ from chassis.db import Database
 from chassis.ids import new_id
 from identity.erasure.evidence import as_json, packed
 from identity.erasure.published import read_published
-from identity.models import Erasure, ErasureParticipant, EvidenceBundle
-from identity.repositories import Certificates, Erasures, EvidenceBundles
+from identity.models import Erasure, ErasureHold, ErasureParticipant, EvidenceBundle
+from identity.repositories import Certificates, Erasures, EvidenceBundles, Holds
 from identity.use_cases.erasure.show_erasure import steps_of
 
 CERTIFICATE = "certificate.jwt"
@@ -28,10 +28,11 @@ async def bundle_evidence(
         erasure = await Erasures(session).find(erasure_id)
         participants = await Erasures(session).participants(erasure_id)
         certificate = await Certificates(session).newest(erasure_id)
+        holds = [] if erasure is None else await Holds(session).told_of(erasure_id)
     if erasure is None:
         return None
     published = await read_published(published_at)
-    files = {"erasure.json": as_json(_told(erasure, participants)), **published.files}
+    files = {"erasure.json": as_json(_told(erasure, participants, holds)), **published.files}
     missing = dict(published.missing)
     if certificate is None:
         missing[CERTIFICATE] = "not every participant has reported"
@@ -57,7 +58,9 @@ async def bundle_evidence(
     return bundle, sorted(missing)
 
 
-def _told(erasure: Erasure, participants: Sequence[ErasureParticipant]) -> dict[str, Any]:
+def _told(
+    erasure: Erasure, participants: Sequence[ErasureParticipant], holds: Sequence[ErasureHold]
+) -> dict[str, Any]:
     return {
         "erasure_id": str(erasure.id),
         "deadline": _moment(erasure.deadline),
@@ -69,10 +72,27 @@ def _told(erasure: Erasure, participants: Sequence[ErasureParticipant]) -> dict[
                 "completed_at": _moment(part.completed_at),
                 "erased": part.erased,
                 "digest": part.digest,
+                "held": part.held or {},
                 "retired_at": _moment(part.retired_at),
                 "retired_reason": part.retired_reason,
             }
             for part in participants
+        ],
+        "holds": [
+            {
+                "hold_id": str(hold.id),
+                "service": hold.service,
+                "kind": hold.kind,
+                "code": hold.code,
+                "legal_reference": hold.legal_reference,
+                "approver": hold.approver,
+                "placed_at": _moment(hold.placed_at),
+                "expires_at": _moment(hold.expires_at),
+                "ended_at": _moment(hold.ended_at),
+                "released_by": hold.released_by,
+                "release_reason": hold.release_reason,
+            }
+            for hold in holds
         ],
     }
 

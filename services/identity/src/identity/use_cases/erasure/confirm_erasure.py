@@ -7,8 +7,8 @@ from identity.account_rules import AccountRules
 from identity.mail.policy import DELETIONS, InvalidMailToken
 from identity.repositories import Mails
 from identity.tokens import capability_hash
-from identity.use_cases.erasure.delete_account import Deletion, delete_account
-from identity.use_cases.erasure.freeze_account import freeze_account
+from identity.use_cases.erasure.begin_deletion import begin_deletion
+from identity.use_cases.erasure.delete_account import Deletion
 from identity.use_cases.mail.lock_token_owner import lock_token_owner
 
 
@@ -21,6 +21,4 @@ async def confirm_erasure(uow: UnitOfWork, *, token: str, rules: AccountRules, g
     user = await lock_token_owner(uow, token_hash, purposes=DELETIONS)
     if await Mails(uow.session).take_token(token_hash, purposes=DELETIONS, now=uow.now()) is None:
         raise InvalidMailToken
-    if grace:
-        return await freeze_account(uow, user_id=user.id, rules=rules, grace=grace)
-    return await delete_account(uow, user_id=user.id, rules=rules)
+    return await begin_deletion(uow, user_id=user.id, rules=rules, grace=grace)

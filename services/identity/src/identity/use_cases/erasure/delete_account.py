@@ -8,12 +8,12 @@ from chassis.db import UnitOfWork
 from chassis.ids import new_id
 from chassis.problems import Unauthorized
 from contracts.fields import RevocationReason
-from contracts.identity import UserDeleted
 from contracts.topology import erasure_participants
 from identity.account_rules import AccountRules
 from identity.mail.policy import MailKind
 from identity.repositories import Erasures, OpenErasure, Users
 from identity.tokens import capability_hash, new_capability
+from identity.use_cases.erasure.announce_erasure import announce_erasure
 from identity.use_cases.erasure.ask_processors import ask_processors
 from identity.use_cases.mail.request_mail import request_mail
 from identity.use_cases.sessions.end_session import announce_revocation
@@ -66,26 +66,19 @@ async def open_erasure(
     The caller has locked the account; `grace_until` is how long the erasure waited for a change of mind.
     """
     reason, user_id = RevocationReason.DELETION, erasure.user_id
-    was_open, signed_out = await Erasures(uow.session).close_account(
+    closed = await Erasures(uow.session).close_account(
         erasure,
         token_hash=token_hash,
         services=(*erasure_participants(), *rules.processors),
         end=rules.session_end(reason, uow.now()),
         grace_until=grace_until,
     )
-    if not was_open:
+    if not closed.was_open:
         return False
     if farewell:
         request_mail(uow, MailKind.ACCOUNT_DELETED, user_id=user_id)
     ask_processors(uow, erasure, rules.processors)
-    uow.publish(
-        UserDeleted(
-            user_id=user_id,
-            erasure_id=erasure.id,
-            requested_at=erasure.requested_at,
-            deadline=erasure.deadline,
-        )
-    )
-    if signed_out:
+    announce_erasure(uow, erasure._replace(holds=closed.holds))
+    if closed.signed_out:
         announce_revocation(uow, user_id=user_id, session_id=None, reason=reason)
     return True

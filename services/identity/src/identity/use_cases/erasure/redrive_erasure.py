@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from chassis.db import UnitOfWork
-from contracts.identity import UserDeleted
 from identity.repositories import PROCESSOR_REQUESTS, ErasureOverview, ProcessorRequests
+from identity.use_cases.erasure.announce_erasure import announce_erasure
 
 
 async def redrive_erasure(uow: UnitOfWork, *, erasure_id: UUID) -> bool:
@@ -17,12 +17,5 @@ async def redrive_erasure(uow: UnitOfWork, *, erasure_id: UUID) -> bool:
         return False
     await ProcessorRequests(uow.session).make_due(erasure_id)
     uow.wake(PROCESSOR_REQUESTS.name)
-    uow.publish(
-        UserDeleted(
-            user_id=asked.user_id,
-            erasure_id=asked.id,
-            requested_at=asked.requested_at,
-            deadline=asked.deadline,
-        )
-    )
+    announce_erasure(uow, asked)
     return True

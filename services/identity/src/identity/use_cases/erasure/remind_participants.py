@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from chassis.db import UnitOfWork
-from contracts.identity import ErasureOverdue, UserDeleted
+from contracts.identity import ErasureOverdue
 from identity.repositories import Erasures
+from identity.use_cases.erasure.announce_erasure import announce_erasure
 
 BATCH = 100
 
@@ -18,12 +19,5 @@ async def remind_participants(uow: UnitOfWork, *, base_pause: timedelta) -> int:
         )
     silent = await erasures.ask_again(now=now, base_pause=base_pause, limit=BATCH)
     for erasure in silent:
-        uow.publish(
-            UserDeleted(
-                user_id=erasure.user_id,
-                erasure_id=erasure.id,
-                requested_at=erasure.requested_at,
-                deadline=erasure.deadline,
-            )
-        )
+        announce_erasure(uow, erasure)
     return len(silent)

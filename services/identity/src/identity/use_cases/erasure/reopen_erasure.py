@@ -4,11 +4,11 @@ from uuid import UUID
 
 from chassis.db import UnitOfWork
 from contracts.fields import RevocationReason
-from contracts.identity import UserDeleted
 from contracts.topology import erasure_participants
 from identity.account_rules import AccountRules
 from identity.repositories import Erasures, OpenErasure
 from identity.tokens import capability_hash, new_capability
+from identity.use_cases.erasure.announce_erasure import announce_erasure
 from identity.use_cases.sessions.end_session import announce_revocation
 
 
@@ -20,16 +20,14 @@ async def reopen_erasure(uow: UnitOfWork, *, user_id: UUID, erasure_id: UUID, ru
     """
     now, reason = uow.now(), RevocationReason.DELETION
     erasure = OpenErasure(erasure_id, user_id, now, now + rules.erasure)
-    was_open, signed_out = await Erasures(uow.session).close_account(
+    closed = await Erasures(uow.session).close_account(
         erasure,
         token_hash=capability_hash(new_capability()),
         services=erasure_participants(),
         end=rules.session_end(reason, now),
     )
-    if not was_open:
+    if not closed.was_open:
         return
-    uow.publish(
-        UserDeleted(user_id=user_id, erasure_id=erasure_id, requested_at=now, deadline=erasure.deadline)
-    )
-    if signed_out:
+    announce_erasure(uow, erasure._replace(holds=closed.holds))
+    if closed.signed_out:
         announce_revocation(uow, user_id=user_id, session_id=None, reason=reason)

@@ -10,7 +10,10 @@ from identity.use_cases.erasure.show_erasure import find_erasure, find_frozen
 
 
 async def show_certificate(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> str:
-    """Return the certificate, a compact JWS; raises `NotFound` like the status, and `NotCertifiedYet`."""
+    """Return the newest certificate, a compact JWS; raises `NotFound` like the status, and `NotCertifiedYet`.
+
+    That of a partial erasure stays what was true until a later one supersedes it.
+    """
     if await find_frozen(uow, erasure_id=erasure_id, token=token) is not None:
         raise NotCertifiedYet(erasure_participants())
     await find_erasure(uow, erasure_id=erasure_id, token=token)

@@ -1,15 +1,16 @@
 """Show how far an erasure is, to whoever holds its token."""
 
 import hmac
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
 from identity.erasure.policy import Step, StepTaken, steps_in_order
-from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead
+from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead, HoldRead
 from identity.models import Erasure, ErasureParticipant
-from identity.repositories import DeletionRequests, Erasures, FrozenAccount
+from identity.repositories import DeletionRequests, Erasures, FrozenAccount, Holds
 from identity.tokens import capability_hash
 
 
@@ -20,21 +21,20 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
         return _waiting(frozen)
     erasure = await find_erasure(uow, erasure_id=erasure_id, token=token)
     participants = await Erasures(uow.session).participants(erasure_id)
-    if erasure.completed_at is not None:
-        status = "completed"
-    else:
-        status = "overdue" if erasure.deadline <= uow.now() else "in_progress"
+    holds = await Holds(uow.session).of_erasure(erasure_id, since=erasure.requested_at)
     return ErasureRead(
-        status=status,
+        status=_status(erasure, uow.now()),
         requested_at=erasure.requested_at,
         deadline=erasure.deadline,
         completed_at=erasure.completed_at,
+        holds=[HoldRead.model_validate(hold) for hold in holds],
         participants=[
             ErasureParticipantRead(
                 service=part.service,
                 status=_standing(part),
                 completed_at=part.completed_at,
                 erased=part.erased or {},
+                held=part.held or {},
                 nothing_held=part.completed_at is not None and not any((part.erased or {}).values()),
                 retired_at=part.retired_at,
                 retired_reason=part.retired_reason,
@@ -46,6 +46,14 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
     )
 
 
+def _status(erasure: Erasure, now: datetime) -> Literal["in_progress", "partial", "completed", "overdue"]:
+    if erasure.completed_at is not None:
+        return "completed"
+    if erasure.held_since is not None:
+        return "partial"
+    return "overdue" if erasure.deadline <= now else "in_progress"
+
+
 def _waiting(frozen: FrozenAccount) -> ErasureRead:
     steps = [ErasureStepRead(step=step, at=frozen.requested_at) for step in (Step.REQUESTED, Step.GRACE)]
     return ErasureRead(
@@ -54,6 +62,7 @@ def _waiting(frozen: FrozenAccount) -> ErasureRead:
         deadline=frozen.deadline,
         completed_at=None,
         participants=[],
+        holds=[],
         steps=steps,
         grace_until=frozen.grace_until,
     )
@@ -74,9 +83,11 @@ async def find_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
     return erasure
 
 
-def _standing(part: ErasureParticipant) -> Literal["waiting", "completed", "retired"]:
+def _standing(part: ErasureParticipant) -> Literal["waiting", "partial", "completed", "retired"]:
     if part.completed_at is not None:
         return "completed"
+    if part.held_at is not None:
+        return "partial"
     return "waiting" if part.retired_at is None else "retired"
 
 
@@ -91,6 +102,7 @@ def steps_of(erasure: Erasure) -> list[StepTaken]:
             (Step.ERASING, begun),
             (Step.VERIFYING, erasure.verifying_at),
             (Step.OVERDUE, erasure.overdue_at),
+            (Step.PARTIAL, erasure.partial_at),
             (Step.COMPLETED, erasure.completed_at),
         )
     )

@@ -1,0 +1,108 @@
+"""Keep something of a person from being erased, for a reason in law, and until a day."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from chassis.db import Database, UnitOfWork
+from chassis.holds import Hold
+from chassis.ids import new_id
+from identity.account_rules import AccountRules
+from identity.erasure.inventories import Inventories, ParticipantSilent
+from identity.models import ErasureHold
+from identity.repositories import Holds, Users
+from identity.use_cases.erasure.resume_erasure import resume_erasure
+
+log = structlog.get_logger(__name__)
+
+
+class HoldRefused(Exception):
+    """Nothing is held; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewHold:
+    """What is to be held: one record of a kind or all of it, why, who answers for it, and until when."""
+
+    service: str
+    kind: str
+    record: UUID | None
+    code: str
+    legal_reference: str
+    approver: str
+    expires_at: datetime
+
+
+async def place_hold(
+    database: Database,
+    inventories: Inventories | None,
+    *,
+    subject: UUID,
+    wanted: NewHold,
+    rules: AccountRules,
+) -> UUID:
+    """Place a hold and return its id; `subject` is an account, or an erasure that is open or asked for.
+
+    The service that has the thing is asked first, unless there is nobody to ask: what is not there, or can't
+    be held, is refused with `HoldRefused`, and so is what is held for the same reason already.
+    """
+    if wanted.expires_at <= database.clock.now():
+        raise HoldRefused("a hold needs an end that is still to come")
+    async with database.read_only() as session:
+        user_id = await Holds(session).person_of(subject)
+    if user_id is None:
+        raise HoldRefused("no account and no open erasure has this id")
+    hold_id = new_id()
+    if inventories is not None:
+        await _require_something(inventories, user_id, hold_id, wanted)
+    async with database.unit_of_work() as uow:
+        await _place(uow, user_id, hold_id, wanted, rules)
+    log.info(
+        "hold_placed",
+        hold_id=str(hold_id),
+        service=wanted.service,
+        kind=wanted.kind,
+        code=wanted.code,
+        expires_at=wanted.expires_at.isoformat(),
+    )
+    return hold_id
+
+
+async def _place(uow: UnitOfWork, user_id: UUID, hold_id: UUID, wanted: NewHold, rules: AccountRules) -> None:
+    holds, now = Holds(uow.session), uow.now()
+    # In the order in which everybody locks: the account, its erasure, and what hangs on that.
+    there = await Users(uow.session).hold(user_id)
+    erasure_id = await holds.lock_open_erasure(user_id)
+    if not there and erasure_id is None:
+        raise HoldRefused("the erasure was completed in this moment: nothing is left")
+    if erasure_id is not None and await holds.has_finished(erasure_id, wanted.service):
+        raise HoldRefused(f"{wanted.service} has erased everything of this person already")
+    if same := next(filter(_wanted_again(wanted), await holds.in_force_about(user_id)), None):
+        raise HoldRefused(f"hold {same.id} says the same, until {same.expires_at:%Y-%m-%d %H:%M} UTC")
+    holds.add(ErasureHold(id=hold_id, user_id=user_id, erasure_id=erasure_id, placed_at=now, **vars(wanted)))
+    await uow.session.flush()
+    if erasure_id is not None:
+        await resume_erasure(uow, erasure_id, service=wanted.service, rules=rules)
+
+
+def _wanted_again(wanted: NewHold) -> Callable[[ErasureHold], bool]:
+    """Return what tells whether a hold is about the same thing for the same reason."""
+    said = {name: value for name, value in vars(wanted).items() if name not in {"approver", "expires_at"}}
+    return lambda hold: all(getattr(hold, name) == value for name, value in said.items())
+
+
+async def _require_something(inventories: Inventories, user_id: UUID, hold_id: UUID, wanted: NewHold) -> None:
+    asked = Hold(hold_id, wanted.kind, wanted.record, wanted.expires_at)
+    try:
+        (told,) = await inventories.of(user_id, [wanted.service], holds={wanted.service: [asked]})
+    except ParticipantSilent as silent:
+        raise HoldRefused(f"{wanted.service} does not say what it has: {silent.detail}") from silent
+    kinds = {it.kind: it for it in told.erased if it.holdable}
+    if wanted.kind not in kinds:
+        can = ", ".join(sorted(kinds)) or "nothing"
+        raise HoldRefused(f"{wanted.kind} of {wanted.service} can't be held, but: {can}")
+    if not kinds[wanted.kind].held:
+        raise HoldRefused(f"{wanted.service} has no such {wanted.kind} of this person")
