@@ -85,9 +85,7 @@ class ErasureParticipation:
         `regimes` tells under which laws people are, `deadline` by when these want an answer; `key_providers`
         wrap the data keys that are held here.
         """
-        self._database = database
-        self._keep = keep
-        self._holdings = holdings
+        self._database, self._holdings, self._keep = database, holdings, keep
         self._regimes, self._deadline, self._key_providers = regimes, deadline, tuple(key_providers)
         self._reported = reported
         tasks = database.tables.erasure_tasks

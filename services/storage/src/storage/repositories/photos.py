@@ -279,26 +279,6 @@ class Photos(Repository):
         )
         return (await self._session.scalars(statement)).all()
 
-    async def confirmed_of(self, user_id: UUID, *, only: Collection[UUID] | None) -> Sequence[UUID]:
-        """Return the ids of a person's confirmed photos, those among `only` if it is given."""
-        found = select(Photo.id).where(Photo.user_id == user_id, Photo.confirmed_at.is_not(None))
-        if only is not None:
-            found = found.where(Photo.id.in_(only))
-        return (await self._session.scalars(found.order_by(Photo.id))).all()
-
-    async def others_of(self, user_id: UUID, *, than: Collection[UUID]) -> Sequence[UUID]:
-        """Return the ids of all photos and uploads of a person but some."""
-        found = select(Photo.id).where(Photo.user_id == user_id, Photo.id.not_in(than))
-        return (await self._session.scalars(found)).all()
-
-    async def keep_only(self, user_id: UUID, photo_ids: Collection[UUID], *, now: datetime) -> None:
-        """Delete the rows of a person's photos but these, which are in nobody's list from now on."""
-        theirs = Photo.user_id == user_id
-        await self._session.execute(delete(Photo).where(theirs, Photo.id.not_in(photo_ids)))
-        await self._session.execute(
-            update(Photo).where(theirs, Photo.closed_at.is_(None)).values(closed_at=now)
-        )
-
     async def remove(self, photo: Photo) -> None:
         """Delete the row; its objects are a matter of `Destructions`."""
         await self._session.delete(photo)

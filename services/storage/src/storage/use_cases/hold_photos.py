@@ -10,7 +10,8 @@ from uuid import UUID
 
 from chassis.db import Database
 from chassis.holds import Hold, records_of
-from storage.repositories import Destructions, Photos
+from storage.repositories import Destructions
+from storage.repositories.held_photos import HeldPhotos
 from storage.use_cases.erase_person import end_deletions
 from storage.vault import Vault
 
@@ -26,7 +27,7 @@ async def held_photos(
     if not (await vault.count_keys([user_id]))[user_id]:
         return ()
     async with database.read_only() as session:
-        return await Photos(session).confirmed_of(user_id, only=records_of(KIND, holds))
+        return await HeldPhotos(session).confirmed(user_id, only=records_of(KIND, holds))
 
 
 async def count_held_keys(database: Database, vault: Vault, user_id: UUID, holds: Sequence[Hold]) -> int:
@@ -66,7 +67,7 @@ async def end_other_deletions(
         await end_deletions(database, vault, [user_id], late_sweeps=late_sweeps)
         return
     async with database.unit_of_work() as uow:
-        others = await Photos(uow.session).others_of(user_id, than=held)
+        others = await HeldPhotos(uow.session).others(user_id, than=held)
         folders = [vault.folder_of_photo(user_id, photo_id) for photo_id in others]
         destructions = Destructions(uow.session)
         await destructions.remove_all_of([user_id])
@@ -77,4 +78,4 @@ async def remove_other_photos(database: Database, vault: Vault, user_id: UUID, h
     """Delete the rows of all photos that are not held, and list the held ones no more."""
     held = await held_photos(database, vault, user_id, holds)
     async with database.unit_of_work() as uow:
-        await Photos(uow.session).keep_only(user_id, held, now=uow.now())
+        await HeldPhotos(uow.session).keep_only(user_id, held, now=uow.now())
