@@ -80,7 +80,7 @@ async def test_head_of_what_is_lost_says_so_and_no_other_photo_is_taken_for_lost
 
 
 async def test_head_where_the_key_is_missing_is_answered_as_reading_is(client, photo, service) -> None:
-    service.vault._encryption._keys.clear()
+    service.key_providers._providers["file"]._keys.clear()
     for method in ("GET", "HEAD"):
         assert (await client.request(method, photo["original_url"])).status_code == 503
 

@@ -17,7 +17,7 @@ from storage.holdings import HOLDINGS
 from storage.key_providers.local import LocalKeyEncryption
 from storage.models import Photo
 from storage.policy import Rendition
-from storage.repositories import DataKeys
+from storage.repositories import DataKeys, StoredKey
 from storage.sealing import (
     KeyOwner,
     KeyServiceUnavailable,
@@ -155,6 +155,26 @@ async def test_an_erased_key_is_not_revived(rewrap, keep, stored, service) -> No
     assert await service.vault.count_keys([erased, living]) == {erased: 0, living: 1}
     with pytest.raises(PersonErased):
         await service.vault.open_key(erased)
+
+
+async def test_what_somebody_else_has_moved_meanwhile_stays_as_it_is(rewrap, keep, stored, service) -> None:
+    person, both = new_id(), ring("k2", "k1")
+    data_key = await keep(ring("k1"), person)
+    owner = KeyOwner(service.keyring.person_hash(person))
+    theirs = await both.wrap(data_key, owner=owner)
+
+    class MovedMeanwhile:
+        wrap = both.wrap
+
+        async def unwrap(self, wrapped, *, owner):
+            async with service.keyring.one_statement() as session:
+                assert await DataKeys(session).replace(StoredKey(owner.pseudonym, wrapped), theirs)
+            return await both.unwrap(wrapped, owner=owner)
+
+    done = await rewrap(MovedMeanwhile())
+    assert (done.moved, done.left) == (0, {})
+    async with service.keyring.read_only() as session:
+        assert (await DataKeys(session).look_at(owner.pseudonym)).key == theirs
 
 
 async def test_what_an_earlier_release_wrapped_moves_with_the_id_of_whoever_has_photos_or_consents(

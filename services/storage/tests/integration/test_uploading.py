@@ -501,11 +501,14 @@ async def test_photos_of_before_attempts_had_folders_are_still_read(ada, service
 
 
 async def test_key_that_is_missing_is_an_alarm_and_no_error_of_ours(ada, service, pictures) -> None:
-    photo = await ada.upload(pictures.jpeg())
-    service.vault._encryption._keys.clear()
+    photo, ticket = await ada.upload(pictures.jpeg()), await ada.ticket()
+    service.key_providers._providers["file"]._keys.clear()
     answer = await ada.read(photo["original_url"])
     assert problem(answer) == (503, "photo-unavailable")
     assert "Retry-After" in answer.headers
+    refused = await ada.put(ticket, pictures.jpeg())
+    assert problem(refused) == (503, "service-unavailable")
+    assert "Retry-After" in refused.headers
 
 
 async def test_the_row_remembers_what_the_photo_rests_on(ada, consent, service, pictures) -> None:
