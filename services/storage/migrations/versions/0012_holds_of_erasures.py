@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from chassis.schema_steps import add_holds_to_erasures, drop_holds_from_erasures
 
-revision: str = "0011"
-down_revision: str | None = "0010"
+revision: str = "0012"
+down_revision: str | None = "0011"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
