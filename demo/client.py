@@ -165,6 +165,14 @@ class App:
         body = {"file_size": file_size, "width": width, "height": height}
         return await self.call("POST", f"/photos/{photo_id}/confirm", json=body)
 
+    async def ask_for_export(self) -> Answer:
+        """Ask for a copy of everything that is held of the person."""
+        return await self.call("POST", "/privacy/data-export")
+
+    async def export_status(self) -> Answer:
+        """Ask how far the copy is; once it is ready there is a link."""
+        return await self.call("GET", "/privacy/data-export/status")
+
     async def photos(self, **page: str) -> Answer:
         """List the photos, newest first."""
         return await self.call("GET", "/photos", params=page)

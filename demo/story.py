@@ -10,12 +10,14 @@ from typing import Any
 from cluster.environment import BUCKET
 from demo import picture
 from demo.client import Answer, App
+from demo.copy_of_data import Copy
 from demo.narrator import Narrator, StoryBroken
 from demo.proofs import Proofs
 from residue import Canaries, Searched, search
 from residue.objects import open_store
 
 ERASURE_SECONDS = 60.0
+EXPORT_SECONDS = 60.0
 LAST_WORDS_SECONDS = 10.0
 POLL_SECONDS = 0.1
 SLICE = 64
@@ -48,6 +50,7 @@ class Story:
         await self._deletes_one_and_takes_another()
         await self._withdraws()
         await self._comes_back()
+        await self._takes_a_copy()
         await self._is_found_everywhere()
         erasure = await self._asks_to_be_erased()
         await self._keeps_a_certificate(erasure)
@@ -175,6 +178,38 @@ class Story:
             [consent["granted"] for consent in consents] == [True, False],
             "both her consents are on record, the withdrawn one too",
         )
+
+    async def _takes_a_copy(self) -> None:
+        tell, app = self._tell, self._app
+        tell.chapter("She takes a copy of all that is held of her")
+        asked = tell.expect(await app.ask_for_export(), 202)
+        tell.fields(asked, "message", "export_id")
+        tell.expect(await app.ask_for_export(), 202)
+        ready = await self._wait_for_the_copy()
+        fetched = tell.expect(await app.follow("GET", ready["export_url"]), 200)
+        copy = Copy.read(fetched.body)
+        tell.fact("the archive", f"{len(fetched.body)} bytes, {len(copy.names)} files")
+        tell.table(copy.contents(), ("service", "kind", "records"))
+        tell.prove(copy.is_whole(), "every file has the SHA-256 that the manifest says, and none is missing")
+        tell.prove(
+            copy.has_photos(photo["id"] for photo in self._photos[-1:]) and self._email in copy.account,
+            "her picture, her account and her consents with their receipts are in it",
+        )
+        tell.expect(await app.follow("GET", ready["export_url"]), 410)
+        tell.proven("the link worked once")
+
+    async def _wait_for_the_copy(self) -> dict[str, Any]:
+        deadline = time.monotonic() + EXPORT_SECONDS
+        while True:
+            answer = self._tell.expect(await self._silently("GET", "/privacy/data-export/status"), 200)
+            if answer.document["status"] == "ready":
+                return answer.document
+            if time.monotonic() > deadline:
+                raise StoryBroken(f"the copy was not ready after {EXPORT_SECONDS:.0f} s: {answer.body!r}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _silently(self, method: str, path: str) -> Answer:
+        return await self._silent.call(method, path, bearer=self._app.access_token)
 
     async def _is_found_everywhere(self) -> None:
         self._tell.chapter("What the platform holds of her now (the operator looks, with the keys of .env)")

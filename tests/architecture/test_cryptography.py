@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/security.md").read_text()
-LIBRARIES = {"cryptography", "hashlib", "hmac", "pwdlib", "Crypto", "nacl"}
+LIBRARIES = {"cryptography", "hashlib", "hmac", "pwdlib", "Crypto", "nacl", "tink"}
 # What may be taken from those libraries, and the word for it on the page.
 ALGORITHMS = {
     "AESGCM": "AES-256-GCM",
@@ -23,12 +23,15 @@ ALGORITHMS = {
     "Argon2Hasher": "Argon2id",
     "hmac": "HMAC-SHA-256",
     "hashlib": "SHA-256",
+    "streaming_aead": "AES256_GCM_HKDF_1MB",
 }
 # Names without an algorithm of their own: encodings, types and errors.
 PLAIN = {
     "Encoding", "NoEncryption", "PrivateFormat", "PublicFormat", "load_der_private_key",
     "load_pem_private_key", "EllipticCurvePrivateKey", "EllipticCurvePublicKey", "RSAPublicKey",
     "InvalidTag", "InvalidSignature", "PasswordHash", "UnknownHashError", "UnsupportedAlgorithm",
+    "tink", "proto_keyset_format", "secret_key_access", "aes_gcm_hkdf_streaming_pb2", "common_pb2",
+    "tink_pb2",
 }  # fmt: skip
 
 

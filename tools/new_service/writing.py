@@ -37,7 +37,7 @@ def changes(name: str) -> tuple[Change, ...]:
         Change(
             registry,
             '        Member("gateway"',
-            f'        Member("{name}", asks=("identity",)),\n',
+            f'        Member("{name}", asks=("identity", "storage")),\n',
             behind=False,
         ),
         Change(registry, '"gateway", has_schema=False, asks=("identity", ', f'"{name}", '),

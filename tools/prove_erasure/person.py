@@ -18,7 +18,7 @@ COUNTRY = "DE"
 SECONDS = 60.0
 PAUSE = 0.1
 ACCEPTED = (200, 201, 202, 204)
-NOT_FOUND = 404
+READY = "ready"
 _CHOICE = {"opt_out_of_sale_and_sharing": True, "limit_sensitive_data_use": True}
 
 
@@ -47,7 +47,6 @@ class Person:
     secrets: list[str] = field(default_factory=list)
     object_keys: list[str] = field(default_factory=list)
     pictures: list[bytes] = field(default_factory=list)
-    not_offered: list[str] = field(default_factory=list)
 
     @property
     def canaries(self) -> Canaries:
@@ -73,7 +72,7 @@ class Person:
         )
 
     async def live(self, app: App) -> None:
-        """Sign up, agree to some of it and refuse the rest, take pictures, read and delete some."""
+        """Sign up, agree to some of it and refuse the rest, take pictures and a copy, delete one."""
         await self._sign_up(app)
         await self._decide(app)
         for in_pieces in (False, True):
@@ -82,9 +81,18 @@ class Person:
         done(await app.delete_photo(photos[-1]["id"]))
         await self._ask_for_a_link(app)
         await self._begin_in_pieces(app, picture.draw(secrets.randbits(32)), until=0.5)
-        export = await app.call("POST", "/privacy/data-export")
-        if export.status == NOT_FOUND:
-            self.not_offered.append("a data export")
+        await self._ask_for_a_copy(app)
+
+    async def _ask_for_a_copy(self, app: App) -> None:
+        """Ask for a copy of everything, wait until it is ready, and let it lie there with its link."""
+        self.ids.append(_done(await app.ask_for_export())["export_id"])
+        deadline = time.monotonic() + SECONDS
+        while (status := _done(await app.export_status()))["status"] != READY:
+            if time.monotonic() > deadline:
+                raise Broken(f"no copy of the data was ready in time: {status['progress']}")
+            await asyncio.sleep(PAUSE)
+        query = parse_qs(urlsplit(status["export_url"]).query)
+        self.secrets += query["signature"]
 
     async def leave(self, app: App) -> dict[str, Any]:
         """Ask to be erased; return the receipt."""

@@ -56,7 +56,7 @@ class Proof:
             print(f"erased after {time.monotonic() - began:.2f} s\n")
             certified = await self._certificate(app, receipt)
         places = await self._search_until_gone(person)
-        self._report(places, blind, [*person.not_offered, *certified])
+        self._report(places, blind, certified)
         left = [place for place in places if place.found]
         return not left and not blind
 

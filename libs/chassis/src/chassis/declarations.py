@@ -112,3 +112,8 @@ def of_class(data_class: DataClass, *, in_export: bool | None = None) -> dict[st
     One that the person does not get, though they get the rest of the row, is not `in_export`.
     """
     return {"data_class": data_class} | ({} if in_export is None else {"in_export": in_export})
+
+
+def not_exported() -> dict[str, Any]:
+    """Return the `info` of a column that is about our work, and tells the person nothing of themselves."""
+    return {"in_export": False}

@@ -1,7 +1,7 @@
-"""What a service holds of people, declared: from the declaration come the inventory and the erasure."""
+"""What a service holds of people, declared: from it come the inventory, the erasure and the export."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -47,6 +47,8 @@ class Holding(Generic[C]):
 
     A hold may name a kind that is `holdable`. Of one person, `kept` counts what the holds keep of this kind,
     be it because it belongs to something of another one, and `erase_rest` does what `erase` does to the rest.
+    What is `in_export` is given to the person: of rows every column that does not say otherwise, or what
+    `export` yields of one person, with the further fields that `export_adds` describes by name.
     """
 
     kind: str
@@ -61,6 +63,8 @@ class Holding(Generic[C]):
     holdable: bool = False
     kept: Callable[[C, UUID, Sequence[Hold]], Awaitable[int]] | None = None
     erase_rest: Callable[[C, UUID, Sequence[Hold]], Awaitable[None]] | None = None
+    export: Callable[[C, UUID], AsyncIterator[dict[str, Any]]] | None = None
+    export_adds: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.person is None) == (self.count is None):
@@ -69,6 +73,8 @@ class Holding(Generic[C]):
             raise TypeError(f"{self.kind}: nothing here can erase that")
         if self.holdable and self.kept is None:
             raise TypeError(f"{self.kind}: nobody can tell what a hold keeps of it")
+        if self.in_export and self.person is None and self.export is None:
+            raise TypeError(f"{self.kind}: nothing here can export that")
 
     @property
     def is_deleted_here(self) -> bool:

@@ -1,6 +1,6 @@
 """Questions to other services: with a deadline, a service token and errors that say what to do next."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -81,6 +81,17 @@ class ServiceClient:
         async with self._asked("POST", path, expected=_NO_CONTENT, body=body):
             return
 
+    async def put(self, path: str, body: AsyncIterable[bytes], *, content_type: str, seconds: float) -> None:
+        """Send a body to `path`, which answers 204, while it is made; raises what `get` raises.
+
+        `seconds` is the deadline of all of it.
+        """
+        headers = {"Content-Type": content_type}
+        async with self._asked(
+            "PUT", path, expected=_NO_CONTENT, sent=body, seconds=seconds, headers=headers
+        ):
+            return
+
     @asynccontextmanager
     async def _asked(
         self,
@@ -90,6 +101,8 @@ class ServiceClient:
         expected: int,
         params: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
+        sent: AsyncIterable[bytes] | None = None,
+        headers: dict[str, str] | None = None,
         seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
@@ -101,7 +114,8 @@ class ServiceClient:
                 self._base_url + path,
                 params=params,
                 json=body,
-                headers=self._headers(),
+                data=sent,
+                headers={**self._headers(), **(headers or {})},
                 timeout=aiohttp.ClientTimeout(total=seconds or TOTAL_SECONDS, connect=CONNECT_SECONDS),
                 allow_redirects=False,
             ) as answer:

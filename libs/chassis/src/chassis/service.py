@@ -4,100 +4,45 @@ import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chassis.db import Database, UnitOfWork
 from chassis.entry import AddCommands, migrations_of, owner_url, run_service
-from chassis.erasure import ErasureParticipation, ListOpenErasures, OpenErasure
-from chassis.holdings import Holding, Holdings
-from chassis.holds import Hold, ListHolds
-from chassis.inventory import Retained, taking_inventory
+from chassis.erasing import Erasing, Opened
+from chassis.erasure import ErasureParticipation, OpenErasure
+from chassis.export import ExportContribution, Exporting, handled
+from chassis.export_section import Section
+from chassis.holdings import Holdings
+from chassis.holds import Hold
+from chassis.inventory import taking_inventory
 from chassis.known_keys import keys_are_right, watch_keys
 from chassis.process import Part, Process, run_process
-from chassis.reconcile import AsksIdentity, OpenErasures
 from chassis.server import new_event_loop, serve
-from chassis.service_auth import ServiceTokens
 from chassis.settings import StatefulSettings
 from chassis.work import Periodic, Work
-from contracts.envelope import Envelope, Event
+from contracts.envelope import Envelope
 from contracts.participation import ErasureReported, ParticipantJoined
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
-    from sqlalchemy import ColumnElement, MetaData, Table
 
     from chassis.auth import FetchKeys
     from chassis.data_map import DataMap
-    from chassis.declarations import Place
     from chassis.erasure_journal import ErasureJournal, Sweep
+    from chassis.handling import Consumer
     from chassis.health import HealthCheck
     from chassis.worker import Worker
 
 S = TypeVar("S", bound=StatefulSettings)
 
 
-class Opened(Protocol):
-    """What every service opens once per process; its own collaborators come on top."""
-
-    @property
-    def settings(self) -> StatefulSettings:
-        """The settings that it was opened with."""
-
-    @property
-    def database(self) -> Database:
-        """Its schema."""
-
-    @property
-    def service_tokens(self) -> ServiceTokens:
-        """What it proves itself with to other services, and knows them by."""
-
-
 C = TypeVar("C", bound=Opened)
-
-
-def keys_of_identity(opened: AsksIdentity) -> "FetchKeys":
-    """Return what fetches the public keys of access tokens from their issuer."""
-    return lambda: opened.identity.get("/.well-known/jwks.json")
-
-
-def erasures_of_identity(opened: AsksIdentity) -> ListOpenErasures:
-    """Return what lists the erasures that identity still waits for."""
-    return OpenErasures(opened.identity)
 
 
 async def check_database(opened: Opened) -> None:
     """Prove that the service's schema answers and takes writes."""
     await opened.database.ping()
-
-
-@dataclass(frozen=True)
-class Erasing(Generic[C]):
-    """A service's part in erasures: what asks for one, what is held of a person, and who lists them.
-
-    `schemas` are the tables that it has, `places` what it writes to beside them and what every service has.
-    `ready` tells those of the tasks whose erasure may begin, `regimes` under which laws people are and
-    `deadline` by when these want an answer, `retained` what an erasure leaves, and `key_providers` what wraps
-    data keys, by the codes of `contracts.key_providers`. After a restore `reopen` does what the service does
-    beside its own part; `further_schemas` remember erased people too, and come with what sweeps them, and
-    `holds` lists what must not be erased yet, where anything here can be held.
-    """
-
-    event: type[Event]
-    holdings: Sequence[Holding[C]]
-    schemas: "Sequence[MetaData]"
-    open_erasures: Callable[[C], ListOpenErasures]
-    places: "Sequence[Place]" = ()
-    ready: "Callable[[C, Table], ColumnElement[bool]] | None" = None
-    reopen: "Callable[[C, UnitOfWork, OpenErasure], Awaitable[None]] | None" = None
-    further_schemas: "Callable[[C], Sequence[tuple[Database, Sweep]]]" = lambda _: ()
-    regimes: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[str]]]] | None = None
-    retained: Sequence[Retained] = ()
-    key_providers: Callable[[C], Sequence[str]] = lambda _: ()
-    holds: Callable[[C], ListHolds] | None = None
-    deadline: Callable[[C, Sequence[str], datetime], datetime | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +53,7 @@ class Service(Generic[S, C]):
     and only a worker needs: the other starts without it, and without its memory. `signing_keys` fetches the
     keys of access tokens, `checks` are what the API needs, `api_loops` what it does beside answering, until
     the last request is answered. `before_replay` may refuse a kept answer, and paths that match
-    `unlimited_paths` limit their bodies themselves.
+    `unlimited_paths` limit their bodies themselves. `exporting` tells where its section of exports goes.
     """
 
     name: str
@@ -117,6 +62,7 @@ class Service(Generic[S, C]):
     routers: Callable[[], Sequence["APIRouter"]]
     signing_keys: Callable[[C], "FetchKeys"]
     erasing: Erasing[C]
+    exporting: Exporting[C] | None = None
     work: Callable[[C], Work] = lambda _: Work()
     checks: Mapping[str, Callable[[C], Awaitable[str | None]]] = field(
         default_factory=lambda: {"db": check_database}
@@ -219,7 +165,11 @@ class Service(Generic[S, C]):
             database=opened.database,
             work=replace(
                 own,
-                consumers=[Consumer(f"{self.name}.erase-user", {self.erasing.event: accept}), *own.consumers],
+                consumers=[
+                    Consumer(f"{self.name}.erase-user", {self.erasing.event: accept}),
+                    *self._contributing(opened),
+                    *own.consumers,
+                ],
                 loops={
                     "erasures": participation.run,
                     **{f"journal-of-{journal.schema}": journal.run for journal in journals},
@@ -228,8 +178,19 @@ class Service(Generic[S, C]):
                 periodic=[reconcile, *own.periodic],
                 checks={**{f"journal_of_{it.schema}": it.tell for it in journals}, **own.checks},
             ),
-            announce=ParticipantJoined.by(self.name).of(handles=("erasure",), version=settings.version),
+            announce=ParticipantJoined.by(self.name).of(
+                handles=handled(self.name, self.exporting), version=settings.version
+            ),
         )
+
+    def section(self, opened: C) -> Section[C]:
+        """Return what the service holds of people, as its section of an export."""
+        return Section(self.name, opened, self.erasing.holdings, self.erasing.places)
+
+    def _contributing(self, opened: C) -> "list[Consumer]":
+        if self.exporting is None:
+            return []
+        return [ExportContribution(opened, self.section(opened), self.exporting).consumer()]
 
     def _run_api(self, settings: S) -> None:
         parts, grace = partial(self._api_parts, settings), settings.stop_grace_seconds

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.declarations import About, DataClass, Purpose, of_class, on_erase
+from chassis.declarations import About, DataClass, Purpose, not_exported, of_class, on_erase
 from chassis.journal_tables import journal_head, journal_pages
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Moment",
     "lease_check",
     "lease_columns",
+    "not_exported",
     "of_class",
     "on_erase",
     "service_metadata",
@@ -100,10 +101,16 @@ def _define(metadata: MetaData) -> ChassisTables:
 def lease_columns() -> list[Column[Any]]:
     """Return the columns that make a table a work table, beside its `last_error`."""
     return [
-        Column("attempts", Integer, nullable=False, server_default=text("0")),
-        Column("next_attempt_at", Moment, nullable=False, server_default=func.clock_timestamp()),
-        Column("lease_token", Uuid),
-        Column("lease_until", Moment),
+        Column("attempts", Integer, nullable=False, server_default=text("0"), info=not_exported()),
+        Column(
+            "next_attempt_at",
+            Moment,
+            nullable=False,
+            server_default=func.clock_timestamp(),
+            info=not_exported(),
+        ),
+        Column("lease_token", Uuid, info=not_exported()),
+        Column("lease_until", Moment, info=not_exported()),
     ]
 
 

@@ -14,12 +14,14 @@ from sqlalchemy import text
 
 from chassis import process
 from chassis.consumer import Consumer
+from chassis.coordinator import erasures_of_identity, keys_of_identity
 from chassis.db import Database, UnitOfWork
 from chassis.declarations import DataClass, Purpose
+from chassis.erasing import Erasing
 from chassis.erasure_journal import ErasureJournal
 from chassis.holdings import Holding, OnErase
 from chassis.http import ServiceClient
-from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.service import Service
 from chassis.service_auth import ServiceTokens
 from chassis.settings import StatefulSettings, key_bytes
 from chassis.worker import Worker

@@ -20,8 +20,9 @@ from contracts.identity import (
     UserRegistered,
     UserVerified,
 )
-from contracts.participation import ErasureReported, ParticipantJoined
-from contracts.storage import PhotoDeleted, PhotoUploaded
+from contracts.participation import ErasureReported, ExportContributed, ParticipantJoined
+from contracts.registry import ASSEMBLER
+from contracts.storage import ExportReady, ExportRequested, PhotoDeleted, PhotoUploaded
 
 EVENTS: tuple[type[Event], ...] = (
     UserRegistered,
@@ -41,7 +42,10 @@ EVENTS: tuple[type[Event], ...] = (
     PreferencesChanged,
     PhotoUploaded,
     PhotoDeleted,
+    ExportRequested,
+    ExportReady,
     ErasureReported,
+    ExportContributed,
     ParticipantJoined,
 )
 
@@ -56,7 +60,11 @@ def by_type(event_type: str) -> type[Event]:
 
 def produced_by(service: str) -> tuple[type[Event], ...]:
     """Return the events that a service publishes."""
-    return tuple(event for event in EVENTS if event.producer in {service, EVERY_SERVICE})
+    # Who puts exports together has its own section at hand, and tells nobody.
+    silent = {ExportContributed} if service == ASSEMBLER else set()
+    return tuple(
+        event for event in EVENTS if event.producer in {service, EVERY_SERVICE} and event not in silent
+    )
 
 
 def types_of(service: str) -> tuple[str, ...]:

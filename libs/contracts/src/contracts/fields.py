@@ -108,6 +108,13 @@ ErasedCounts = Annotated[
         json_schema_extra={"additionalProperties": False},
     ),
 ]
+ExportedCounts = Annotated[
+    dict[DataKind, Count],
+    Field(
+        description="How many records of each kind of data a section has.",
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
 
 HeldCounts = Annotated[
     dict[DataKind, Count],

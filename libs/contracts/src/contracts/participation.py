@@ -1,4 +1,4 @@
-"""What every service says that takes part in erasures, whatever it stores.
+"""What every service says that takes part in erasures and exports, whatever it stores.
 
 Invariant: a service speaks only for itself; the event of one pins `service` to the name in its type.
 """
@@ -19,6 +19,8 @@ from contracts.fields import (
     Digest,
     ErasedCounts,
     ErasureId,
+    ExportedCounts,
+    ExportId,
     HeldCounts,
     Jurisdiction,
     KeyProvider,
@@ -43,7 +45,15 @@ Handles = tuple[Literal["erasure", "export"], ...]
 
 def erasure_digest(erasure_id: UUID, service: str, erased: dict[str, int]) -> str:
     """Return the SHA-256, in hex, of the canonical JSON (sorted keys, no spaces) of the three."""
-    said = {"erasure_id": str(erasure_id), "service": service, "erased": erased}
+    return _digest_of({"erasure_id": str(erasure_id), "service": service, "erased": erased})
+
+
+def export_digest(export_id: UUID, service: str, records: dict[str, int]) -> str:
+    """Return the SHA-256, in hex, of the canonical JSON of the three; of counts, and of nobody's data."""
+    return _digest_of({"export_id": str(export_id), "service": service, "records": records})
+
+
+def _digest_of(said: dict[str, Any]) -> str:
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -141,6 +151,38 @@ class ErasureReported(_OfEveryService, type="*.erasure.reported.v1"):
         something = any(self.erased.values()) or any(self.held.values())
         if self.nothing_held is not None and self.nothing_held is something:
             raise ValueError("nothing_held is not what the counts say")
+        return self
+
+
+class ExportContributed(_OfEveryService, type="*.export.contributed.v1"):
+    """A participant has written its section of an export to where it is put together."""
+
+    export_id: ExportId
+    service: ServiceName
+    section: ServiceName
+    records: ExportedCounts
+    digest: Digest
+
+    @classmethod
+    def of(cls, export_id: UUID, *, records: dict[str, int]) -> Self:
+        """Make the announcement of the service that this class belongs to, whose section has its name."""
+        return cls(
+            export_id=export_id,
+            service=cls.producer,
+            section=cls.producer,
+            records=records,
+            digest=export_digest(export_id, cls.producer, records),
+        )
+
+    @property
+    def subject(self) -> str:
+        """The export; whose it is knows who puts it together."""
+        return f"exports/{self.export_id}"
+
+    @model_validator(mode="after")
+    def _digest_holds(self) -> Self:
+        if self.digest != export_digest(self.export_id, self.service, self.records):
+            raise ValueError("the digest is not that of the counts")
         return self
 
 

@@ -11,7 +11,8 @@ class Member:
     `further_schemas` lie in the database of the keyring. `secrets` are generated for it alone, by the names
     of its settings. One with a `bucket` in the object store may use the objects there, or, where it
     `keeps_versions`, only add some, from its worker. One that `reaches_out` asks servers outside of the
-    cluster. The one that `coordinates` erasures asks everybody who takes part in them.
+    cluster. The one that `coordinates` erasures asks everybody who takes part in them, and
+    every other writes its part of an export to the one that `assembles` them.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Member:
     keeps_versions: bool = False
     reaches_out: bool = False
     coordinates: bool = False
+    assembles: bool = False
 
 
 JOURNAL_BUCKET = "irisvue-journal"
@@ -35,6 +37,7 @@ MEMBERS = {
     for member in (
         Member(
             "identity",
+            asks=("storage",),
             secrets=("SIGNING_KEY", "REFRESH_TOKEN_KEY", "PROVIDER_TOKEN_KEY"),
             counts=True,
             sends_mail=True,
@@ -43,7 +46,7 @@ MEMBERS = {
         ),
         Member(
             "consent",
-            asks=("identity",),
+            asks=("identity", "storage"),
             secrets=("SIGNING_KEY", "LOG_KEYS"),
             bucket="irisvue-ledger",
             keeps_versions=True,
@@ -55,6 +58,7 @@ MEMBERS = {
             secrets=("KEY_ENCRYPTION_KEYS", "LINK_KEY"),
             bucket="irisvue-photos",
             reaches_out=True,
+            assembles=True,
         ),
         Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
     )
@@ -62,3 +66,6 @@ MEMBERS = {
 
 COORDINATOR = next(name for name, member in MEMBERS.items() if member.coordinates)
 """Who opens erasures, and hears what each participant holds and has erased."""
+
+ASSEMBLER = next(name for name, member in MEMBERS.items() if member.assembles)
+"""Who puts the exports together."""

@@ -1,7 +1,15 @@
-"""The events that storage publishes: photos that came and photos that are gone."""
+"""The events that storage publishes: photos that came and photos that are gone, and copies of all data."""
 
 from contracts.envelope import Event
-from contracts.fields import Count, PhotoContentType, PhotoDeletionReason, PhotoId, UserId
+from contracts.fields import (
+    Count,
+    ExportId,
+    PhotoContentType,
+    PhotoDeletionReason,
+    PhotoId,
+    Timestamp,
+    UserId,
+)
 
 
 class PhotoUploaded(Event, type="storage.photo.uploaded.v1"):
@@ -19,3 +27,20 @@ class PhotoDeleted(Event, type="storage.photo.deleted.v1"):
     user_id: UserId
     photo_id: PhotoId
     reason: PhotoDeletionReason
+
+
+class ExportRequested(Event, type="storage.export.requested.v1"):
+    """A person asked for a copy of their data; whoever holds some writes its section by `expires_at`."""
+
+    user_id: UserId
+    export_id: ExportId
+    expires_at: Timestamp
+
+
+class ExportReady(Event, type="storage.export.ready.v1"):
+    """The copy of a person's data can be fetched until `expires_at`; size is in bytes."""
+
+    user_id: UserId
+    export_id: ExportId
+    size: Count
+    expires_at: Timestamp

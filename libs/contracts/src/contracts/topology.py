@@ -7,7 +7,7 @@ publishes when full, and the delivery limit is the last net only (consumers coun
 
 from dataclasses import dataclass
 
-from contracts.registry import MEMBERS
+from contracts.registry import ASSEMBLER, MEMBERS
 
 VHOST = "irisvue"
 EXCHANGE = "irisvue.events"
@@ -25,6 +25,7 @@ _DEAD_LETTER_DAYS = 30
 _DAY_MILLISECONDS = 86_400_000
 _LATER_MILLISECONDS = 10_000
 _USER_DELETED = "identity.user.deleted.v1"
+_EXPORT_REQUESTED = "storage.export.requested.v1"
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,15 @@ SUBSCRIPTIONS = (
         "consent",
         ("identity.erasure.completed.v1", "identity.erasure.partial.v1"),
     ),
+    *(
+        Subscription(f"{service}.contribute-export", service, (_EXPORT_REQUESTED,))
+        for service in SERVICES
+        if service != ASSEMBLER
+    ),
     Subscription("consent.end-biometrics", "consent", ("identity.user.frozen.v1",)),
     Subscription("consent.record-activity", "consent", ("identity.user.active.v1",)),
+    Subscription("storage.register-contributors", "storage", ("*.participant.joined.v1",)),
+    Subscription("storage.collect-contributions", "storage", ("*.export.contributed.v1",)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
     Subscription(
         "storage.follow-consent",
@@ -162,6 +170,11 @@ def may_be_unroutable(event_type: str) -> bool:
 def erasure_participants() -> tuple[str, ...]:
     """List the services that erase when a person is deleted."""
     return tuple(entry.service for entry in SUBSCRIPTIONS if _USER_DELETED in entry.types)
+
+
+def export_contributors() -> tuple[str, ...]:
+    """List the services that write a section of every export, but the one that puts it together."""
+    return tuple(entry.service for entry in SUBSCRIPTIONS if _EXPORT_REQUESTED in entry.types)
 
 
 def dead_letter_queue(queue: str) -> str:

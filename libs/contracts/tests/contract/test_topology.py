@@ -101,6 +101,7 @@ def test_a_report_and_an_announcement_of_every_participant_reach_identity():
         )
         assert topology.consumers_of(f"{service}.participant.joined.v1") == (
             "identity.register-participants",
+            "storage.register-contributors",
         )
 
 
@@ -118,6 +119,7 @@ def test_a_subscription_is_found_by_its_queue():
 def test_the_queues_of_a_service_are_found_by_its_name():
     assert [entry.queue for entry in topology.subscriptions_of("consent")] == [
         "consent.erase-user",
+        "consent.contribute-export",
         "consent.anchor-certificates",
         "consent.end-biometrics",
         "consent.record-activity",

@@ -155,6 +155,7 @@ CHANGES = {
     "complete": True,
     "changes": [{**_STANDING, "user_id": CONSENT["user_id"], "consent_type": "biometric_capture"}],
 }
+DISCLOSURE = {"pictures": True, "clause": None}
 PREFERENCES: dict[str, Any] = {
     "opt_out_of_sale_and_sharing": True,
     "limit_sensitive_data_use": False,

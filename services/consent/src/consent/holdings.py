@@ -4,7 +4,9 @@ from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
 from chassis.inventory import Retained
 from consent.models import Activity, Gate, LedgerEntry, Preferences
+from consent.receipts import Issuer
 from consent.use_cases.erase_person import blank_entries
+from consent.use_cases.export_entries import export_entries
 from consent.use_cases.hold_entries import blank_other_entries, count_held_entries
 from consent.wiring import Service
 
@@ -30,6 +32,14 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         holdable=True,
         kept=lambda opened, user_id, holds: count_held_entries(opened.database, user_id, holds),
         erase_rest=lambda opened, user_id, holds: blank_other_entries(opened.database, user_id, holds),
+        export=lambda opened, user_id: export_entries(
+            opened.database,
+            user_id=user_id,
+            issuer=Issuer(opened.records, opened.rulebook, opened.settings.public_url),
+            keys=opened.log_keys,
+            now=opened.clock.now(),
+        ),
+        export_adds={"receipt": "The signed receipt of the entry, a JSON Web Signature."},
     ),
     Holding(
         kind="preferences",

@@ -1,11 +1,14 @@
-"""Consent, declared: its API, its worker and its part in erasures."""
+"""Consent, declared: its API, its worker and its part in erasures and exports."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chassis.coordinator import erasures_of_identity, keys_of_identity
+from chassis.erasing import Erasing
+from chassis.export import Exporting
 from chassis.process import Run
 from chassis.reconcile import holds_of_identity
-from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.service import Service
 from chassis.work import Periodic, Work
 from consent import wiring
 from consent.consumers import consumers
@@ -19,6 +22,7 @@ from consent.use_cases.expire_consents import expire_consents
 from consent.use_cases.find_regimes import find_regimes
 from consent.use_cases.seal_log import seal_log
 from contracts.identity import UserDeleted
+from contracts.storage import ExportRequested
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -86,4 +90,5 @@ CONSENT: Service[ConsentSettings, wiring.Service] = Service(
         holds=holds_of_identity,
         deadline=lambda opened, regimes, at: erasure_deadline(opened.rulebook, regimes, at),
     ),
+    exporting=Exporting(event=ExportRequested, assembler=lambda opened: opened.storage),
 )

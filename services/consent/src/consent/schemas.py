@@ -104,3 +104,10 @@ class ChangePage(BaseModel):
     )
     complete: bool = Field(description="Whether nothing more waits after this page.")
     changes: list[ConsentChange]
+
+
+class Disclosure(BaseModel):
+    """Whether pictures may be given to whom they show, in a copy of their data."""
+
+    pictures: bool
+    clause: str | None = Field(description="The clause that forbids it, where they may not.")

@@ -129,6 +129,9 @@ class ConsentSettings(ArchiveSettings, StatefulSettings):
     )
 
     identity_url: str = Field(description="Where identity answers: signing keys and open erasures.")
+    storage_url: str = Field(
+        default="http://127.0.0.1:18103", description="Where storage takes sections of data exports."
+    )
     geoip_db_path: Annotated[FilePath | None, BeforeValidator(_none_when_empty)] = Field(
         default=None,
         description="A MaxMind-format database of countries or cities; without it no IP is located.",

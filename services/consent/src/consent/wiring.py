@@ -32,6 +32,7 @@ class Service:
     service_tokens: ServiceTokens
     log_keys: LogKeys
     identity: ServiceClient
+    storage: ServiceClient
 
     @property
     def limits(self) -> GrantLimits:
@@ -62,9 +63,10 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
     )
     database = Database.of(settings, schema=SCHEMA, clock=clock)
     try:
-        async with ServiceClient(
-            settings.identity_url, audience="identity", tokens=service_tokens
-        ) as identity:
+        async with (
+            ServiceClient(settings.identity_url, audience="identity", tokens=service_tokens) as identity,
+            ServiceClient(settings.storage_url, audience="storage", tokens=service_tokens) as storage,
+        ):
             yield Service(
                 settings=settings,
                 database=database,
@@ -75,6 +77,7 @@ async def open_service(settings: ConsentSettings, clock: Clock | None = None) ->
                 service_tokens=service_tokens,
                 log_keys=log_keys,
                 identity=identity,
+                storage=storage,
             )
     finally:
         geography.close()

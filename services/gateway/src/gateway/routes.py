@@ -204,6 +204,9 @@ ROUTES: tuple[Route, ...] = (
     _bearer(_STORAGE, "GET", "/api/v1/photos"),
     _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}"),
     _bearer(_STORAGE, "DELETE", "/api/v1/photos/{photo_id}"),
+    _bearer(_STORAGE, "POST", "/api/v1/privacy/data-export"),
+    _bearer(_STORAGE, "GET", "/api/v1/privacy/data-export/status"),
+    _link("GET", "/api/v1/privacy/data-export/{export_id}/archive"),
 )
 
 

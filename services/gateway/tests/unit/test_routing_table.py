@@ -133,7 +133,7 @@ def test_k35_no_other_path_may_be_the_number_of_a_tile(number: str) -> None:
         route("GET", f"/api/v1/privacy/ledger/tile/0/{number}")
 
 
-def test_links_are_exactly_the_bytes_of_photos() -> None:
+def test_links_are_exactly_the_bytes_of_photos_and_archives() -> None:
     assert {(each.method, each.path) for each in ROUTES if each.access is Access.LINK} == {
         ("HEAD", "/api/v1/photos/uploads/{photo_id}"),
         ("PATCH", "/api/v1/photos/uploads/{photo_id}"),
@@ -143,6 +143,7 @@ def test_links_are_exactly_the_bytes_of_photos() -> None:
         ("HEAD", "/api/v1/photos/{photo_id}/content"),
         ("GET", "/api/v1/photos/{photo_id}/thumbnail"),
         ("HEAD", "/api/v1/photos/{photo_id}/thumbnail"),
+        ("GET", "/api/v1/privacy/data-export/{export_id}/archive"),
     }
 
 

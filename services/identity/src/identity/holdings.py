@@ -60,7 +60,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         purpose=Purpose.NOTICES,
         retention="for a week",
         on_erase=OnErase.CASCADE,
-        in_export=False,
+        in_export=True,
         person=Mail.user_id,
     ),
     Holding(

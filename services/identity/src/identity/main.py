@@ -1,4 +1,4 @@
-"""Identity, declared: its API, its worker and its part in the erasures that it coordinates."""
+"""Identity, declared: its API, its worker and its part in exports and in the erasures that it coordinates."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -6,10 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chassis.db import UnitOfWork
+from chassis.erasing import Erasing
 from chassis.erasure import OpenErasure
-from chassis.service import Erasing, Service
+from chassis.export import Exporting
+from chassis.service import Service
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
+from contracts.storage import ExportRequested
 from identity import wiring
 from identity.holdings import HOLDINGS, PLACES, RETAINED
 from identity.models import Base
@@ -162,4 +165,5 @@ IDENTITY: Service[IdentitySettings, wiring.Service] = Service(
         ready=lambda opened, tasks: Mails.farewell_has_left(tasks, since=partial(farewell_begun, opened)),
         retained=RETAINED,
     ),
+    exporting=Exporting(event=ExportRequested, assembler=lambda opened: opened.storage),
 )

@@ -67,6 +67,9 @@ class IdentitySettings(MailSettings, ErasureSettings, PasskeySettings, ProviderS
     password_min_length: int = Field(default=8, ge=8, le=64, description="Shortest password, in characters.")
 
     redis_url: ServerUrl = Field(description="Where tries per account are counted.")
+    storage_url: str = Field(
+        default="http://127.0.0.1:18103", description="Where storage takes sections of data exports."
+    )
     registration_disclosure: Literal["tell", "conceal"] = Field(
         default="tell",
         description="Whether registering says that an address is taken, or mails its owner.",

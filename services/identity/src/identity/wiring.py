@@ -13,6 +13,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.counters import connect_redis
 from chassis.db import Database, UnitOfWork
 from chassis.faults import is_transient
+from chassis.http import ServiceClient
 from chassis.keyed_lock import KeyedLock
 from chassis.problems import describe
 from chassis.sealing import SealBroken, SealingKeys, derived_key
@@ -56,6 +57,7 @@ class Service:
     certificates: CertificateIssuer
     inventories: Inventories
     processors: ProcessorClient
+    storage: ServiceClient
 
     @property
     def rules(self) -> AccountRules:
@@ -127,6 +129,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
             open_providers(settings, clock) as providers,
             open_inventories(settings.participant_urls, service_tokens) as inventories,
             ProcessorClient(settings.processors, signing=tokens.signing_keys.signing) as processors,
+            ServiceClient(settings.storage_url, audience="storage", tokens=service_tokens) as storage,
         ):
             yield Service(
                 settings=settings,
@@ -147,6 +150,7 @@ async def open_service(settings: IdentitySettings, clock: Clock | None = None) -
                 ),
                 inventories=inventories,
                 processors=processors,
+                storage=storage,
             )
     finally:
         hasher.close()

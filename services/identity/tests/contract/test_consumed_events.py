@@ -1,8 +1,10 @@
 from identity.main import IDENTITY
 from support.contract import assert_consumes_its_topology, assert_examples_act_once
+from support.exports import assembling
 
 
 async def test_every_golden_example_acts_once(service):
     wired = IDENTITY.create_worker(service).work.consumers
     assert_consumes_its_topology("identity", wired)
-    await assert_examples_act_once(service.database, wired)
+    async with assembling(service.storage):
+        await assert_examples_act_once(service.database, wired)

@@ -53,6 +53,11 @@ class _ChangePage(BaseModel):
     changes: list[_Change]
 
 
+class _Disclosure(BaseModel):
+    pictures: bool
+    clause: str | None = None
+
+
 A = TypeVar("A", bound=BaseModel)
 
 
@@ -67,6 +72,13 @@ class ChangePage:
     position: int
     last_position: int
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """The clause under which pictures stay out of a copy of their owner's data."""
+
+    clause: str
 
 
 class Consents:
@@ -97,6 +109,14 @@ class Consents:
             last_position=page.last_position,
             complete=page.complete,
         )
+
+    async def withheld(self, user_id: UUID) -> Withheld | None:
+        """Return why pictures stay out of a copy of the person's data; None when they go into it.
+
+        Raises `NeighbourUnavailable`.
+        """
+        said = await self._get(f"/internal/people/{user_id}/disclosure", _Disclosure)
+        return None if said.pictures else Withheld(said.clause or "")
 
     async def _get(self, path: str, shape: type[A], **params: Any) -> A:
         try:

@@ -6,7 +6,11 @@ from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope
 from contracts.fields import ConsentType
 from contracts.identity import UserRegistered
+from contracts.participation import ExportContributed, ParticipantJoined
+from contracts.registry import ASSEMBLER
 from storage.policy import ConsentState
+from storage.repositories import Contributors
+from storage.use_cases.exports.collect_contribution import collect_contribution
 from storage.use_cases.follow_consent import follow_consent
 from storage.wiring import Service
 
@@ -40,6 +44,18 @@ async def _follow(
         await follow_consent(uow, user_id=event.user_id, state=state)
 
 
+async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[ParticipantJoined]) -> None:
+    """Remember who writes a section of every export; storage has its own at hand."""
+    event = envelope.data
+    if "export" in event.handles and event.service != ASSEMBLER:
+        await Contributors(uow.session).register(event.service, now=uow.now())
+
+
+async def on_export_contributed(uow: UnitOfWork, envelope: Envelope[ExportContributed]) -> None:
+    """Note that a section was written."""
+    await collect_contribution(uow, envelope.data)
+
+
 def consumers(service: Service) -> list[Consumer]:
     """Return storage's queues and their handlers."""
 
@@ -47,6 +63,8 @@ def consumers(service: Service) -> list[Consumer]:
         await service.vault.open_key(envelope.data.user_id)
 
     return [
+        Consumer("storage.register-contributors", {ParticipantJoined: on_participant_joined}),
+        Consumer("storage.collect-contributions", {ExportContributed: on_export_contributed}),
         Consumer(
             "storage.open-keys",
             {UserRegistered: on_user_registered},

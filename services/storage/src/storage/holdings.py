@@ -10,8 +10,9 @@ from uuid import UUID
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
 from chassis.holds import Hold
-from storage.models import ConsentGate, Destruction, Photo
+from storage.models import ConsentGate, Destruction, Export, Photo
 from storage.use_cases.erase_person import end_deletions
+from storage.use_cases.exports.list_files import list_files
 from storage.use_cases.hold_photos import (
     count_held_keys,
     count_held_objects,
@@ -28,6 +29,12 @@ async def _count_held_photos(opened: Service, user_id: UUID, holds: Sequence[Hol
     return len(await held_photos(opened.database, opened.vault, user_id, holds))
 
 
+_COPY = About(
+    data_class=DataClass.BIOMETRIC,
+    purpose=Purpose.SERVICE,
+    retention="until it is fetched, 72 hours after it is ready at most",
+)
+
 HOLDINGS: tuple[Holding[Service], ...] = (
     Holding(
         kind="data_keys",
@@ -43,6 +50,16 @@ HOLDINGS: tuple[Holding[Service], ...] = (
             opened.database, opened.vault, user_id, holds
         ),
     ),
+    # Before the objects: from then on nobody seals another part, and no photo that goes reopens an archive.
+    Holding(
+        kind="exports",
+        data_class=DataClass.CONTENT,
+        purpose=Purpose.SERVICE,
+        retention="until 30 days after it was fetched or has expired; what is sealed goes with its end",
+        on_erase=OnErase.DELETE,
+        in_export=True,
+        person=Export.user_id,
+    ),
     Holding(
         kind="objects",
         data_class=DataClass.BIOMETRIC,
@@ -54,6 +71,11 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         erase=lambda opened, user_ids: opened.vault.empty_people(user_ids),
         kept=lambda opened, user_id, holds: count_held_objects(opened.database, opened.vault, user_id, holds),
         erase_rest=lambda opened, user_id, holds: empty_unheld(opened.database, opened.vault, user_id, holds),
+        export=lambda opened, user_id: list_files(opened.database, user_id),
+        export_adds={
+            "photo_id": "The photo.",
+            "file": "Where it is, unless a law keeps pictures out.",
+        },
     ),
     Holding(
         kind="unfinished_deletions",
@@ -118,6 +140,20 @@ PLACES = (
         holds="what has arrived of a picture that comes in pieces, sealed alike; gone with the last piece",
         on_erase="delete: every version, delete marker and unfinished upload",
         held_as="objects",
+    ),
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-photos/{person}/exports/{export}/archive/{version}/{part}",
+        holds="a part of the copy of a person's data, sealed under the person's own key",
+        on_erase="delete: every version, delete marker and unfinished upload",
+        about=_COPY,
+    ),
+    Place(
+        kind=PlaceKind.OBJECT,
+        name="irisvue-photos/{person}/exports/{export}/sections/{service}/{attempt}/{part}",
+        holds="what one service has written for that copy, sealed alike",
+        on_erase="delete: every version, delete marker and unfinished upload",
+        about=_COPY,
     ),
     Place(
         kind=PlaceKind.OBJECT,

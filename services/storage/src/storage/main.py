@@ -1,11 +1,14 @@
-"""Storage, declared: its API, its worker and its part in erasures."""
+"""Storage, declared: its API, its worker and its part in erasures and exports."""
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+from chassis.coordinator import erasures_of_identity, keys_of_identity
+from chassis.erasing import Erasing
 from chassis.reconcile import holds_of_identity
-from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.service import Service
 from chassis.work import Periodic, Work
 from contracts.identity import UserDeleted
 from storage import wiring
@@ -13,16 +16,19 @@ from storage.holdings import HOLDINGS, PLACES
 from storage.models import Base, KeyringBase
 from storage.settings import StorageSettings
 from storage.use_cases.expire_uploads import expire_uploads
+from storage.use_cases.exports.build_archive import ArchiveBuilder
+from storage.use_cases.exports.expire_exports import expire_exports, remind_contributors, tell_exports
 from storage.use_cases.reconcile_consents import reconcile_consents
 from storage.use_cases.reconcile_in_turn import reconcile_in_turn
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-# The routes that take photos count their bytes themselves.
+# The routes that take photos and sections count their bytes themselves.
 UNLIMITED_PATHS = (
     r"^/api/v1/photos/[^/]+/content$",
     r"^/api/v1/photos/uploads(?:/[^/]+)?$",
+    r"^/internal/exports/[^/]+/sections/[^/]+$",
 )
 LOOK_AT_TURN_SECONDS = 900.0
 
@@ -34,39 +40,64 @@ def routers() -> Sequence["APIRouter"]:
     return ROUTERS
 
 
+def archive_builder(opened: wiring.Service) -> ArchiveBuilder:
+    """Return what puts archives together; storage's own section is written into them at once."""
+    own = STORAGE.section(opened)
+    return ArchiveBuilder(
+        opened.database, opened.exports, opened.consents, own=own, terms=opened.export_terms
+    )
+
+
+async def give_up_uploads(opened: wiring.Service) -> None:
+    """Let go of uploads that nobody finished."""
+    await expire_uploads(
+        opened.database,
+        upload_takes=opened.upload_takes,
+        confirm_within=timedelta(hours=opened.settings.confirm_hours),
+    )
+
+
+async def compare_bucket(opened: wiring.Service) -> None:
+    """Compare the bucket with the photos, when it is time."""
+    await reconcile_in_turn(
+        opened.database,
+        opened.vault,
+        every=timedelta(hours=opened.settings.reconcile_bucket_hours),
+        unsettled=opened.unsettled,
+    )
+
+
+async def ask_again(opened: wiring.Service) -> None:
+    """Ask contributors again that have been silent for too long."""
+    pause = timedelta(seconds=opened.settings.export_reminder_seconds)
+    await remind_contributors(opened.database, opened.export_terms, pause=pause)
+
+
 def work(opened: wiring.Service) -> Work:
-    """Return what storage's worker does: destructions, and the sweeps of old uploads and consents."""
+    """Return what storage's worker does: destructions, archives, and the sweeps of what is old."""
     from storage.consumers import consumers  # noqa: PLC0415 - an API does not need it
 
     settings = opened.settings
-
-    async def expire() -> None:
-        await expire_uploads(
-            opened.database,
-            upload_takes=opened.upload_takes,
-            confirm_within=timedelta(hours=settings.confirm_hours),
-        )
-
-    async def follow_feed() -> None:
-        await reconcile_consents(opened.database, opened.consents)
-
-    async def compare_bucket() -> None:
-        await reconcile_in_turn(
-            opened.database,
-            opened.vault,
-            every=timedelta(hours=settings.reconcile_bucket_hours),
-            unsettled=opened.unsettled,
-        )
-
+    follow_feed = partial(reconcile_consents, opened.database, opened.consents)
     return Work(
         consumers=consumers(opened),
-        loops={"destructions": opened.destroyer.run},
+        loops={"destructions": opened.destroyer.run, "exports": archive_builder(opened).run},
         periodic=[
             Periodic("reconcile-consents", settings.reconcile_seconds, follow_feed),
-            Periodic("expire-uploads", settings.expire_poll_seconds, expire),
-            Periodic("reconcile-objects", LOOK_AT_TURN_SECONDS, compare_bucket),
+            Periodic("reconcile-objects", LOOK_AT_TURN_SECONDS, lambda: compare_bucket(opened)),
+            Periodic("expire-uploads", settings.expire_poll_seconds, lambda: give_up_uploads(opened)),
+            Periodic(
+                "expire-exports",
+                settings.expire_poll_seconds,
+                lambda: expire_exports(opened.database, opened.export_terms),
+            ),
+            Periodic("remind-contributors", settings.export_reminder_seconds, lambda: ask_again(opened)),
         ],
-        checks={"keyring": opened.keyring.ping, "storage": opened.vault.check},
+        checks={
+            "keyring": opened.keyring.ping,
+            "storage": opened.vault.check,
+            "exports": lambda: tell_exports(opened.database),
+        },
     )
 
 

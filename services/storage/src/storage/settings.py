@@ -143,6 +143,21 @@ class StorageSettings(StatefulSettings):
     final_sweep_hours: int = Field(
         default=24, ge=1, description="When an erased person's folder is looked at for the last time."
     )
+    exports_per_day: int = Field(
+        default=5, ge=1, description="Copies of their data that a person may ask for within 24 hours."
+    )
+    export_hours: int = Field(
+        default=72, ge=1, description="How long a copy that is ready can be fetched before it is destroyed."
+    )
+    export_patience_days: int = Field(
+        default=30, ge=1, description="After so long without all of its sections an export has failed."
+    )
+    export_reminder_seconds: float = Field(
+        default=60.0, gt=0, description="Pause before a silent contributor is asked for its section again."
+    )
+    export_section_bytes: int = Field(
+        default=256 * MEBIBYTE, ge=MEBIBYTE, description="Largest section that a contributor may write."
+    )
 
     @model_validator(mode="after")
     def _provider_is_configured(self) -> Self:

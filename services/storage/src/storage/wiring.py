@@ -13,6 +13,8 @@ from chassis.service_auth import ServiceTokens
 from chassis.settings import key_bytes
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS
 from storage.consents import Consents
+from storage.exports.links import ExportLinks
+from storage.exports.sealed_parts import ExportStore
 from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.key_providers.local import parse_key_encryption_keys
 from storage.key_providers.opening import open_key_providers
@@ -24,6 +26,9 @@ from storage.settings import StorageSettings
 from storage.transfers import Transfers
 from storage.use_cases.accept_picture import Acceptance
 from storage.use_cases.destroy_due import Destroyer
+from storage.use_cases.exports.download_archive import ArchiveDownloads
+from storage.use_cases.exports.receive_section import SectionReception
+from storage.use_cases.exports.request_export import ExportTerms
 from storage.use_cases.receive_bytes import Reception
 from storage.use_cases.request_upload import UploadDesk
 from storage.use_cases.resume_upload import ResumableUploads
@@ -58,6 +63,7 @@ class Service:
     destroyer: Destroyer
     reader: PhotoReader
     reads: Transfers
+    exports: ExportStore
     service_tokens: ServiceTokens
     identity: ServiceClient
 
@@ -69,6 +75,31 @@ class Service:
         """Prove that both databases answer."""
         await self.database.ping()
         await self.keyring.ping()
+
+    @property
+    def export_terms(self) -> ExportTerms:
+        """How many exports, for how long, and how long everybody has to contribute."""
+        return ExportTerms(
+            per_day=self.settings.exports_per_day,
+            patience=timedelta(days=self.settings.export_patience_days),
+            kept=timedelta(hours=self.settings.export_hours),
+        )
+
+    @property
+    def export_links(self) -> ExportLinks:
+        """Links of exports."""
+        return ExportLinks(key_bytes(self.settings.link_key), public_url=self.settings.public_url)
+
+    @property
+    def downloads(self) -> ArchiveDownloads:
+        """What gives archives out."""
+        return ArchiveDownloads(self.database, self.exports, self.consents)
+
+    @property
+    def sections(self) -> SectionReception:
+        """What takes the sections of contributors."""
+        limit = self.settings.export_section_bytes
+        return SectionReception(self.database, self.exports, self.export_links, limit)
 
     @property
     def upload_takes(self) -> timedelta:
@@ -122,6 +153,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
             destroyer=destroyer,
             reader=PhotoReader(database, vault, consents),
             reads=_reads(settings),
+            exports=ExportStore(objects, vault),
             service_tokens=tokens,
             identity=await stack.enter_async_context(identity),
         )

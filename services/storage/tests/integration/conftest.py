@@ -48,6 +48,7 @@ class ConsentNeighbour:
         self.positions: dict[str, int] = {}
         self._last = 0
         self.pages = 0
+        self.withholding: dict[str, str] = {}
         self.page_size = 1000
         self._clock = clock
         self._tokens = ServiceTokens(
@@ -86,6 +87,13 @@ class ConsentNeighbour:
                 "changes": shown,
             }
         )
+
+    async def disclosure(self, request: web.Request) -> web.Response:
+        """Tell whether pictures go into a copy of the data."""
+        if refusal := self._refusal(request):
+            return refusal
+        clause = self.withholding.get(request.match_info["user_id"])
+        return web.json_response({"pictures": clause is None, "clause": clause})
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         try:
@@ -251,6 +259,7 @@ async def consent(
     app = web.Application()
     app.router.add_get("/internal/consents/{user_id}/biometric_capture", neighbour.answer)
     app.router.add_get("/internal/consents", neighbour.changes)
+    app.router.add_get("/internal/people/{user_id}/disclosure", neighbour.disclosure)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -335,15 +344,12 @@ def grace(client: AsyncClient, issuer: Issuer, consent: ConsentNeighbour) -> Per
 @pytest.fixture
 def deliver(service: Service, clock: FrozenClock) -> Callable[[Event], Awaitable[None]]:
     """Bring an event to its consumer, as the broker would."""
-    by_type = {
-        event.type: Inbound(service.database, consumer)
-        for consumer in STORAGE.create_worker(service).work.consumers
-        for event in consumer.handlers
-    }
+    consumers = STORAGE.create_worker(service).work.consumers
 
     async def _deliver(event: Event) -> None:
         body = wrap(event, event_id=new_id(), time=clock.now(), traceparent=None).to_json()
-        assert await by_type[event.type].process(body) is Outcome.DONE
+        (hears,) = (it for it in consumers if any(known.of_type(event.type) for known in it.handlers))
+        assert await Inbound(service.database, hears).process(body) is Outcome.DONE
 
     return _deliver
 

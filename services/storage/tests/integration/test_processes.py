@@ -76,7 +76,7 @@ async def test_a_starting_worker_announces_what_storage_answers_for(settings, se
 
     async def told() -> None:
         assert [(event["type"], event["handles"]) for event in await announced()] == [
-            ("storage.participant.joined.v1", ["erasure"])
+            ("storage.participant.joined.v1", ["erasure", "export"])
         ]
 
     announcing = asyncio.create_task(worker._announce())

@@ -11,15 +11,23 @@ from chassis.openapi import example, problems
 from chassis.problems import Forbidden
 from consent.api.dependencies import CurrentService, HonoursSignal, address_of, one_spelling
 from consent.api.law import Languages
-from consent.examples import ANSWER, BIOMETRIC_STATUS, CHANGES, CONSENT, CONSENTS, WITHDRAWN
+from consent.examples import ANSWER, BIOMETRIC_STATUS, CHANGES, CONSENT, CONSENTS, DISCLOSURE, WITHDRAWN
 from consent.jurisdictions import Hints, read_hint, resolve
 from consent.languages import preferred_language
 from consent.policy import utc_day
 from consent.requests import Code, GrantRequest, KnownConsentType, canonical_json
 from consent.rulebook import DEFAULT_LANGUAGE, Rulebook
-from consent.schemas import BiometricStatus, ChangePage, ConsentAnswer, ConsentList, ConsentRead
+from consent.schemas import (
+    BiometricStatus,
+    ChangePage,
+    ConsentAnswer,
+    ConsentList,
+    ConsentRead,
+    Disclosure,
+)
 from consent.use_cases.answer_consent_question import answer_consent_question
 from consent.use_cases.check_biometric_consent import check_biometric_consent
+from consent.use_cases.find_disclosure import find_disclosure
 from consent.use_cases.grant_consent import ProveAddressFirst, TooManyChanges, grant_consent
 from consent.use_cases.list_changes import list_changes
 from consent.use_cases.list_consents import PageNotFound, list_consents
@@ -204,6 +212,17 @@ async def get_answer(
         rulebook=service.rulebook,
         now=service.clock.now(),
     )
+
+
+@internal.get(
+    "/people/{user_id}/disclosure",
+    dependencies=[Depends(require_service("storage"))],
+    summary="Whether pictures go into a copy of the person's data",
+    responses=example(DISCLOSURE) | problems(Forbidden),
+)
+async def get_disclosure(user_id: UUID, service: CurrentService) -> Disclosure:
+    """Answer from the laws that the person's consents were given under."""
+    return await find_disclosure(service.database, user_id=user_id)
 
 
 def _seen(service: Service, address: str | None, country: str | None, region: str | None) -> Hints:

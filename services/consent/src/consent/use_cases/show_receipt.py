@@ -53,6 +53,13 @@ async def show_receipt(
         entry = None if await uow.is_erased(user_id) else await find(user_id, consent_id)
         if entry is None:
             raise ConsentNotFound
+    return await sign_receipt(database, entry, issuer=issuer, keys=keys, now=now)
+
+
+async def sign_receipt(
+    database: Database, entry: LedgerEntry, *, issuer: Issuer, keys: LogKeys, now: datetime
+) -> Receipt | None:
+    """Return the signed receipt of an entry that is not blank; None until it is sealed."""
     inclusion = await prove_inclusion(database, entry.position)
     if inclusion is None:
         return None

@@ -19,7 +19,6 @@ _PROOF = About(
     data_class=DataClass.NOBODY,
     purpose=Purpose.ERASURE,
     retention="the person's id until it is complete, the rest for ever",
-    in_export=True,
 )
 _OPEN = text("completed_at IS NULL")
 

@@ -37,7 +37,6 @@ class ErasureHold(Base):
                     data_class=DataClass.NOBODY,
                     purpose=Purpose.ERASURE,
                     retention="the person's id until the erasure is complete, the rest for ever",
-                    in_export=True,
                 ),
             )
         },

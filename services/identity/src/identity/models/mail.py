@@ -3,15 +3,16 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, func, text
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.declarations import DataClass
-from chassis.tables import lease_check, of_class, on_erase
+from chassis.tables import lease_check, not_exported, of_class, on_erase
+from chassis.work_rows import LeasedRow
 from identity.models.base import Base
 
 
-class Mail(Base):
+class Mail(LeasedRow, Base):
     """A mail that was asked for; without an account it is a dummy that nobody gets."""
 
     __tablename__ = "mails"
@@ -31,12 +32,7 @@ class Mail(Base):
     requested_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     refused: Mapped[bool] = mapped_column(server_default=text("false"))
-    admitted: Mapped[bool] = mapped_column(server_default=text("false"))
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
-    lease_token: Mapped[UUID | None]
-    lease_until: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(String(200))
+    admitted: Mapped[bool] = mapped_column(server_default=text("false"), info=not_exported())
 
 
 class MailToken(Base):

@@ -27,7 +27,6 @@ class ProcessorRequest(Base):
                     data_class=DataClass.NOBODY,
                     purpose=Purpose.ERASURE,
                     retention="the person's id until the processor has reported, the rest for ever",
-                    in_export=True,
                 ),
             )
         },

@@ -1,7 +1,16 @@
-"""Storage's routes: uploading, at once or in pieces, the caller's photos, and reading over links."""
+"""Storage's routes: uploading, at once or in pieces, the caller's photos, reading over links, and exports."""
 
-from storage.api import photos, reading, resumable, uploads
+from storage.api import export_sections, exports, photos, reading, resumable, uploads
 
-ROUTERS = (uploads.router, uploads.links, resumable.router, photos.router, reading.router)
+ROUTERS = (
+    uploads.router,
+    uploads.links,
+    resumable.router,
+    photos.router,
+    reading.router,
+    exports.router,
+    exports.links,
+    export_sections.router,
+)
 
 __all__ = ["ROUTERS"]

@@ -1,4 +1,4 @@
-"""What this service holds of people, and where else it writes: erasure and data map follow from it."""
+"""What this service holds of people, and where else it writes; erasure, export and data map follow."""
 
 from chassis.declarations import DataClass, Place, Purpose
 from chassis.holdings import Holding, OnErase

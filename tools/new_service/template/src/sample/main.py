@@ -1,10 +1,14 @@
-"""Sample, declared: its API, its worker and its part in erasures."""
+"""Sample, declared: its API, its worker and its part in erasures and exports."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chassis.service import Erasing, Service, erasures_of_identity, keys_of_identity
+from chassis.coordinator import erasures_of_identity, keys_of_identity
+from chassis.erasing import Erasing
+from chassis.export import Exporting
+from chassis.service import Service
 from contracts.identity import UserDeleted
+from contracts.storage import ExportRequested
 from sample import wiring
 from sample.holdings import HOLDINGS, PLACES
 from sample.models import Base
@@ -34,4 +38,5 @@ SAMPLE: Service[SampleSettings, wiring.Service] = Service(
         places=PLACES,
         open_erasures=erasures_of_identity,
     ),
+    exporting=Exporting(event=ExportRequested, assembler=lambda opened: opened.storage),
 )

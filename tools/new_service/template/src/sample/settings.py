@@ -14,3 +14,4 @@ class SampleSettings(StatefulSettings):
     )
 
     identity_url: str = Field(description="Where identity answers: signing keys and open erasures.")
+    storage_url: str = Field(description="Where storage takes sections of data exports.")

@@ -20,6 +20,7 @@ class Service:
     database: Database
     service_tokens: ServiceTokens
     identity: ServiceClient
+    storage: ServiceClient
 
 
 @asynccontextmanager
@@ -27,8 +28,11 @@ async def open_service(settings: SampleSettings, clock: Clock | None = None) -> 
     """Build the collaborators, and close what they hold at the end."""
     tokens = ServiceTokens.of("sample", settings)
     database = Database.of(settings, schema=SCHEMA, clock=clock or SystemClock())
-    async with ServiceClient(settings.identity_url, audience="identity", tokens=tokens) as identity:
+    async with (
+        ServiceClient(settings.identity_url, audience="identity", tokens=tokens) as identity,
+        ServiceClient(settings.storage_url, audience="storage", tokens=tokens) as storage,
+    ):
         try:
-            yield Service(settings, database, tokens, identity)
+            yield Service(settings, database, tokens, identity, storage)
         finally:
             await database.close()

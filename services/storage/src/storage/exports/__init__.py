@@ -1,0 +1,1 @@
+"""The mechanics of data exports: the archive, how its parts are sealed, its links and its pages."""

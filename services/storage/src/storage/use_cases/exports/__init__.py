@@ -1,0 +1,1 @@
+"""Data exports: asked for, contributed to, put together, fetched once, and gone."""
