@@ -104,6 +104,15 @@ async def test_objects_without_a_photo_go_and_no_others(ada, pictures, service, 
     assert (await ada.read(photo["original_url"])).status_code == 200
 
 
+async def test_pieces_stay_as_long_as_their_photo_is_begun(ada, service, compare, put) -> None:
+    ticket = await ada.ticket()
+    begun = await put(f"{service.vault.folder_of_photo(ada.id, UUID(ticket['photo_id']))}parts/0-1")
+    await put(f"{service.vault.folder_of_photo(ada.id, new_id())}parts/0-1")
+    report = await compare()
+    assert (report.orphans, report.removed, report.others) == (1, 1, 0)
+    assert await keys_of(service) == [begun]
+
+
 async def test_what_is_young_may_be_an_upload_and_stays(ada, service, compare, put) -> None:
     key = await put(f"{service.vault.folder_of_photo(ada.id, new_id())}1/original")
     report = await compare(settled_by=datetime.now(UTC) - timedelta(hours=1))

@@ -256,6 +256,10 @@ class Photos(Repository):
         """Return those of the keys of originals that a photo has."""
         return (await self._session.scalars(select(Photo.s3_key).where(Photo.s3_key.in_(s3_keys)))).all()
 
+    async def begun_among(self, photo_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Return those of the ids that are of photos, with bytes or without."""
+        return (await self._session.scalars(select(Photo.id).where(Photo.id.in_(photo_ids)))).all()
+
     async def forget_digests(self, *, link_over_by: datetime) -> None:
         """Forget the digests of uploads whose links were over by then."""
         await self._session.execute(

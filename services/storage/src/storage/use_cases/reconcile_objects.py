@@ -26,6 +26,8 @@ MOST_REMOVED_UNASKED = 1000
 _RENDITIONS: Final = "|".join(Rendition)
 # A folder of a person, of a photo, and of an attempt, which early photos have none of.
 _OF_A_PHOTO = re.compile(rf"[0-9a-f]{{64}}/[0-9a-f-]{{36}}/(?:\d+/)?(?:{_RENDITIONS})")
+# What has arrived of a photo that comes in pieces; it is there as long as the photo is begun.
+_OF_A_BEGUN_PHOTO = re.compile(r"[0-9a-f]{64}/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/parts/.+")
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +136,7 @@ class _Comparison:
             self._tell(self._report)
 
     def _unexpected(self, entry: ObjectEntry) -> None:
-        if not _OF_A_PHOTO.fullmatch(entry.key):
+        if not _OF_A_PHOTO.fullmatch(entry.key) and not _OF_A_BEGUN_PHOTO.fullmatch(entry.key):
             self._report.others += 1
         elif entry.written_at <= self._settled_by:
             self._orphans.append(entry)
@@ -159,14 +161,21 @@ class _Comparison:
         orphans, self._orphans = self._orphans, []
         if not orphans:
             return
-        originals = {it.key: _original_beside(it.key) for it in orphans}
-        async with self._database.read_only() as session:
-            needed = set(await Photos(session).kept_under(list(originals.values())))
-        orphans = [it for it in orphans if originals[it.key] not in needed]
+        orphans = await self._without_a_photo(orphans)
         self._report.orphans += len(orphans)
         if self._most_removed is not None:
             orphans = orphans[: self._most_removed - self._report.removed]
         await self._destroy(orphans)
+
+    async def _without_a_photo(self, found: Sequence[ObjectEntry]) -> list[ObjectEntry]:
+        """Return those that no photo has, or is made of, by now."""
+        parts = {it.key: UUID(part[1]) for it in found if (part := _OF_A_BEGUN_PHOTO.fullmatch(it.key))}
+        originals = {it.key: _original_beside(it.key) for it in found if it.key not in parts}
+        async with self._database.read_only() as session:
+            kept = set(await Photos(session).kept_under(list(originals.values())))
+        async with self._database.read_only() as session:
+            begun = set(await Photos(session).begun_among(list(parts.values())))
+        return [it for it in found if originals.get(it.key) not in kept and parts.get(it.key) not in begun]
 
     async def _destroy(self, orphans: Sequence[ObjectEntry]) -> None:
         if orphans:
