@@ -202,6 +202,8 @@ ROUTES: tuple[Route, ...] = (
     _link("HEAD", "/api/v1/photos/{photo_id}/thumbnail"),
     _bearer(_STORAGE, "POST", "/api/v1/photos/{photo_id}/confirm"),
     _bearer(_STORAGE, "GET", "/api/v1/photos"),
+    _bearer(_STORAGE, "GET", "/api/v1/photos/usage"),
+    _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}/reads"),
     _bearer(_STORAGE, "GET", "/api/v1/photos/{photo_id}"),
     _bearer(_STORAGE, "DELETE", "/api/v1/photos/{photo_id}"),
     _bearer(_STORAGE, "POST", "/api/v1/privacy/data-export"),

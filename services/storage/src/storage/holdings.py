@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
 from chassis.holds import Hold
-from storage.models import ConsentGate, Destruction, Export, Photo
+from storage.models import ConsentGate, Destruction, Export, Photo, PhotoRead, UsageCount
 from storage.use_cases.erase_person import end_deletions
 from storage.use_cases.exports.list_files import list_files
 from storage.use_cases.hold_photos import (
@@ -116,6 +116,25 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.DELETE,
         in_export=False,
         person=ConsentGate.user_id,
+    ),
+    # Both go with the row of the consent gate that they hang on.
+    Holding(
+        kind="usage_counts",
+        data_class=DataClass.CONTENT,
+        purpose=Purpose.SECURITY,
+        retention="until the account is erased",
+        on_erase=OnErase.CASCADE,
+        in_export=False,
+        person=UsageCount.user_id,
+    ),
+    Holding(
+        kind="photo_reads",
+        data_class=DataClass.DEVICE,
+        purpose=Purpose.SECURITY,
+        retention="for a year, or until the account is erased",
+        on_erase=OnErase.CASCADE,
+        in_export=True,
+        person=PhotoRead.user_id,
     ),
 )
 

@@ -18,12 +18,14 @@ from storage.settings import StorageSettings
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.exports.build_archive import ArchiveBuilder
 from storage.use_cases.exports.expire_exports import expire_exports, remind_contributors, tell_exports
+from storage.use_cases.forget_reads import forget_reads
 from storage.use_cases.reconcile_consents import reconcile_consents
 from storage.use_cases.reconcile_in_turn import reconcile_in_turn
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+FORGET_READS_SECONDS = 3600.0
 # The routes that take photos and sections count their bytes themselves.
 UNLIMITED_PATHS = (
     r"^/api/v1/photos/[^/]+/content$",
@@ -79,6 +81,7 @@ def work(opened: wiring.Service) -> Work:
 
     settings = opened.settings
     follow_feed = partial(reconcile_consents, opened.database, opened.consents)
+    forget = partial(forget_reads, opened.database, keep=timedelta(days=settings.read_log_days))
     return Work(
         consumers=consumers(opened),
         loops={"destructions": opened.destroyer.run, "exports": archive_builder(opened).run},
@@ -92,6 +95,7 @@ def work(opened: wiring.Service) -> Work:
                 lambda: expire_exports(opened.database, opened.export_terms),
             ),
             Periodic("remind-contributors", settings.export_reminder_seconds, lambda: ask_again(opened)),
+            Periodic("forget-reads", FORGET_READS_SECONDS, forget),
         ],
         checks={
             "keyring": opened.keyring.ping,

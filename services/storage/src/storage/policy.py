@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import ClassVar, Self
 from uuid import UUID
 
 from chassis.problems import Problem, ServiceUnavailable
@@ -95,6 +95,39 @@ class PhotoTooLarge(Problem, status=413, title="The photo is too large"):
         return cls(f"A photo may have at most {limit} bytes.", extra={"limit": limit})
 
 
+class QuotaReached(Problem, status=409, title="A limit of the account is reached"):
+    """The person has, or has sent today, as much as one account may; `used` and `limit` say how much."""
+
+    quota: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, limit: int, used: int, *, resets_at: datetime | None = None) -> Self:
+        """Return the refusal that names the limit, what is used of it, and when it begins anew."""
+        until = {} if resets_at is None else {"resets_at": resets_at.isoformat()}
+        return cls(extra={"quota": cls.quota, "limit": limit, "used": used, **until})
+
+
+class TooManyPhotos(QuotaReached):
+    """As many photos are kept as one account may have."""
+
+    quota = "photos"
+    detail = "Your account is full: it has as many photos as it may have. Delete some first."
+
+
+class TooManyUploads(QuotaReached):
+    """As many uploads were begun today as one account may begin."""
+
+    quota = "uploads_per_day"
+    detail = "You have begun as many uploads today as an account may. Go on tomorrow."
+
+
+class SpaceUsedUp(QuotaReached, status=413, title="The space for photos is used up"):
+    """The photos have as many bytes as one account may have, or would have more with this one."""
+
+    quota = "bytes"
+    detail = "There is no room for this photo in your account. Delete some first."
+
+
 class WrongImageType(Problem, status=415, title="Not the declared image type"):
     """The bytes are not a picture of the declared type."""
 
@@ -130,6 +163,13 @@ class Rendition(StrEnum):
 
     ORIGINAL = "original"
     THUMBNAIL = "thumbnail"
+
+
+class ReadReason(StrEnum):
+    """Why somebody was given the bytes of a photo."""
+
+    SHOWN_TO_OWNER = "shown-to-owner"
+    EXPORT = "export"
 
 
 class UploadStatus(StrEnum):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from chassis.requests import RequestBody
-from storage.policy import UploadStatus
+from storage.policy import ReadReason, Rendition, UploadStatus
 
 _OTHER_NAMES: Final = {"image/jpg": "image/jpeg", "image/heif": "image/heic"}
 
@@ -100,6 +100,48 @@ class PhotoPage(BaseModel):
     total: int
     page: int
     page_size: int
+    next: str | None = Field(
+        description="Give it as `after` for the next page; null on the last one.",
+        examples=["1795705800000000-01a218a0835674f5b207f1053475fe76"],
+    )
+
+
+class Used(BaseModel):
+    """One limit of the account, and what is used of it."""
+
+    used: int = Field(examples=[12])
+    limit: int = Field(examples=[5000])
+
+
+class UsedToday(Used):
+    """A limit of one day, which begins anew at `resets_at`."""
+
+    resets_at: datetime
+
+
+class PhotoUsage(BaseModel):
+    """What the account uses of its limits: photos that have arrived, uploads begun today (UTC)."""
+
+    photos: Used
+    bytes: Used = Field(description="Of the photos as they were received.")
+    uploads_per_day: UsedToday
+
+
+class ReadEntry(BaseModel):
+    """One time that the bytes of a photo were given to somebody."""
+
+    id: UUID
+    read_at: datetime
+    read_by: UUID = Field(description="The account.")
+    session_id: UUID | None = Field(description="The session whose link it was; null where none read it.")
+    rendition: Rendition
+    reason: ReadReason
+
+
+class ReadEntryPage(BaseModel):
+    """Reads of one photo, newest first."""
+
+    items: list[ReadEntry]
     next: str | None = Field(
         description="Give it as `after` for the next page; null on the last one.",
         examples=["1795705800000000-01a218a0835674f5b207f1053475fe76"],

@@ -111,6 +111,16 @@ class StorageSettings(StatefulSettings):
     uploads_per_person: int = Field(
         default=2, ge=1, description="Uploads of one person at once; further ones wait."
     )
+    quota_photos: int = Field(default=5_000, ge=1, description="Photos that one person may have.")
+    quota_bytes: int = Field(
+        default=50_000_000_000, ge=1, description="Bytes of photos, as received, that one person may have."
+    )
+    quota_uploads_per_day: int = Field(
+        default=500, ge=1, description="Uploads that one person may begin on one day (UTC)."
+    )
+    read_log_days: int = Field(
+        default=365, ge=1, description="How long it is kept who was given the bytes of a photo."
+    )
     confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
     link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
     pixel_limit: int = Field(default=52_000_000, ge=1, description="Most pixels of an accepted photo.")

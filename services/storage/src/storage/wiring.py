@@ -21,6 +21,7 @@ from storage.key_providers.opening import open_key_providers
 from storage.key_providers.providers import KeyProviders
 from storage.links import Links, UploadWay
 from storage.models import KEYRING_SCHEMA, SCHEMA
+from storage.quotas import Quota
 from storage.sealing import KeyEncryption
 from storage.settings import StorageSettings
 from storage.transfers import Transfers
@@ -233,7 +234,12 @@ def _upload_desk(
         UploadWay.WHOLE: timedelta(seconds=settings.upload_link_seconds),
         UploadWay.IN_PIECES: timedelta(seconds=settings.resumable_upload_seconds),
     }
-    return UploadDesk(database, vault, consents, _links(settings), life)
+    quota = Quota(
+        photos=settings.quota_photos,
+        bytes=settings.quota_bytes,
+        uploads_per_day=settings.quota_uploads_per_day,
+    )
+    return UploadDesk(database, vault, consents, _links(settings), life, quota)
 
 
 def _links(settings: StorageSettings) -> Links:

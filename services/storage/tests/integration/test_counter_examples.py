@@ -15,7 +15,16 @@ from storage.holdings import HOLDINGS
 from storage.models import Photo
 from support.erasures import work_on_erasures
 
-NOTHING = {"photos": 0, "objects": 0, "data_keys": 0, "consents": 0, "unfinished_deletions": 0, "exports": 0}
+NOTHING = {
+    "photos": 0,
+    "objects": 0,
+    "data_keys": 0,
+    "consents": 0,
+    "unfinished_deletions": 0,
+    "usage_counts": 0,
+    "photo_reads": 0,
+    "exports": 0,
+}
 
 
 @pytest.fixture

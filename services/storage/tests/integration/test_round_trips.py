@@ -87,7 +87,7 @@ class Paths:
             return
 
         photo = await self._service.reader.find(self._photo_id)
-        opened = await self._service.reader.open(photo, Rendition.ORIGINAL, admit=admit)
+        opened = await self._service.reader.open(photo, Rendition.ORIGINAL, session_id=new_id(), admit=admit)
         assert opened.content.startswith(b"\xff\xd8")
 
     async def idle_reconciliation(self):

@@ -151,7 +151,9 @@ async def _read(
     async with AsyncExitStack() as resources:
         memory = await resources.enter_async_context(service.reads.of(photo.user_id))
         # The object is in memory twice for a moment, sealed and open.
-        opened = await service.reader.open(photo, rendition, admit=lambda size: memory.grow(2 * size))
+        opened = await service.reader.open(
+            photo, rendition, session_id=link.session_id, admit=lambda size: memory.grow(2 * size)
+        )
         wanted = part.wanted if range_applies(part.only_of, opened.tag) else None
         answer = _answer(opened, wanted, headers)
         # From here on the bytes are held until the last of them has left.

@@ -30,6 +30,8 @@ from storage.policy import (
     LinkRefused,
     PhotoTooLarge,
     ProveAddressFirst,
+    QuotaReached,
+    SpaceUsedUp,
     TooBusy,
     UploadGone,
     UploadInterrupted,
@@ -59,6 +61,7 @@ from storage.wiring import Service
 router = APIRouter(prefix="/api/v1/photos/uploads", tags=["storage"], route_class=TusRoute)
 
 _OF_LINKS = (VersionNotSpoken, LinkRefused, UploadGone)
+_OF_QUOTA = (QuotaReached, SpaceUsedUp)
 _OF_BYTES = (
     UploadHeaderNotRead,
     TooManyPieces,
@@ -116,7 +119,7 @@ async def options_uploads(service: CurrentService) -> Response:
     openapi_extra={"requestBody": PIECE_BODY},
     responses={
         201: {"headers": {**LOCATION, **PROGRESS}},
-        **problems(VersionNotSpoken, Unauthorized, PersonErased, *_OF_BYTES, UploadGone),
+        **problems(VersionNotSpoken, Unauthorized, PersonErased, *_OF_QUOTA, *_OF_BYTES, UploadGone),
     },
 )
 async def post_resumable_upload(

@@ -21,6 +21,8 @@ from storage.policy import (
     PartialUpload,
     PhotoTooLarge,
     ProveAddressFirst,
+    QuotaReached,
+    SpaceUsedUp,
     TooBusy,
     UploadDiffers,
     UploadGone,
@@ -47,7 +49,9 @@ _PHOTO_BODY: dict[str, Any] = {
     name="request_upload",
     status_code=201,
     summary="Ask for a link to upload one photo",
-    responses=problems(Unauthorized, PersonErased, ConsentRequired, ProveAddressFirst),
+    responses=problems(
+        Unauthorized, PersonErased, ConsentRequired, ProveAddressFirst, QuotaReached, SpaceUsedUp
+    ),
 )
 async def post_upload(
     service: CurrentService,

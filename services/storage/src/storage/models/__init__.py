@@ -11,6 +11,8 @@ from storage.models.photos import (
     FeedPosition,
     KeyringBase,
     Photo,
+    PhotoRead,
+    UsageCount,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "FeedPosition",
     "KeyringBase",
     "Photo",
+    "PhotoRead",
+    "UsageCount",
 ]

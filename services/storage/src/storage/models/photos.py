@@ -1,12 +1,13 @@
 """The rows of storage's schema, and those of the keyring's, which is a database of its own."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
+    ForeignKey,
     Index,
     LargeBinary,
     MetaData,
@@ -121,6 +122,47 @@ class ConsentGate(Base):
     consent_id: Mapped[UUID | None]
     withdrawn_epoch: Mapped[int] = mapped_column(BigInteger)
     checked_at: Mapped[datetime]
+
+
+_GATE = f"{SCHEMA}.consent_gates.user_id"
+
+
+class UsageCount(Base):
+    """How much of their limits a person uses: uploads begun on `day`, photos and bytes that have arrived.
+
+    What was deleted since is still in `photos` and `bytes`, until a limit seems to be met.
+    """
+
+    __tablename__ = "usage_counts"
+    __table_args__ = ({"info": on_erase("delete", pruned_by="erasure")},)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_GATE, ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date]
+    begun: Mapped[int]
+    photos: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class PhotoRead(Base):
+    """That somebody was given the bytes of a photo: who, in which session, which rendition, why and when.
+
+    It outlives the photo, so that its owner can still ask who has seen it.
+    """
+
+    __tablename__ = "photo_reads"
+    __table_args__ = (
+        Index("ix_photo_reads_user_id_photo_id", "user_id", "photo_id", "read_at", "id"),
+        Index("ix_photo_reads_read_at", "read_at"),
+        {"info": on_erase("delete", pruned_by="forget-reads")},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_GATE, ondelete="CASCADE"))
+    photo_id: Mapped[UUID]
+    session_id: Mapped[UUID | None]
+    rendition: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(String(20))
+    read_at: Mapped[datetime]
 
 
 class FeedPosition(Base):

@@ -14,6 +14,8 @@ from storage.repositories.exports import (
 )
 from storage.repositories.gates import FeedPositions, Gates, take_over
 from storage.repositories.photos import Photos
+from storage.repositories.reads import PhotoReads
+from storage.repositories.usages import Usages
 
 __all__ = [
     "DESTRUCTIONS",
@@ -27,9 +29,11 @@ __all__ = [
     "Exports",
     "FeedPositions",
     "Gates",
+    "PhotoReads",
     "Photos",
     "Sections",
     "StoredKey",
+    "Usages",
     "every_section_is_there",
     "take_over",
 ]

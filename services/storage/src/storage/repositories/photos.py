@@ -27,35 +27,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis import scripts
-from chassis.db import UnitOfWork
 from chassis.repository import Repository
 from chassis.tables import Moment
 from chassis.tombstones import is_buried
 from contracts.fields import PhotoDeletionReason
-from storage.models import SCHEMA, ConsentGate, Photo
+from storage.models import SCHEMA, ConsentGate, Photo, PhotoRead
 from storage.paging import Place
 from storage.repositories.destructions import DESTRUCTIONS
 
 BATCH = 100
-# What a photo is before its bytes arrive.
-_BEGUN = (
-    "id",
-    "user_id",
-    "s3_key",
-    "declared_type",
-    "consent_id",
-    "consent_epoch",
-    "upload_token_hash",
-    "upload_expires_at",
-    "upload_attempts",
-    "upload_length",
-    "address_proved",
-    "created_at",
-    "updated_at",
-)
-_PHOTOS = cast("Table", Photo.__table__)
-_ONE_INSERTED = "INSERT 0 1"
+_PHOTOS, _READS = cast("Table", Photo.__table__), cast("Table", PhotoRead.__table__)
 FOLDER_OF_PHOTO = "^[^/]+/[^/]+/"
 CLOSED_FOR = timedelta(minutes=5)
 """How long the link of an upload whose consent has ended still says so."""
@@ -103,23 +84,33 @@ def _release() -> Select[Any]:
     return select(func.count()).select_from(ordered).add_cte(closed)
 
 
-def _stand() -> Select[bool, bool]:
-    gate = cast("Table", ConsentGate.__table__)
-    erased = is_buried(SCHEMA)
+def _stand(*, recorded: bool) -> Select[bool, bool]:
+    gate, erased = cast("Table", ConsentGate.__table__), is_buried(SCHEMA)
     there = select(_PHOTOS.c.id).where(_PHOTOS.c.id == bindparam("photo", type_=Uuid)).exists()
-    permitted = (
-        select(gate.c.user_id)
-        .where(
-            gate.c.user_id == bindparam("person", type_=Uuid),
-            gate.c.granted,
-            gate.c.withdrawn_epoch < bindparam("begun", type_=BigInteger),
-        )
-        .exists()
+    permitted = select(gate.c.user_id).where(
+        gate.c.user_id == bindparam("person", type_=Uuid),
+        gate.c.granted,
+        gate.c.withdrawn_epoch < bindparam("begun", type_=BigInteger),
     )
-    return select(and_(there, ~erased), permitted)
+    if not recorded:
+        return select(and_(there, ~erased), permitted.exists())
+    # The gate that permits it is held, so that an erasure takes the record as well, or comes before it.
+    held = permitted.with_for_update(read=True, key_share=True).cte("held")
+    kept = (
+        insert(_READS)
+        .from_select(
+            [column.name for column in _READS.c],
+            select(*(bindparam(f"read_{column.name}", type_=column.type) for column in _READS.c)).where(
+                there, ~erased, select(held).exists()
+            ),
+        )
+        .returning(_READS.c.id)
+        .cte("kept")
+    )
+    return select(and_(there, ~erased), select(held).exists()).add_cte(kept)
 
 
-_RELEASE, _STAND = _release(), _stand()
+_RELEASE, _STAND, _STAND_AND_RECORD = _release(), _stand(recorded=False), _stand(recorded=True)
 
 
 class Standing(Enum):
@@ -140,29 +131,6 @@ class KeptPhoto:
     lost_at: datetime | None
 
 
-async def begin_photo(uow: UnitOfWork, photo: Photo, *, ended_epoch: int, person_hash: str) -> bool:
-    """Insert a photo if the person's gate knows the consent that it rests on as live; in one round trip.
-
-    The gate knows every end up to `ended_epoch`, too. False as well for somebody who is erased.
-    """
-    stones, gates = uow.tables.tombstones, ConsentGate.__table__
-    fields = [getattr(photo, name) for name in _BEGUN]
-    values = (scripts.literal(str(value) if isinstance(value, int) else value) for value in fields)
-    # A withdrawal comes wholly before it or wholly after: it waits for the share that is taken here.
-    # Every value is a literal in which nothing has a meaning.
-    live = (
-        f"SELECT {', '.join(values)} FROM {gates} AS gate"  # noqa: S608
-        f" WHERE user_id = {scripts.literal(photo.user_id)}"
-        f" AND granted AND epoch = {photo.consent_epoch:d} AND withdrawn_epoch >= {ended_epoch:d}"
-        f" AND NOT EXISTS ({scripts.find_tombstone(stones, person_hash)}) FOR SHARE OF gate"
-    )
-    script = (
-        f"{scripts.lock_subject(stones, person_hash)};"
-        f" INSERT INTO {_PHOTOS.fullname} ({', '.join(_BEGUN)}) {live}"
-    )
-    return await uow.statements.run(script, purpose="begin a photo") == _ONE_INSERTED
-
-
 class Photos(Repository):
     """Photos, and the uploads that they begin as."""
 
@@ -170,15 +138,21 @@ class Photos(Repository):
         """Return the photo, whoever's it is."""
         return await self._session.get(Photo, photo_id)
 
-    async def standing_of(self, photo: Photo, *, person_hash: str) -> Standing:
-        """Tell how a photo that was found stands now, in one round trip."""
-        asked = {
+    async def standing_of(
+        self, photo: Photo, *, person_hash: str, record: PhotoRead | None = None
+    ) -> Standing:
+        """Tell how a photo that was found stands now, and keep the record if it may be shown; in one trip."""
+        asked: dict[str, Any] = {
             "person": photo.user_id,
             "person_hash": person_hash,
             "photo": photo.id,
             "begun": photo.consent_epoch,
         }
-        there, permitted = (await self._session.execute(_STAND, asked)).one()
+        statement = _STAND
+        if record is not None:
+            statement = _STAND_AND_RECORD
+            asked |= {f"read_{column.name}": getattr(record, column.name) for column in _READS.c}
+        there, permitted = (await self._session.execute(statement, asked)).one()
         if not there:
             return Standing.GONE
         return Standing.SHOWN if permitted else Standing.NOT_PERMITTED

@@ -28,6 +28,7 @@ from storage.policy import (
     WrongImageType,
 )
 from storage.repositories import DESTRUCTIONS, Destructions, Gates, Photos
+from storage.repositories.usages import count_arrived
 from storage.transfers import MemoryShare
 from storage.use_cases.ask_consent import ask_consent
 from storage.vault import PhotoLocation, Vault
@@ -140,6 +141,7 @@ class Acceptance:
             photo.upload_digest, photo.upload_parts = body.digest, None
             photo.upload_lease_until = None
             photo.updated_at = now
+            count_arrived(uow, photo.user_id, len(body.content))
             if attempt.leftovers is not None:
                 Destructions(uow.session).add(attempt.leftovers)
                 uow.wake(DESTRUCTIONS.name)

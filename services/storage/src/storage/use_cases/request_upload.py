@@ -10,7 +10,9 @@ from storage.consents import Consents, Whereabouts
 from storage.links import Links, UploadToken, UploadWay
 from storage.models import Photo
 from storage.policy import ConsentRequired, ConsentState, Rendition, refuse_unless_enough
-from storage.repositories.photos import begin_photo
+from storage.quotas import Quota, day_of, end_of_day
+from storage.repositories import Usages
+from storage.repositories.uploads import begin_photo
 from storage.use_cases.ask_consent import take_over
 from storage.vault import Vault
 
@@ -47,11 +49,13 @@ class UploadDesk:
     consents: Consents
     links: Links
     link_life: dict[UploadWay, timedelta]
+    quota: Quota
 
     async def request_upload(self, uploader: Uploader, wanted: Wanted) -> tuple[Photo, UploadToken]:
         """Begin a photo under a consent that is confirmed now.
 
-        Raises `ConsentRequired`, `PersonErased`, and `NeighbourUnavailable` when nothing can be known.
+        Raises `ConsentRequired`, `QuotaReached`, `PersonErased`, and `NeighbourUnavailable` when nothing can
+        be known.
         """
         answer = await self.consents.ask(uploader.user_id, seen=uploader.seen)
         photo, token = self._photo(uploader, answer, wanted)
@@ -60,9 +64,20 @@ class UploadDesk:
         # The answer is a no, or the gate does not know it yet.
         await take_over(self.database, answer, user_id=uploader.user_id)
         refuse_unless_enough(answer)
+        await self._refuse_if_used_up(photo)
         if not await self._begin(photo, answer):
             raise ConsentRequired
         return photo, token
+
+    async def _refuse_if_used_up(self, photo: Photo) -> None:
+        """Count anew what the person uses, because what was counted may be more than there is."""
+        person, moment = photo.user_id, photo.created_at
+        async with self.database.read_only() as session:
+            usage = await Usages(session).of(person, day=day_of(moment))
+        usage.refuse(self.quota, more_bytes=photo.upload_length or 1, resets_at=end_of_day(moment))
+        async with self.database.unit_of_work() as uow:
+            await uow.lock_subject(person)
+            await Usages(uow.session).recount(person, usage)
 
     def _photo(self, uploader: Uploader, answer: ConsentState, wanted: Wanted) -> tuple[Photo, UploadToken]:
         photo_id, now = new_id(), self.database.clock.now()
@@ -88,4 +103,6 @@ class UploadDesk:
     async def _begin(self, photo: Photo, answer: ConsentState) -> bool:
         person_hash = self.database.tombstone_keys.hashes(photo.user_id)
         async with self.database.unit_of_work() as uow:
-            return await begin_photo(uow, photo, ended_epoch=answer.ended_epoch, person_hash=person_hash)
+            return await begin_photo(
+                uow, photo, ended_epoch=answer.ended_epoch, person_hash=person_hash, quota=self.quota
+            )

@@ -8,13 +8,14 @@ from uuid import UUID
 import structlog
 
 from chassis.db import Database
+from chassis.ids import new_id
 from chassis.object_store import Admit
 from chassis.object_store_faults import ObjectNotFound
 from chassis.problems import PersonErased, describe
 from chassis.sealing import SealBroken
 from storage.consents import Consents
-from storage.models import Photo
-from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, Rendition
+from storage.models import Photo, PhotoRead
+from storage.policy import ConsentRequired, LinkGone, PhotoLost, PhotoUnavailable, ReadReason, Rendition
 from storage.repositories import Photos
 from storage.repositories.photos import Standing
 from storage.sealing import KeyUnusable
@@ -45,7 +46,7 @@ class MeasuredPhoto:
 
 @dataclass(frozen=True, slots=True)
 class PhotoReader:
-    """What opening a photo needs."""
+    """What opening a photo needs; who is given one is recorded before its first byte leaves."""
 
     database: Database
     vault: Vault
@@ -68,13 +69,24 @@ class PhotoReader:
         if not answer.covers(photo.consent_epoch):
             raise ConsentRequired
 
-    async def open(self, photo: Photo, rendition: Rendition, *, admit: Admit) -> OpenedPhoto:
-        """Return the bytes; the caller has checked the link, `admit` finds room for them.
+    async def open(
+        self, photo: Photo, rendition: Rendition, *, session_id: UUID, admit: Admit
+    ) -> OpenedPhoto:
+        """Return the bytes for a session of their owner; the caller has checked the link, `admit` finds room.
 
         Raises `LinkGone`, `ConsentRequired`, `PhotoUnavailable`, `PhotoLost`, what `admit` raises, and
         transient faults when consent, the key provider or the store can't be asked.
         """
-        async with self._shown(photo):
+        record = PhotoRead(
+            id=new_id(),
+            user_id=photo.user_id,
+            photo_id=photo.id,
+            session_id=session_id,
+            rendition=rendition,
+            reason=ReadReason.SHOWN_TO_OWNER,
+            read_at=self.database.clock.now(),
+        )
+        async with self._shown(photo, record):
             content = await self.vault.get(PhotoLocation.of(photo), rendition, admit=admit)
         return OpenedPhoto(content, _type_of(photo, rendition), tag_of(photo, rendition))
 
@@ -85,7 +97,7 @@ class PhotoReader:
         return MeasuredPhoto(size, _type_of(photo, rendition))
 
     @asynccontextmanager
-    async def _shown(self, photo: Photo) -> AsyncIterator[None]:
+    async def _shown(self, photo: Photo, record: PhotoRead | None = None) -> AsyncIterator[None]:
         """Run the block, which asks the vault, between two looks at whether the photo may be shown."""
         await self.permit(photo)
         try:
@@ -95,13 +107,13 @@ class PhotoReader:
         except (KeyUnusable, KeyMissing, ObjectNotFound, SealBroken) as error:
             await self._explain(photo, error)
             raise
-        await self._look_again(photo)
+        await self._look_again(photo, record)
 
-    async def _look_again(self, photo: Photo) -> None:
+    async def _look_again(self, photo: Photo, record: PhotoRead | None = None) -> None:
         """Refuse what was withdrawn, deleted or erased while the bytes were fetched."""
         async with self.database.read_only() as session:
             standing = await Photos(session).standing_of(
-                photo, person_hash=self.database.tombstone_keys.hashes(photo.user_id)
+                photo, person_hash=self.database.tombstone_keys.hashes(photo.user_id), record=record
             )
         if standing is Standing.GONE:
             raise LinkGone
