@@ -17,7 +17,7 @@ from support.api_process import ApiProcess, api_process
 from support.fuzzing import Findings, fuzz
 
 SERVICES = Path(__file__).parents[2] / "services"
-UPLOADS = ("POST /api/v1/photos/uploads", "OPTIONS /api/v1/photos/uploads")
+UPLOADS = "/api/v1/photos/uploads"
 ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
     # Where the law allows no consent, or none without a signature, the most valid of requests is refused.
     "consent": {"POST /api/v1/privacy/consent": [422, 451]},
@@ -30,15 +30,23 @@ ALSO_REFUSED: dict[str, dict[str, list[int]]] = {
         "POST /api/v1/photos/uploads": [400, 410, 412, 413, 415, 460],
     },
 }
-# `/photos/upload` is the address of a photo called "upload" as well, as far as the other methods go.
-# And so is `/photos/uploads`.
+# As far as other methods go, `/photos/upload`, `/photos/uploads` and `/photos/usage` are addresses of photos.
+ALSO_PHOTOS = (
+    "POST /api/v1/photos/upload",
+    f"POST {UPLOADS}",
+    f"OPTIONS {UPLOADS}",
+    "GET /api/v1/photos/usage",
+)
+# Who does not say which version of the protocol they speak gets 412, as the protocol asks for.
+TUS = tuple(f"{method} {UPLOADS}/{{photo_id}}" for method in ("HEAD", "PATCH", "DELETE"))
 UNCHECKED: dict[str, dict[str, list[str]]] = {
     "consent": {},
     "storage": {
-        operation: ["unsupported_method", "allow_header_conformance"]
-        for operation in ("POST /api/v1/photos/upload", *UPLOADS)
+        **{operation: ["unsupported_method", "allow_header_conformance"] for operation in ALSO_PHOTOS},
+        **{operation: ["missing_required_header"] for operation in TUS},
     },
 }
+UNCHECKED["storage"][f"POST {UPLOADS}"].append("missing_required_header")
 
 
 @pytest.fixture
