@@ -5,9 +5,8 @@ is deflated, pictures without effort (level 0): readers of streams can tell wher
 """
 
 import hashlib
-import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, cast
@@ -140,7 +139,7 @@ class ArchiveWriter:
         return info
 
 
-def pieces_of(content: bytes, *, size: int = 1 << 20) -> list[bytes]:
+def pieces_of(content: bytes, *, size: int = 1 << 20) -> Iterator[bytes]:
     """Cut content into pieces, so that parts of an archive stay small."""
-    view = io.BytesIO(content)
-    return list(iter(lambda: view.read(size), b""))
+    for begin in range(0, len(content), size):
+        yield content[begin : begin + size]

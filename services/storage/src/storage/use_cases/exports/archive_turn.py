@@ -11,7 +11,7 @@ from chassis.db import Database, UnitOfWork
 from chassis.ids import new_id
 from chassis.work_table import Claimed, WorkTable
 from contracts.storage import ExportReady
-from storage.exports.archive import ArchivedFile, ArchiveWriter
+from storage.exports.archive import ArchivedFile, ArchiveWriter, pieces_of
 from storage.exports.policy import ExportStatus
 from storage.exports.sealed_parts import PART_BYTES, SealedParts, folder_of_archive
 from storage.repositories import ArchiveRows
@@ -131,7 +131,8 @@ class ArchiveTurn:
         }
 
     async def _seal(self) -> None:
-        if plain := self._writer.take():
+        # The directory of very many files is longer than a part may be.
+        for plain in pieces_of(self._writer.take(), size=2 * PART_BYTES):
             object_id = new_id()
             await self._sealed.write(self._folder, object_id, plain)
             self._parts.append((object_id, len(plain)))

@@ -1,7 +1,7 @@
 """Put an archive together from its sections and the person's photos, in turns, however large it is."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -193,7 +193,7 @@ def _require_time(turn: ArchiveTurn, until: float) -> None:
         raise NotWholeYet
 
 
-async def _all(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _all(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
 

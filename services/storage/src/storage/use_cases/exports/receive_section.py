@@ -8,6 +8,7 @@ from uuid import UUID
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.problems import PersonErased
+from storage.exports.archive import pieces_of
 from storage.exports.links import ExportLinks
 from storage.exports.policy import ExportOver, ExportStatus, SectionTooLarge
 from storage.exports.sealed_parts import PART_BYTES, ExportStore, SealedParts, folder_of_section
@@ -65,11 +66,12 @@ class SectionReception:
             size += len(piece)
             if size > self.limit:
                 raise SectionTooLarge
-            waiting += piece
-            if len(waiting) >= PART_BYTES:
-                await parts.write(folder, count, bytes(waiting))
-                waiting.clear()
-                count += 1
+            for bit in pieces_of(piece):
+                waiting += bit
+                if len(waiting) >= PART_BYTES:
+                    await parts.write(folder, count, bytes(waiting))
+                    waiting.clear()
+                    count += 1
         if waiting:
             await parts.write(folder, count, bytes(waiting))
             count += 1
