@@ -10,13 +10,15 @@ from benchmarks.comparison import Gauge, Result, Row, Sample, compare
 from benchmarks.erasure_rows import erasure_rows
 from benchmarks.footprint import footprint_rows
 from benchmarks.growth import growth_rows
+from benchmarks.possession_rows import possession_rows
+from benchmarks.references.objects import BareStore
 from benchmarks.report import page
 from benchmarks.requests_rows import account_rows, consent_rows, photo_rows
 from benchmarks.sign_ins import sign_in_rows
 from benchmarks.subject import Subject, whole_cluster
 from cluster.layout import Layout
 
-GROUPS = ("accounts", "consents", "photos", "erasures", "sign-ins", "footprint", "growth")
+GROUPS = ("accounts", "consents", "photos", "erasures", "possessions", "sign-ins", "footprint", "growth")
 CONSENTING = 4000
 REPORT = Path(__file__).parent / "report.md"
 REMARKS = Path(__file__).parent / "remarks.md"
@@ -78,6 +80,10 @@ async def _rows(
             rows = await photo_rows(subject, stack)
         case "erasures":
             rows = await erasure_rows(subject, stack, storm=arguments.storm)
+        case "possessions":
+            store = BareStore(subject.platform.servers.s3_endpoint, subject.platform.servers.s3_admin)
+            store.prepare()
+            rows = await possession_rows(subject, store)
         case "sign-ins":
             rows = await sign_in_rows(subject)
         case "footprint":

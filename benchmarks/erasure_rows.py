@@ -40,7 +40,8 @@ class Ours:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
 
-    async def _people(self, count: int) -> list[Person]:
+    async def people(self, count: int) -> list[Person]:
+        """Return people who have agreed to pictures, and of whom nothing is under way."""
         while len(self._subject.people) < count:
             self._subject.people += await self._subject.sign_in(count)
         taken, self._subject.people = self._subject.people[:count], self._subject.people[count:]
@@ -50,22 +51,20 @@ class Ours:
 
     async def answers(self) -> Sample:
         """Return how many milliseconds the answer to one deletion takes, p50."""
-        took, _ = await self._one_by_one(ONE_BY_ONE)
-        return Sample(median(took))
+        return Sample(median((await self.one_by_one(await self.people(ONE_BY_ONE)))[0]))
 
     async def ends(self) -> Sample:
         """Return how many milliseconds pass until one person is erased everywhere, p50."""
-        _, began = await self._one_by_one(ONE_BY_ONE)
-        return Sample(median(await self._ended(began)))
+        return Sample(median((await self.one_by_one(await self.people(ONE_BY_ONE)))[1]))
 
     async def ends_at_a_rate(self) -> Sample:
         """Return the same at 20 deletions per second."""
-        began = await _at_a_rate(await self._people(AT_A_RATE), self._delete)
+        began = await _at_a_rate(await self.people(AT_A_RATE), self._delete)
         return Sample(median(await self._ended(began)))
 
     async def storm(self, count: int) -> Sample:
         """Return how many people per second are erased everywhere, all of them asked for at once."""
-        people = await self._people(count)
+        people = await self.people(count)
         before = machine.usage()
         await _together(people, self._delete)
         await self._subject.quiesce()
@@ -92,15 +91,16 @@ class Ours:
             await connection.close()
         return Sample(BACKLOG / (time.monotonic() - began))
 
-    async def _one_by_one(self, count: int) -> tuple[list[float], dict[UUID, datetime]]:
+    async def one_by_one(self, people: Sequence[Person]) -> tuple[list[float], list[float]]:
+        """Return the milliseconds until each of them is answered, and until each is erased everywhere."""
         took: list[float] = []
         began: dict[UUID, datetime] = {}
-        for person in await self._people(count):
+        for person in people:
             at = time.perf_counter()
             began |= await self._delete(person)
             took.append((time.perf_counter() - at) * 1000)
             await self._subject.quiesce()
-        return took, began
+        return took, await self._ended(began)
 
     async def _delete(self, person: Person) -> dict[UUID, datetime]:
         now = datetime.now(UTC)

@@ -4,6 +4,7 @@ from statistics import median
 
 from benchmarks.client import request
 from benchmarks.comparison import Measure, Row, Sample
+from benchmarks.erasure_rows import Ours
 from benchmarks.load import closed_loop, repeating
 from benchmarks.subject import API, Person, Subject
 
@@ -28,6 +29,13 @@ GATES = """
     INSERT INTO consent.gates (user_id, consent_type, epoch, ended_epoch)
     SELECT id, 'marketing', $1::int, 0 FROM benchmark_people
 """
+SESSIONS = """
+    INSERT INTO identity.sessions
+        (id, user_id, generation, rotated_at, authenticated_at, created_at, last_used_at)
+    SELECT gen_random_uuid(), id, 1, now(), now(), now(), now()
+    FROM benchmark_people, generate_series(1, $1::int)
+"""
+SESSIONS_EACH = 2
 
 
 async def grow(subject: Subject, accounts: int) -> None:
@@ -41,6 +49,7 @@ async def grow(subject: Subject, accounts: int) -> None:
         await connection.execute(ACCOUNTS)
         await connection.execute(ENTRY, ENTRIES)
         await connection.execute(GATES, ENTRIES)
+        await connection.execute(SESSIONS, SESSIONS_EACH)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
@@ -53,6 +62,8 @@ async def growth_rows(subject: Subject, person: Person, accounts: int) -> list[R
         "the biometric status": request("GET", f"{API}/privacy/consent/biometric-status", person.headers),
     }
     before = {name: await _p50(subject, ask)() for name, ask in asks.items()}
+    deleting, deletion = Ours(subject).answers, "the answer to a deletion"
+    before[deletion] = await deleting()
     await grow(subject, accounts)
 
     def remembered(name: str) -> Measure:
@@ -61,7 +72,8 @@ async def growth_rows(subject: Subject, person: Person, accounts: int) -> list[R
 
         return measure
 
-    return [
+    sessions = f"{deletion} p50 with {accounts * SESSIONS_EACH:,} sessions more / before"
+    return [Row(sessions, "ms", deleting, remembered(deletion), 1.2, at_most=True)] + [
         Row(
             f"{name} p50 with {accounts:,} accounts more / before",
             "ms",

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import jwt
@@ -19,6 +18,7 @@ from benchmarks.pictures import one_mebibyte
 from benchmarks.references import lean, rows
 from benchmarks.references.objects import BareStore
 from benchmarks.subject import API, Person, Subject
+from benchmarks.taking import take_picture, target, upload
 from chassis.service_auth import GATEWAY_TOKEN_HEADER
 from support.gateway import gateway_proof
 
@@ -151,7 +151,7 @@ def _uploads(asks: list[bytes], picture: bytes) -> Step:
     async def step(connection: Connection) -> Answer:
         answer = await connection.send(next(turns))
         expect(answer, 201)
-        return await connection.send(_put(str(answer.document["upload_url"]), picture))
+        return await connection.send(upload(str(answer.document["upload_url"]), picture))
 
     return step
 
@@ -166,7 +166,7 @@ def _resumable_uploads(people: list[Person], picture: bytes) -> Step:
         expect(begun, 201)
         piece = request(
             "PATCH",
-            _target(str(begun.document["upload_url"])),
+            target(str(begun.document["upload_url"])),
             {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"},
             body=picture,
             content_type="application/offset+octet-stream",
@@ -176,31 +176,13 @@ def _resumable_uploads(people: list[Person], picture: bytes) -> Step:
     return step
 
 
-def _put(url: str, picture: bytes) -> bytes:
-    return request("PUT", _target(url), body=picture, content_type="image/jpeg")
-
-
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
-
-
 async def _kept_pictures(subject: Subject, people: list[Person], picture: bytes) -> list[bytes]:
     """Upload one picture for each and return the requests that show them."""
     shown = []
     async with Connection(subject.gateway) as connection:
         for person in people:
-            ask = request(
-                "POST", f"{API}/photos/upload", headers=person.headers, body={"content_type": "image/jpeg"}
-            )
-            asked = await connection.send(ask)
-            expect(asked, 201)
-            expect(await connection.send(_put(str(asked.document["upload_url"]), picture)), 200)
-            photo = asked.document["photo_id"]
-            body = {"file_size": len(picture), "width": 1, "height": 1}
-            confirm = request("POST", f"{API}/photos/{photo}/confirm", headers=person.headers, body=body)
-            expect(await connection.send(confirm), 200)
-            shown.append(request("GET", f"{API}/photos/{photo}", person.headers))
+            photo = await take_picture(connection, person, picture)
+            shown.append(request("GET", f"{API}/photos/{photo['id']}", person.headers))
     return shown
 
 
@@ -211,7 +193,7 @@ async def _links_to(subject: Subject, kept: list[bytes]) -> list[bytes]:
         for show in kept:
             shown = await connection.send(show)
             expect(shown, 200)
-            reads.append(request("GET", _target(str(shown.document["original_url"]))))
+            reads.append(request("GET", target(str(shown.document["original_url"]))))
     return reads
 
 

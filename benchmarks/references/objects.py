@@ -17,6 +17,8 @@ from benchmarks.comparison import Sample
 BUCKET = "benchmark"
 THUMBNAIL = (512, 512)
 OK = 200
+SMALL = bytes(10_000)
+PARALLEL = 8
 LINK_SECONDS = 3600
 
 
@@ -37,6 +39,25 @@ class BareStore:
     def prepare(self) -> None:
         """Make the bucket."""
         self._s3.create_bucket(Bucket=BUCKET)
+
+    def fill(self, prefix: str, count: int, *, bucket: str = BUCKET) -> None:
+        """Write so many small objects under a prefix."""
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            for written in [
+                threads.submit(self._s3.put_object, Bucket=bucket, Key=f"{prefix}{number}", Body=SMALL)
+                for number in range(count)
+            ]:
+                written.result()
+
+    def empty(self, prefix: str) -> float:
+        """List a prefix and delete what it has in one batch; return how many milliseconds that took."""
+        began = time.perf_counter()
+        listed = self._s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+        keys = [{"Key": found["Key"]} for found in listed]
+        answer = self._s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys, "Quiet": True})
+        if answer.get("Errors"):
+            raise RuntimeError("the store did not delete everything")
+        return (time.perf_counter() - began) * 1000
 
     def _link(self, operation: str, key: str) -> str:
         parameters = {"Bucket": BUCKET, "Key": key}
