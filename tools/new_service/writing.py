@@ -36,11 +36,15 @@ def changes(name: str) -> tuple[Change, ...]:
     return (
         Change(
             registry,
-            '        Member("gateway"',
+            '        Member(\n            "gateway",\n',
             f'        Member("{name}", asks=("identity", "storage")),\n',
             behind=False,
         ),
-        Change(registry, '"gateway", has_schema=False, asks=("identity", ', f'"{name}", '),
+        Change(
+            registry,
+            '            asks=(\n                "identity",\n',
+            f'                "{name}",\n',
+        ),
         Change(
             "pyproject.toml",
             "irisvue-storage = { workspace = true }\n",

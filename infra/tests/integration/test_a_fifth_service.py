@@ -14,7 +14,7 @@ from cluster.layout import Layout
 from new_service.writing import Unwritable, require_writable, write
 
 ROOT = Layout.of().checkout
-NAME = "journal"
+NAME, SECOND = "journal", "photogrammetry"
 ERASING = ROOT / "infra/tests/fifth_service/erase_a_person.py"
 CODE = ("libs/*/src", "infra/src", "services/*/src", "tools", "tests")
 WITHIN_SECONDS = 120
@@ -106,10 +106,10 @@ def test_name_that_cannot_be_had_is_refused(name: str) -> None:
 def test_second_service_finds_its_places_beside_the_first(copy: Path, tmp_path: Path) -> None:
     again = tmp_path / "project"
     shutil.copytree(copy, again, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
-    write(again, "rendering")
+    write(again, SECOND)
     registry = (again / "libs/contracts/src/contracts/registry.py").read_text()
     assert (
         registry.index(f'Member("{NAME}"')
-        < registry.index('Member("rendering"')
-        < registry.index('Member("gateway"')
+        < registry.index(f'Member("{SECOND}"')
+        < registry.index('"gateway",')
     )

@@ -60,7 +60,16 @@ MEMBERS = {
             reaches_out=True,
             assembles=True,
         ),
-        Member("gateway", has_schema=False, asks=("identity", "consent", "storage"), counts=True),
+        Member(
+            "gateway",
+            has_schema=False,
+            asks=(
+                "identity",
+                "consent",
+                "storage",
+            ),
+            counts=True,
+        ),
     )
 }
 
