@@ -32,7 +32,9 @@ RULES = ("tests/architecture", "-k", "not test_one_request and not test_rows_hav
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project, into which the service was written as its user writes one."""
     copy = tmp_path_factory.mktemp("project")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    # A service that was just written is in no commit yet.
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(files, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.split("\0"):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
