@@ -45,7 +45,9 @@ class Inventory(BaseModel):
     erased: list[HeldKind]
     retained: list[Retained]
     key_providers: list[KeyProvider] = Field(
-        default=[], description="What wraps the data keys of this participant, where it has some."
+        default=[],
+        description="What wraps the data keys of this participant, where it has some.",
+        examples=[["file"]],
     )
 
 

@@ -27,7 +27,7 @@ CurrentService = Annotated[Service, Depends(_service)]
 @router.post(
     "/entries", status_code=201, summary="Keep what the caller wrote", responses=problems(TooManyEntries)
 )
-async def post_entry(body: EntryRequest, caller: CurrentPrincipal, service: CurrentService) -> EntryRead:
+async def post_sample_entry(body: EntryRequest, caller: CurrentPrincipal, service: CurrentService) -> EntryRead:
     """Add an entry; nobody else can read it."""
     async with service.database.unit_of_work() as uow:
         entry = await add_entry(uow, user_id=caller.user_id, words=body.words)
@@ -35,7 +35,7 @@ async def post_entry(body: EntryRequest, caller: CurrentPrincipal, service: Curr
 
 
 @router.get("/entries", summary="The caller's entries")
-async def get_entries(caller: CurrentPrincipal, service: CurrentService) -> EntryList:
+async def get_sample_entries(caller: CurrentPrincipal, service: CurrentService) -> EntryList:
     """List all of them, the newest first."""
     found = await list_entries(service.database, user_id=caller.user_id)
     return EntryList(entries=[EntryRead.model_validate(entry) for entry in found])
