@@ -45,15 +45,7 @@ def changes(name: str) -> tuple[Change, ...]:
             '            asks=(\n                "identity",\n',
             f'                "{name}",\n',
         ),
-        Change(
-            "pyproject.toml",
-            "irisvue-storage = { workspace = true }\n",
-            f"irisvue-{name} = {{ workspace = true }}\n",
-        ),
-        Change("pyproject.toml", "services/gateway/src:", f"{source}:"),
-        Change("pyproject.toml", '["contracts", "chassis", ', f'"{name}", '),
-        Change("pyproject.toml", 'layers = ["', f"{name} | "),
-        Change("pyproject.toml", 'containers = ["identity", "consent", ', f'"{name}", '),
+        *_packaging(name, source),
         Change(routes, '    STORAGE = "storage"\n', f'    {name.upper()} = "{name}"\n'),
         Change(routes, last_route, _routes(name), behind=False),
         Change(
@@ -67,6 +59,20 @@ def changes(name: str) -> tuple[Change, ...]:
             f'    "{name}": "What people wrote down.",\n',
         ),
         Change("infra/docker/dev.yaml", "services:\n", _watched(name, folder)),
+    )
+
+
+def _packaging(name: str, source: str) -> tuple[Change, ...]:
+    return (
+        Change(
+            "pyproject.toml",
+            "irisvue-storage = { workspace = true }\n",
+            f"irisvue-{name} = {{ workspace = true }}\n",
+        ),
+        Change("pyproject.toml", "services/gateway/src:", f"{source}:"),
+        Change("pyproject.toml", '["contracts", "chassis", ', f'"{name}", '),
+        Change("pyproject.toml", 'layers = ["', f"{name} | "),
+        Change("pyproject.toml", 'containers = ["identity", "consent", ', f'"{name}", '),
     )
 
 

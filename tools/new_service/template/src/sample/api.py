@@ -27,7 +27,9 @@ CurrentService = Annotated[Service, Depends(_service)]
 @router.post(
     "/entries", status_code=201, summary="Keep what the caller wrote", responses=problems(TooManyEntries)
 )
-async def post_sample_entry(body: EntryRequest, caller: CurrentPrincipal, service: CurrentService) -> EntryRead:
+async def post_sample_entry(
+    body: EntryRequest, caller: CurrentPrincipal, service: CurrentService
+) -> EntryRead:
     """Add an entry; nobody else can read it."""
     async with service.database.unit_of_work() as uow:
         entry = await add_entry(uow, user_id=caller.user_id, words=body.words)
