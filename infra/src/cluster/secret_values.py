@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import json
 import secrets
+import string
 from collections.abc import Callable, Mapping
 
 COORDINATE_BYTES = 32
@@ -22,8 +23,8 @@ def key_256() -> str:
 
 
 def access_key() -> str:
-    """Make an S3 access key id, 20 characters."""
-    return secrets.token_hex(10).upper()
+    """Return an access key of S3: 20 capital letters and digits, as those of AWS."""
+    return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(20))
 
 
 def signing_key() -> str:
