@@ -26,6 +26,8 @@ SERVICES = {
     "storage": (StorageSettings, STORAGE.create_api),
 }
 UNKNOWN = "nobody-knows-this"
+# The protocol says itself how another version is answered: with 412 and Tus-Version (tus 1.0.0, core).
+THEIR_PROTOCOLS = "Tus-Resumable"
 
 
 def lists_in(document: dict[str, Any], schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Any]:
@@ -50,6 +52,8 @@ def lists_of(service: str) -> Iterator[Any]:
             if not path.startswith("/api/"):
                 continue
             for parameter in operation.get("parameters", ()):
+                if parameter["name"] == THEIR_PROTOCOLS:
+                    continue
                 for _, known in lists_in(document, parameter["schema"]):
                     yield method, path, parameter["in"], (parameter["name"],), known
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})

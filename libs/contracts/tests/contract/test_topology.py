@@ -119,8 +119,8 @@ def test_a_subscription_is_found_by_its_queue():
 def test_the_queues_of_a_service_are_found_by_its_name():
     assert [entry.queue for entry in topology.subscriptions_of("consent")] == [
         "consent.erase-user",
-        "consent.contribute-export",
         "consent.anchor-certificates",
+        "consent.contribute-export",
         "consent.end-biometrics",
         "consent.record-activity",
     ]
