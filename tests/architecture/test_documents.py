@@ -86,3 +86,13 @@ def test_link_to_nothing_is_found() -> None:
 
 def test_unknown_command_is_found() -> None:
     assert unknown_targets("`make up`, `MODE=native make fly` and\nmake dance\n") == ["dance", "fly"]
+
+
+def test_every_decision_has_a_number_of_its_own_and_stands_in_the_list() -> None:
+    folder = ROOT / "docs" / "decisions"
+    files = sorted(file.name for file in folder.glob("0*.md"))
+    numbers = [name[:4] for name in files]
+    listed = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\)", (folder / "README.md").read_text(), re.MULTILINE)
+    assert len(set(numbers)) == len(numbers)
+    assert listed == list(zip(numbers, files, strict=True))
+    assert all(re.match(rf"# {name[:4]}\.? ", (folder / name).read_text()) for name in files)
