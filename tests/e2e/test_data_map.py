@@ -71,8 +71,8 @@ async def test_r30_what_a_person_leaves_in_the_servers_lies_in_declared_places(s
 async def test_k20_officer_is_shown_what_the_page_says_and_the_person_is_not(stage, new_app, person):
     address = f"officer.{token_hex(4)}@example.com"
     made = stage.run(
-        *(sys.executable, "-m", "cluster", "--directory", str(stage.cluster.layout.home), "run", "identity"),
-        *(sys.executable, "-m", "identity", "create-admin", address),
+        *(sys.executable, "-m", "cluster", "--directory", str(stage.cluster.layout.home)),
+        *("operate", "identity", "create-admin", address),
         typed=f"{PASSWORD}\n",
     )
     assert made.returncode == 0, made.stderr

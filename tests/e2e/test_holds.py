@@ -11,8 +11,8 @@ from support.eventually import eventually
 
 def operate(stage, *arguments: str):
     return stage.run(
-        *(sys.executable, "-m", "cluster", "--directory", str(stage.cluster.layout.home), "run", "identity"),
-        *(sys.executable, "-m", "identity", "erasures", *arguments),
+        *(sys.executable, "-m", "cluster", "--directory", str(stage.cluster.layout.home)),
+        *("operate", "identity", "erasures", *arguments),
     )
 
 

@@ -42,6 +42,10 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
 
         process = [sys.executable, "-m", options.service, getattr(options, "process", "")]
         launch.become(layout, options.service, getattr(options, "arguments", process))
+    if options.command == "operate":
+        from cluster import operating  # noqa: PLC0415 - as above
+
+        operating.become(layout, options.service, options.arguments)
     if options.command == "revision":
         migrations.write(layout, options.schema, options.message)
         return 0
@@ -129,6 +133,9 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     execute = commands.add_parser("exec", help="become one process of a service")
     execute.add_argument("service")
     execute.add_argument("process", choices=["api", "worker", "migrate"])
+    operate = commands.add_parser("operate", help="run a command of a service's operator where that runs")
+    operate.add_argument("service")
+    operate.add_argument("arguments", nargs=argparse.REMAINDER)
     run = commands.add_parser("run", help="run a command with the variables of a service")
     run.add_argument("service")
     run.add_argument("arguments", nargs=argparse.REMAINDER)

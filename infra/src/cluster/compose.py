@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from cluster import compose_file, ports, variables
 from cluster.backups import BackupSettings
@@ -131,6 +132,12 @@ class ComposeCluster:
     def execute(self, name: str, *command: str) -> str:
         """Run a program inside of a running service; return what it has printed."""
         return self._compose("exec", "--no-TTY", name, *command)
+
+    def become(self, name: str, *command: str) -> NoReturn:
+        """Replace this process by a program inside of a running service, with its input and its output."""
+        terminal = [] if sys.stdin.isatty() else ["--no-TTY"]
+        words = [*self._command(), "exec", *terminal, name, *command]
+        os.execvpe(words[0], words, self._environment())  # noqa: S606 - no shell is wanted
 
     def _command(self) -> list[str]:
         return [
