@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from cluster import migrations
 from cluster.errors import ClusterError
@@ -36,16 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, layout: Layout) -> int:
-    # These two run once per process of the cluster and need few imports.
-    if options.command in {"exec", "run"}:
-        from native import launch  # noqa: PLC0415 - the image of the bootstrap job lacks it
-
-        process = [sys.executable, "-m", options.service, getattr(options, "process", "")]
-        launch.become(layout, options.service, getattr(options, "arguments", process))
-    if options.command == "operate":
-        from cluster import operating  # noqa: PLC0415 - as above
-
-        operating.become(layout, options.service, options.arguments)
+    if options.command in {"exec", "operate", "run"}:
+        _become(options, layout)
     if options.command == "revision":
         migrations.write(layout, options.schema, options.message)
         return 0
@@ -79,6 +72,18 @@ def _run(options: argparse.Namespace, layout: Layout) -> int:
         "backup-key": lambda: commands.backup_key(options.file),
     }
     return run[options.command]()
+
+
+def _become(options: argparse.Namespace, layout: Layout) -> NoReturn:
+    # This runs once per process of the cluster and needs few imports.
+    if options.command == "operate":
+        from cluster import operating  # noqa: PLC0415
+
+        operating.become(layout, options.service, options.arguments)
+    from native import launch  # noqa: PLC0415 - the image of the bootstrap job lacks it
+
+    process = [sys.executable, "-m", options.service, getattr(options, "process", "")]
+    launch.become(layout, options.service, getattr(options, "arguments", process))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,6 +135,11 @@ def _add_tools(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     back = commands.add_parser("downgrade", help="take migrations of a schema back")
     back.add_argument("schema")
     back.add_argument("to", help="a revision, `base`, or `-1` for one step back")
+    _add_processes(commands)
+
+
+def _add_processes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what becomes a process of a service, or runs beside one."""
     execute = commands.add_parser("exec", help="become one process of a service")
     execute.add_argument("service")
     execute.add_argument("process", choices=["api", "worker", "migrate"])
