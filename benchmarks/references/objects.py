@@ -37,8 +37,9 @@ class BareStore:
         )
 
     def prepare(self) -> None:
-        """Make the bucket."""
-        self._s3.create_bucket(Bucket=BUCKET)
+        """Make the bucket, unless an earlier group of rows has made it."""
+        if BUCKET not in {bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]}:
+            self._s3.create_bucket(Bucket=BUCKET)
 
     def fill(self, prefix: str, count: int, *, bucket: str = BUCKET) -> None:
         """Write so many small objects under a prefix."""
