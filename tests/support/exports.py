@@ -3,12 +3,19 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 from jsonschema import Draft202012Validator, FormatChecker
 
+from chassis.clock import Clock
+from chassis.consumer import Inbound, Outcome
 from chassis.http import ServiceClient
+from chassis.service import Service
+from contracts.envelope import wrap
+from contracts.storage import ExportRequested
 
 
 class Assembler:
@@ -48,6 +55,25 @@ async def assembling(client: ServiceClient) -> AsyncIterator[Assembler]:
     finally:
         client._base_url = before
         await runner.cleanup()
+
+
+async def ask_for_section(
+    service: Service[Any, Any], opened: Any, clock: Clock, *, user_id: UUID, export_id: UUID, event_id: UUID
+) -> Outcome:
+    """Ask a service for a person's section as the broker would."""
+    queue = f"{service.name}.contribute-export"
+    (consumer,) = [it for it in service.create_worker(opened).work.consumers if it.queue == queue]
+    asked = ExportRequested(user_id=user_id, export_id=export_id, expires_at=clock.now() + timedelta(days=30))
+    body = wrap(asked, event_id=event_id, time=clock.now()).to_json()
+    return await Inbound(opened.database, consumer).process(body)
+
+
+async def contributions(opened: Any) -> list[dict[str, Any]]:
+    """Return the announcements of sections in a service's outbox."""
+    outbox = opened.database.tables.outbox
+    async with opened.database.engine.connect() as connection:
+        rows = await connection.execute(outbox.select().where(outbox.c.type.like("%.export.contributed.v1")))
+        return [dict(row._mapping) for row in rows]
 
 
 def read_section(section: bytes) -> dict[str, list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ from support.events import EventRecorder
 
 LAYERS = ("unit", "contract", "integration", "e2e", "chaos", "architecture")
 PRODUCED = "produced_events"
+PRODUCED_KEY = "project/produced_events"
 ON_THE_CLUSTER = ("tests/e2e/", "tests/chaos/")
 # What takes longest begins first, and what takes a moment fills the gaps at the end.
 BEGIN_WITH = ("tests/e2e/", "tests/chaos/", "tools/", "infra/", "services/consent/", "services/", "libs/")
@@ -57,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("project")
     recorder = EventRecorder()
     recorder.install()
+    if config.getoption("--last-failed") and config.cache is not None:
+        # Those tests complete an earlier run, whose events count as well.
+        recorder.produced |= set(config.cache.get(PRODUCED_KEY, []))
     config.stash[_recorder] = recorder
 
 
@@ -143,7 +147,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     workeroutput = getattr(session.config, "workeroutput", None)
     if workeroutput is not None:
         workeroutput[PRODUCED] = sorted(session.config.stash[_recorder].produced)
-    elif exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
+        return
+    if session.config.cache is not None:
+        session.config.cache.set(PRODUCED_KEY, sorted(session.config.stash[_recorder].produced))
+    if exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

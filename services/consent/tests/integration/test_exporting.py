@@ -2,6 +2,7 @@
 
 import pytest
 
+from chassis.consumer import Outcome
 from chassis.export import ExportContribution, Exporting
 from chassis.ids import new_id
 from consent.main import CONSENT
@@ -9,7 +10,7 @@ from consent.use_cases.export_entries import EntryNotSealed
 from consent.use_cases.find_disclosure import find_disclosure
 from consent.use_cases.seal_log import seal_log
 from contracts.storage import ExportRequested
-from support.exports import assembling, read_section
+from support.exports import ask_for_section, assembling, contributions, read_section
 
 PLACES = {"gdpr": {"country_code": "DE"}, "ccpa": {"country_code": "US", "state_code": "CA"}}
 
@@ -48,6 +49,19 @@ async def test_entry_without_a_place_in_the_log_delays_the_section(service, pers
         with pytest.raises(EntryNotSealed):
             await contribution.write(new_id(), ada.id)
     assert assembler.sections == {}
+
+
+async def test_section_is_announced_by_counts_alone(service, clock, person) -> None:
+    ada, export_id = person(), new_id()
+    async with assembling(service.storage) as assembler:
+        answered = await ask_for_section(
+            CONSENT, service, clock, user_id=ada.id, export_id=export_id, event_id=new_id()
+        )
+    assert answered is Outcome.DONE
+    (told,) = await contributions(service)
+    assert (told["type"], told["subject"]) == ("consent.export.contributed.v1", f"exports/{export_id}")
+    assert str(ada.id).encode() not in told["body"]
+    assert list(assembler.sections) == [str(export_id)]
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,25 @@
 """What identity writes for a copy of a person's data: all that the data map promises, and no secret."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from chassis.consumer import Inbound, Outcome
+from chassis.consumer import Outcome
 from chassis.ids import new_id
-from contracts.envelope import wrap
-from contracts.storage import ExportRequested
 from identity.main import IDENTITY
-from support.exports import assembling, read_section
+from support.exports import ask_for_section, assembling, contributions, read_section
 
 
 @pytest.fixture
 def contribute(service, clock):
-    """Ask for a section as the broker would; return how many events were written."""
+    """Ask for a section as the broker would."""
 
     async def _contribute(user_id, export_id, *, event_id=None) -> Outcome:
-        (consumer,) = [
-            it
-            for it in IDENTITY.create_worker(service).work.consumers
-            if it.queue == "identity.contribute-export"
-        ]
-        asked = ExportRequested(
-            user_id=user_id, export_id=export_id, expires_at=clock.now() + timedelta(days=30)
+        return await ask_for_section(
+            IDENTITY, service, clock, user_id=user_id, export_id=export_id, event_id=event_id or new_id()
         )
-        body = wrap(asked, event_id=event_id or new_id(), time=clock.now()).to_json()
-        return await Inbound(service.database, consumer).process(body)
 
     return _contribute
-
-
-async def contributions(service) -> list[dict]:
-    outbox = service.database.tables.outbox
-    async with service.database.engine.connect() as connection:
-        rows = await connection.execute(outbox.select().where(outbox.c.type.like("%.export.contributed.v1")))
-        return [row._mapping for row in rows]
 
 
 async def test_section_is_what_its_schema_says_and_has_no_secret(service, ada, contribute) -> None:
