@@ -58,10 +58,15 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("project")
     recorder = EventRecorder()
     recorder.install()
-    if config.getoption("--last-failed") and config.cache is not None:
+    if (cache := _cache_of(config)) and config.getoption("--last-failed"):
         # Those tests complete an earlier run, whose events count as well.
-        recorder.produced |= set(config.cache.get(PRODUCED_KEY, []))
+        recorder.produced |= set(cache.get(PRODUCED_KEY, []))
     config.stash[_recorder] = recorder
+
+
+def _cache_of(config: pytest.Config) -> pytest.Cache | None:
+    """Return pytest's cache; a run without that plugin has neither the cache nor its options."""
+    return getattr(config, "cache", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -148,8 +153,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if workeroutput is not None:
         workeroutput[PRODUCED] = sorted(session.config.stash[_recorder].produced)
         return
-    if session.config.cache is not None:
-        session.config.cache.set(PRODUCED_KEY, sorted(session.config.stash[_recorder].produced))
+    if cache := _cache_of(session.config):
+        cache.set(PRODUCED_KEY, sorted(session.config.stash[_recorder].produced))
     if exitstatus == pytest.ExitCode.OK and _missing_events(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
