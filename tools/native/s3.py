@@ -79,7 +79,7 @@ class S3Server:
                 environment={
                     **configured("".join(self._files().values())),
                     "HOME": str(self.directory),
-                    "GOMEMLIMIT": "200MiB",
+                    "GOMEMLIMIT": self.environment["GOMEMLIMIT"],
                 },
                 ports=ports_of(self.values, *PORTS.values()),
             ),
