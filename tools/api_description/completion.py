@@ -21,6 +21,7 @@ _DESCRIPTION = (
 _TAGS = {
     "consent": "What a person has agreed to, under which law and text.",
     "erasure": "How far the erasure of a person has come.",
+    "operations": "What officers of the platform do: what must not be erased yet, why and until when.",
     "health": "Whether the platform and its parts answer.",
     "identity": "Accounts, ways to sign in, and sessions.",
     "storage": "Photographs: upload, show, delete.",

@@ -110,13 +110,17 @@ class ParticipantErasure(Payload):
 
 
 class ErasureCompleted(Event, type="identity.erasure.completed.v1"):
-    """The last participant has reported; nothing of the person is left."""
+    """The last participant has reported; nothing of the person is left.
+
+    But in services of `without_retired`, if there are any: they are gone and can't be asked.
+    """
 
     erasure_id: ErasureId
     requested_at: Timestamp
     completed_at: Timestamp
     participants: Annotated[tuple[ParticipantErasure, ...], Field(min_length=1)]
     certificate_digest: Digest | None = None
+    without_retired: tuple[ServiceName, ...] = ()
 
     @property
     def subject(self) -> str:

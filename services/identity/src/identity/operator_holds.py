@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from identity.command_line import columns, fail, in_a_line, say
+from identity.erasure.schemas import CODE_OF_HOLD
 from identity.models import ErasureHold
 from identity.repositories import Holds
 from identity.use_cases.erasure.end_hold import end_hold
@@ -15,7 +16,7 @@ from identity.use_cases.erasure.place_hold import HoldRefused, NewHold, place_ho
 from identity.wiring import Service
 
 LISTED = 200
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}")
+_CODE = re.compile(CODE_OF_HOLD)
 _NAME = re.compile(r"[a-z_]{1,40}")
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -65,7 +66,7 @@ async def _hold(service: Service, arguments: argparse.Namespace) -> int:
         expires_at=arguments.until,
     )
     try:
-        hold_id = await place_hold(
+        hold = await place_hold(
             service.database,
             None if arguments.unchecked else service.inventories,
             subject=arguments.subject,
@@ -74,7 +75,7 @@ async def _hold(service: Service, arguments: argparse.Namespace) -> int:
         )
     except HoldRefused as refused:
         return fail(f"nothing is held: {refused}")
-    return say(f"hold {hold_id} is in force until {wanted.expires_at:{_TIME}} UTC")
+    return say(f"hold {hold.id} is in force until {wanted.expires_at:{_TIME}} UTC")
 
 
 async def _release(service: Service, arguments: argparse.Namespace) -> int:

@@ -51,6 +51,10 @@ NEVER_SUCCEED = {
     "GET /api/v1/privacy/erasures/{erasure_id}/certificate",
     "GET /api/v1/users/me/erasure-preview",
     "GET /health/{part}",
+    # None of these people is an officer.
+    "POST /api/v1/operations/holds",
+    "GET /api/v1/operations/holds",
+    "POST /api/v1/operations/holds/{hold_id}/release",
 }
 # Nobody else runs here who could say what they hold; then it answers 503, which has tests of its own.
 UNCHECKED = {"GET /api/v1/users/me/erasure-preview": ["not_a_server_error"]}

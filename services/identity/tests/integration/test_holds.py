@@ -11,17 +11,18 @@ from uuid import UUID
 import jwt
 import pytest
 from aiohttp import web
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from contracts.envelope import parse
 from contracts.identity import ErasureCompleted, ErasurePartial, UserDeleted
 from contracts.participation import ErasureReported
 from identity.main import ask_silent_participants
-from identity.models import ErasureHold
+from identity.models import ErasureHold, User
 from identity.use_cases.erasure.end_hold import end_expired_holds, end_hold
 from identity.use_cases.erasure.place_hold import HoldRefused, NewHold, place_hold
 from identity.use_cases.erasure.watch_open_erasures import late_erasures
 from identity.wiring import open_service
+from services.identity.tests.conftest import Person
 
 PHOTO = UUID("019ab0c4-5000-7001-8001-00007e1d9a22")
 UNKNOWN = UUID("019ab0c4-1000-7001-8001-0000316edc57")
@@ -100,13 +101,14 @@ def hold(service, clock):
             **GROUND,
             **changes,
         }
-        return await place_hold(
+        placed = await place_hold(
             service.database,
             service.inventories,
             subject=UUID(str(subject)),
             wanted=NewHold(**wanted),
             rules=service.rules,
         )
+        return placed.id
 
     return _hold
 
@@ -208,7 +210,7 @@ async def test_a_hold_travels_with_the_request_and_the_rest_is_certified_as_part
     await keep(asked.holds_version)
 
     shown = (await status()).json()
-    assert (shown["status"], shown["completed_at"]) == ("partial", None)
+    assert (shown["status"], shown["outcome"], shown["completed_at"]) == ("partial", "partial", None)
     parts = {it["service"]: it for it in shown["participants"]}
     assert (parts["storage"]["status"], parts["storage"]["held"]["photos"]) == ("partial", 1)
     assert shown["steps"][-1]["step"] == "partial"
@@ -376,6 +378,7 @@ async def test_the_same_hold_is_not_placed_twice(hold, ada, service):
     first = await hold(ada.user_id)
     with pytest.raises(HoldRefused, match=str(first)):
         await hold(ada.user_id, approver="Somebody else")
+    assert await hold(ada.user_id) == first
     assert len(await all_holds(service)) == 1
 
 
@@ -531,3 +534,127 @@ async def test_a_hold_without_an_end_or_a_ground_is_refused(operate, changes, wo
 async def test_what_is_refused_is_said_in_words(operate, service, ada):
     code, told = await operate("hold", ada.user_id, *ground(**{"--until": "2020-01-01"}))
     assert (code, "still to come" in told) == (1, True), told
+
+
+async def test_after_a_restore_a_hold_is_placed_although_the_service_is_closed(
+    operate, neighbours, deletion, service
+):
+    neighbours.silent.add("storage")
+    code, told = await operate("hold", deletion["erasure_id"], *ground())
+    assert (code, "storage does not say" in told) == (1, True), told
+    code, told = await operate("hold", deletion["erasure_id"], *ground(), "--unchecked")
+    assert code == 0, told
+    (row,) = await all_holds(service)
+    assert (row.record, row.placing_officer, str(row.id) in told) == (PHOTO, None, True)
+    assert neighbours.asked == []
+
+
+HOLDS = "/api/v1/operations/holds"
+
+
+@pytest.fixture
+async def officer(client, service):
+    """Return the bearer of an account that may operate the platform, signed in just now."""
+    person = await Person(client, "officer@example.org").register()
+    async with service.unit_of_work() as uow:
+        await uow.session.execute(update(User).where(User.id == UUID(person.user_id)).values(is_admin=True))
+    await person.log_in()
+    return person.bearer
+
+
+def asked(subject, **changes):
+    body = {
+        "subject": str(subject),
+        "service": "storage",
+        "kind": "photos",
+        "record": str(PHOTO),
+        "expires_at": "2099-12-31T00:00:00Z",
+        **GROUND,
+        **changes,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+async def test_officers_place_list_and_release_holds_and_the_row_says_who(client, officer, ada, service):
+    placed = await client.post(HOLDS, json=asked(ada.user_id), headers=officer)
+    assert placed.status_code == 201, placed.text
+    (row,) = await all_holds(service)
+    assert (placed.json()["hold_id"], placed.json()["user_id"]) == (str(row.id), ada.user_id)
+    assert len(row.placing_officer) == 64
+    listed = (await client.get(HOLDS, headers=officer)).json()
+    assert (listed["holds"], listed["more"]) == ([placed.json()], False)
+    said = {"released_by": "Grace", "reason": "the case is closed"}
+    answers = [
+        await client.post(f"{HOLDS}/{row.id}/release", json=words, headers=officer)
+        for words in (said, {**said, "reason": "once more"})
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    # What has ended stays as it ended.
+    assert [answer.json()["release_reason"] for answer in answers] == ["the case is closed"] * 2
+    (row,) = await all_holds(service)
+    assert row.releasing_officer == row.placing_officer
+    assert (await client.get(HOLDS, headers=officer)).json()["holds"] == []
+
+
+async def test_a_repeat_over_http_is_the_first_hold(client, officer, ada, service):
+    once = {**officer, "Idempotency-Key": "hold-1"}
+    answers = [
+        await client.post(HOLDS, json=asked(ada.user_id), headers=headers)
+        for headers in (once, once, officer)
+    ]
+    assert [answer.status_code for answer in answers] == [201] * 3
+    assert len({answer.json()["hold_id"] for answer in answers}) == 1
+    other = await client.post(HOLDS, json=asked(ada.user_id, approver="Somebody else"), headers=officer)
+    assert (other.status_code, answers[0].json()["hold_id"] in other.json()["detail"]) == (409, True)
+    assert len(await all_holds(service)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expires_at": None},
+        {"expires_at": "2099-12-31T00:00:00"},
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"code": None},
+        {"code": "two words"},
+        {"legal_reference": None},
+        {"legal_reference": " "},
+        {"approver": None},
+        {"approver": "two\nlines"},
+    ],
+)
+async def test_over_http_a_hold_without_an_end_or_a_ground_is_a_422(client, officer, ada, service, changes):
+    answer = await client.post(HOLDS, json=asked(ada.user_id, **changes), headers=officer)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (422, "application/problem+json")
+    assert await all_holds(service) == []
+
+
+async def test_over_http_what_is_not_there_or_not_known_is_told_apart(
+    client, officer, ada, service, neighbours
+):
+    unknown = await client.post(HOLDS, json=asked(UNKNOWN), headers=officer)
+    nothing = await client.post(HOLDS, json=asked(ada.user_id, record=str(UNKNOWN)), headers=officer)
+    neighbours.silent.add("storage")
+    silent = await client.post(HOLDS, json=asked(ada.user_id), headers=officer)
+    assert [it.status_code for it in (unknown, nothing, silent)] == [404, 409, 503]
+    released = {"released_by": "Grace", "reason": "the case is closed"}
+    assert (
+        await client.post(f"{HOLDS}/{UNKNOWN}/release", json=released, headers=officer)
+    ).status_code == 404
+    assert await all_holds(service) == []
+
+
+async def test_whoever_is_no_officer_or_signed_in_long_ago_holds_nothing(
+    client, officer, ada, service, clock
+):
+    for headers, status in ((ada.bearer, 403), ({}, 401)):
+        assert (await client.get(HOLDS, headers=headers)).status_code == status
+        assert (await client.post(HOLDS, json=asked(ada.user_id), headers=headers)).status_code == status
+        assert (
+            await client.post(f"{HOLDS}/{UNKNOWN}/release", json={}, headers=headers)
+        ).status_code == status
+    clock.advance(timedelta(minutes=6))
+    late = await client.post(HOLDS, json=asked(ada.user_id), headers=officer)
+    assert (late.status_code, "max_age" in late.headers["WWW-Authenticate"]) == (401, True)
+    assert (await client.get(HOLDS, headers=officer)).status_code == 200
+    assert await all_holds(service) == []

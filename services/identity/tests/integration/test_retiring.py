@@ -7,7 +7,10 @@ from uuid import UUID
 
 import jwt
 import pytest
+from sqlalchemy import text
 
+from contracts.envelope import parse
+from contracts.identity import ErasureCompleted
 from contracts.participation import ErasureReported, ParticipantJoined
 from identity.erasure.certificate import KeysNotLoaded
 from identity.repositories import ErasureReports
@@ -71,7 +74,15 @@ async def test_an_open_erasure_is_complete_without_it_and_says_so(
     parts, status = await status_of(client, deletion)
     assert (parts["rendering"]["status"], parts["rendering"]["retired_reason"]) == ("retired", REASON)
     assert (status, parts["storage"]["status"]) == ("completed", "completed")
-    assert (await events()).count("identity.erasure.completed.v1") == 1
+    shown = await client.get(
+        f"/api/v1/privacy/erasures/{deletion['erasure_id']}",
+        headers={"X-Erasure-Token": deletion["status_token"]},
+    )
+    assert shown.json()["outcome"] == "completed_without_retired"
+    async with service.unit_of_work() as uow:
+        query = text("SELECT body FROM identity.outbox WHERE type = :type")
+        (body,) = await uow.session.scalars(query, {"type": ErasureCompleted.type})
+    assert parse(body, ErasureCompleted).data.without_retired == ("rendering",)
     claims, code = await claims_of(client, deletion)
     assert code == 200
     assert claims["status"] == "completed_without_retired"

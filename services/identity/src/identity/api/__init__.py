@@ -4,6 +4,7 @@ from identity.api import (
     account,
     deletion_pages,
     erasures,
+    holds,
     internal,
     jwks,
     mail_links,
@@ -22,6 +23,7 @@ ROUTERS = (
     account.router,
     deletion_pages.router,
     erasures.router,
+    holds.router,
     jwks.router,
     internal.router,
 )

@@ -21,7 +21,15 @@ from chassis.sealing import key_id
 from chassis.signing_keys import SigningKeys, ec_keys_in
 from contracts.key_providers import key_terms
 from contracts.participation import erasure_digest
-from identity.erasure.policy import BackupTerms, HoldTerms, Outcome, Report, Retirement, StepTaken
+from identity.erasure.policy import (
+    BackupTerms,
+    HoldTerms,
+    Outcome,
+    Report,
+    Retirement,
+    StepTaken,
+    outcome_of,
+)
 
 CERTIFICATE_TYPE = "erasure-certificate+jwt"
 SUBJECT_PURPOSE = "subjects of erasure certificates"
@@ -69,9 +77,7 @@ class VerifiedErasure:
     @property
     def outcome(self) -> Outcome:
         """What the certificate certifies, in one word."""
-        if self.completed_at is None:
-            return Outcome.PARTIAL
-        return Outcome.COMPLETED_WITHOUT_RETIRED if self.retired else Outcome.COMPLETED
+        return outcome_of(complete=self.completed_at is not None, retired=bool(self.retired))
 
 
 @dataclass(frozen=True)

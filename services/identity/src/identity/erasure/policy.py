@@ -79,6 +79,13 @@ class Outcome(StrEnum):
     PARTIAL = "partial"
 
 
+def outcome_of(*, complete: bool, retired: bool) -> Outcome:
+    """Return what certificate, status and announcement call an erasure that is complete, or but for holds."""
+    if not complete:
+        return Outcome.PARTIAL
+    return Outcome.COMPLETED_WITHOUT_RETIRED if retired else Outcome.COMPLETED
+
+
 @dataclass(frozen=True)
 class BackupTerms:
     """How long backups are kept: of databases and objects, and of the keyring."""

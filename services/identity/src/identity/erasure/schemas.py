@@ -1,15 +1,15 @@
 """What the routes of erasures take and give."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from chassis.inventory import Inventory
 from chassis.requests import RequestBody
 from contracts.fields import KeyProvider
-from identity.erasure.policy import Step
+from identity.erasure.policy import Outcome, Step
 from identity.schemas import MessageResponse
 
 
@@ -51,6 +51,68 @@ class HoldRead(BaseModel):
     ended_at: datetime | None = Field(examples=[None])
 
 
+CODE_OF_HOLD = "[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}"
+
+
+def _in_a_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("This must be one line.")
+    return text
+
+
+class _Said(RequestBody):
+    """Words of an officer: one line, and not none."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+
+Words = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_in_a_line)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_in_a_line)]
+
+
+class HoldRequest(_Said):
+    """What must not be erased yet: the ground, who answers for it, and the end are required."""
+
+    subject: UUID = Field(description="The account, or its erasure while it is open.")
+    service: str = Field(pattern="^[a-z_]{1,32}$", examples=["storage"])
+    kind: str = Field(pattern="^[a-z_]{1,40}$", examples=["photos"])
+    record: UUID | None = Field(default=None, description="One record of the kind; all of them without it.")
+    code: str = Field(pattern=f"^{CODE_OF_HOLD}$", examples=["eu-gdpr:A17-3-e"])
+    legal_reference: Words = Field(examples=["Article 17(3)(e) GDPR: file 4 O 12/26"])
+    approver: Name = Field(examples=["data protection officer"])
+    expires_at: AwareDatetime
+
+
+class HoldRelease(_Said):
+    """Who ends a hold before its time, and why."""
+
+    released_by: Name = Field(examples=["data protection officer"])
+    reason: Words = Field(examples=["the case is closed"])
+
+
+class OfficersHold(HoldRead):
+    """A hold as officers see it: with whom and what it is about, until the person is erased."""
+
+    hold_id: UUID = Field(validation_alias="id")
+    user_id: UUID | None
+    erasure_id: UUID | None = Field(description="The erasure that it keeps from being complete.")
+    record: UUID | None
+    released_by: str | None = Field(examples=[None])
+    release_reason: str | None = Field(examples=[None])
+    placing_officer: str | None = Field(
+        description="A keyed hash of the account that placed it; null: an operator's command.",
+        examples=[None],
+    )
+    releasing_officer: str | None = Field(description="The same of who released it.", examples=[None])
+
+
+class HoldList(BaseModel):
+    """The holds in force, what ends first coming first; `more` tells that not all are shown."""
+
+    holds: list[OfficersHold]
+    more: bool
+
+
 class ErasureParticipantRead(BaseModel):
     """One participant's part in an erasure."""
 
@@ -80,6 +142,11 @@ class ErasureRead(BaseModel):
     """
 
     status: Literal["in_progress", "partial", "completed", "overdue"]
+    outcome: Outcome | None = Field(
+        description="What its certificate calls it, in the same word; null until there is one. "
+        "`completed_without_retired`: a service that is named is gone, and nobody can be asked there.",
+        examples=[None],
+    )
     requested_at: datetime
     deadline: datetime
     completed_at: datetime | None = Field(examples=[None])

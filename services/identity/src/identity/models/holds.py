@@ -15,7 +15,8 @@ class ErasureHold(Base):
     """A duty to keep something of a person: one `record` of a kind that a service holds, or all of the kind.
 
     `code` and `legal_reference` say why, `approver` who answers for it. It ends at `expires_at`, or earlier
-    by a release. `user_id` and `record` are emptied when the erasure of the person is complete.
+    by a release. `user_id` and `record` are emptied when the erasure of the person is complete. Officers are
+    keyed hashes of the accounts that asked over HTTP; null where an operator's command did.
     """
 
     __tablename__ = "holds"
@@ -56,3 +57,5 @@ class ErasureHold(Base):
     ended_at: Mapped[datetime | None]
     released_by: Mapped[str | None] = mapped_column(String(100))
     release_reason: Mapped[str | None] = mapped_column(String(200))
+    placing_officer: Mapped[str | None] = mapped_column(String(64), info=of_class(DataClass.PSEUDONYM))
+    releasing_officer: Mapped[str | None] = mapped_column(String(64), info=of_class(DataClass.PSEUDONYM))

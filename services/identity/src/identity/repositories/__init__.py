@@ -7,7 +7,7 @@ from identity.repositories.erasure_overview import ErasureOverview, Waiting
 from identity.repositories.erasure_reports import ErasureReports
 from identity.repositories.erasures import Erasures, OldestOpen, OpenErasure
 from identity.repositories.evidence import EvidenceBundles
-from identity.repositories.holds import Holds, terms_of_hold
+from identity.repositories.holds import Holds, Release, terms_of_hold
 from identity.repositories.keys import StoredSigningKeys
 from identity.repositories.mail import MAILS, UNSETTLED, Mails, new_mail
 from identity.repositories.participants import Participants
@@ -49,6 +49,7 @@ __all__ = [
     "Passkeys",
     "ProcessorRequests",
     "ProviderIdentities",
+    "Release",
     "Revocation",
     "Revocations",
     "SessionEnd",

@@ -1,6 +1,7 @@
 """Every query about what must not be erased yet."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -91,6 +92,15 @@ def terms_of_hold(hold: ErasureHold) -> HoldTerms:
     return HoldTerms(hold.id, *(getattr(hold, name) for name in HoldTerms._fields[1:]))
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Who ends a hold before its time, and why; `officer` is a keyed hash of who asked over HTTP."""
+
+    by: str | None = None
+    reason: str | None = None
+    officer: str | None = None
+
+
 class Holds(Repository):
     """What must not be erased yet, and why."""
 
@@ -156,14 +166,18 @@ class Holds(Repository):
         found = select(HOLDS.c.id).where(IN_FORCE, HOLDS.c.expires_at <= now)
         return (await self._session.scalars(found.order_by(HOLDS.c.expires_at).limit(limit))).all()
 
-    async def end(
-        self, hold_id: UUID, *, now: datetime, released_by: str | None = None, reason: str | None = None
-    ) -> bool:
+    async def end(self, hold_id: UUID, *, now: datetime, release: Release | None = None) -> bool:
         """End a hold; False when it had ended before."""
+        said = release or Release()
         ended = (
             update(HOLDS)
             .where(HOLDS.c.id == hold_id, IN_FORCE)
-            .values(ended_at=now, released_by=released_by, release_reason=reason)
+            .values(
+                ended_at=now,
+                released_by=said.by,
+                release_reason=said.reason,
+                releasing_officer=said.officer,
+            )
             .returning(HOLDS.c.id)
         )
         return await self._session.scalar(ended) is not None

@@ -55,6 +55,7 @@ async def announce_outcome(
                     for it in complete.reports
                 ),
                 certificate_digest=signed.digest,
+                without_retired=tuple(it.service for it in complete.retired),
             )
         )
     elif complete.held_since is not None:

@@ -6,7 +6,7 @@ import structlog
 
 from chassis.db import Database, UnitOfWork
 from identity.account_rules import AccountRules
-from identity.repositories import Holds, Users
+from identity.repositories import Holds, Release, Users
 from identity.use_cases.erasure.resume_erasure import resume_erasure
 
 BATCH = 100
@@ -21,8 +21,12 @@ async def end_hold(
     rules: AccountRules,
     released_by: str | None = None,
     reason: str | None = None,
+    officer: str | None = None,
 ) -> bool:
-    """End the hold; False when there is none in force. A release says by whom, and why."""
+    """End the hold; False when there is none in force. A release says by whom, and why.
+
+    `officer` is a keyed hash of who asked over HTTP.
+    """
     holds = Holds(uow.session)
     hold = await holds.find(hold_id)
     if hold is None or hold.user_id is None:
@@ -30,9 +34,16 @@ async def end_hold(
     # In the order in which everybody locks: the account, its erasure, and what hangs on that.
     await Users(uow.session).hold(hold.user_id)
     erasure_id = await holds.lock_open_erasure(hold.user_id)
-    if not await holds.end(hold_id, now=uow.now(), released_by=released_by, reason=reason):
+    release = Release(released_by, reason, officer) if released_by and reason else None
+    if not await holds.end(hold_id, now=uow.now(), release=release):
         return False
-    log.info("hold_ended", hold_id=str(hold_id), service=hold.service, released=released_by is not None)
+    log.info(
+        "hold_ended",
+        hold_id=str(hold_id),
+        service=hold.service,
+        released=release is not None,
+        officer=officer,
+    )
     if erasure_id is not None:
         await resume_erasure(uow, erasure_id, service=hold.service, rules=rules)
     return True

@@ -1,6 +1,6 @@
 """Keep something of a person from being erased, for a reason in law, and until a day."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ import structlog
 from chassis.db import Database, UnitOfWork
 from chassis.holds import Hold
 from chassis.ids import new_id
+from chassis.problems import Problem
 from identity.account_rules import AccountRules
 from identity.erasure.inventories import Inventories, ParticipantSilent
 from identity.models import ErasureHold
@@ -19,8 +20,22 @@ from identity.use_cases.erasure.resume_erasure import resume_erasure
 log = structlog.get_logger(__name__)
 
 
-class HoldRefused(Exception):
+class HoldRefused(Problem, status=409, title="Nothing is held"):
     """Nothing is held; the message says why."""
+
+
+class HoldWithoutTime(HoldRefused, status=422, title="The hold has no time"):
+    """It would have ended before it began."""
+
+
+class NobodyToHold(HoldRefused, status=404, title="Nobody has this id"):
+    """Neither an account nor an open erasure has it."""
+
+
+class HolderSilent(HoldRefused, status=503, title="A service did not say what it holds"):
+    """Whether the thing is there is not known, so nothing is promised about it."""
+
+    headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +58,28 @@ async def place_hold(
     subject: UUID,
     wanted: NewHold,
     rules: AccountRules,
-) -> UUID:
-    """Place a hold and return its id; `subject` is an account, or an erasure that is open or asked for.
+    officer: str | None = None,
+) -> ErasureHold:
+    """Place a hold and return it; `subject` is an account, or an erasure that is open or asked for.
 
     The service that has the thing is asked first, unless there is nobody to ask: what is not there, or can't
-    be held, is refused with `HoldRefused`, and so is what is held for the same reason already.
+    be held, is refused with `HoldRefused`. A hold that says the same in every word is the first one; one
+    that is about the same thing for the same reason, and differs in its end or its approver, is refused.
+    `officer` is a keyed hash of who asked over HTTP; None where an operator's command did.
     """
     if wanted.expires_at <= database.clock.now():
-        raise HoldRefused("a hold needs an end that is still to come")
+        raise HoldWithoutTime("a hold needs an end that is still to come")
     async with database.read_only() as session:
         user_id = await Holds(session).person_of(subject)
     if user_id is None:
-        raise HoldRefused("no account and no open erasure has this id")
+        raise NobodyToHold("no account and no open erasure has this id")
     hold_id = new_id()
     if inventories is not None:
         await _require_something(inventories, user_id, hold_id, wanted)
     async with database.unit_of_work() as uow:
-        await _place(uow, user_id, hold_id, wanted, rules)
+        hold = await _place(uow, _NewRow(hold_id, user_id, wanted, officer), rules)
+    if hold.id != hold_id:
+        return hold
     log.info(
         "hold_placed",
         hold_id=str(hold_id),
@@ -67,12 +87,23 @@ async def place_hold(
         kind=wanted.kind,
         code=wanted.code,
         expires_at=wanted.expires_at.isoformat(),
+        officer=officer,
     )
-    return hold_id
+    return hold
 
 
-async def _place(uow: UnitOfWork, user_id: UUID, hold_id: UUID, wanted: NewHold, rules: AccountRules) -> None:
-    holds, now = Holds(uow.session), uow.now()
+@dataclass(frozen=True)
+class _NewRow:
+    """What becomes a hold."""
+
+    id: UUID
+    user_id: UUID
+    wanted: NewHold
+    officer: str | None
+
+
+async def _place(uow: UnitOfWork, new: _NewRow, rules: AccountRules) -> ErasureHold:
+    holds, now, user_id, wanted = Holds(uow.session), uow.now(), new.user_id, new.wanted
     # In the order in which everybody locks: the account, its erasure, and what hangs on that.
     there = await Users(uow.session).hold(user_id)
     erasure_id = await holds.lock_open_erasure(user_id)
@@ -81,11 +112,22 @@ async def _place(uow: UnitOfWork, user_id: UUID, hold_id: UUID, wanted: NewHold,
     if erasure_id is not None and await holds.has_finished(erasure_id, wanted.service):
         raise HoldRefused(f"{wanted.service} has erased everything of this person already")
     if same := next(filter(_wanted_again(wanted), await holds.in_force_about(user_id)), None):
+        if (same.approver, same.expires_at) == (wanted.approver, wanted.expires_at):
+            return same
         raise HoldRefused(f"hold {same.id} says the same, until {same.expires_at:%Y-%m-%d %H:%M} UTC")
-    holds.add(ErasureHold(id=hold_id, user_id=user_id, erasure_id=erasure_id, placed_at=now, **vars(wanted)))
+    hold = ErasureHold(
+        id=new.id,
+        user_id=user_id,
+        erasure_id=erasure_id,
+        placed_at=now,
+        placing_officer=new.officer,
+        **vars(wanted),
+    )
+    holds.add(hold)
     await uow.session.flush()
     if erasure_id is not None:
         await resume_erasure(uow, erasure_id, service=wanted.service, rules=rules)
+    return hold
 
 
 def _wanted_again(wanted: NewHold) -> Callable[[ErasureHold], bool]:
@@ -99,7 +141,7 @@ async def _require_something(inventories: Inventories, user_id: UUID, hold_id: U
     try:
         (told,) = await inventories.of(user_id, [wanted.service], holds={wanted.service: [asked]})
     except ParticipantSilent as silent:
-        raise HoldRefused(f"{wanted.service} does not say what it has: {silent.detail}") from silent
+        raise HolderSilent(f"{wanted.service} does not say what it has: {silent.detail}") from silent
     kinds = {it.kind: it for it in told.erased if it.holdable}
     if wanted.kind not in kinds:
         can = ", ".join(sorted(kinds)) or "nothing"

@@ -1,13 +1,14 @@
 """Show how far an erasure is, to whoever holds its token."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from chassis.problems import NotFound
-from identity.erasure.policy import Step, StepTaken, steps_in_order
+from identity.erasure.policy import Outcome, Step, StepTaken, outcome_of, steps_in_order
 from identity.erasure.schemas import ErasureParticipantRead, ErasureRead, ErasureStepRead, HoldRead
 from identity.models import Erasure, ErasureParticipant
 from identity.repositories import DeletionRequests, Erasures, FrozenAccount, Holds
@@ -24,6 +25,7 @@ async def show_erasure(uow: UnitOfWork, *, erasure_id: UUID, token: str) -> Eras
     holds = await Holds(uow.session).of_erasure(erasure_id, since=erasure.requested_at)
     return ErasureRead(
         status=_status(erasure, uow.now()),
+        outcome=_outcome(erasure, participants),
         requested_at=erasure.requested_at,
         deadline=erasure.deadline,
         completed_at=erasure.completed_at,
@@ -54,10 +56,18 @@ def _status(erasure: Erasure, now: datetime) -> Literal["in_progress", "partial"
     return "overdue" if erasure.deadline <= now else "in_progress"
 
 
+def _outcome(erasure: Erasure, participants: Sequence[ErasureParticipant]) -> Outcome | None:
+    complete = erasure.completed_at is not None
+    if not complete and erasure.held_since is None:
+        return None
+    return outcome_of(complete=complete, retired=any(_standing(it) == "retired" for it in participants))
+
+
 def _waiting(frozen: FrozenAccount) -> ErasureRead:
     steps = [ErasureStepRead(step=step, at=frozen.requested_at) for step in (Step.REQUESTED, Step.GRACE)]
     return ErasureRead(
         status="in_progress",
+        outcome=None,
         requested_at=frozen.requested_at,
         deadline=frozen.deadline,
         completed_at=None,
