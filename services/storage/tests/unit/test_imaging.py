@@ -24,6 +24,7 @@ from storage.imaging import (
     SandboxUnavailable,
     UnsupportedImage,
 )
+from support.hostile_pictures import jpeg_of_many_scans
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -281,13 +282,8 @@ async def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_one_
 
 async def test_a_picture_that_takes_too_much_processor_time_is_refused(pictures) -> None:
     limits = SandboxLimits(processes=1, cpu_seconds=1)
-    # One colour makes each repeated scan a few bytes long, and it still visits every block of the picture.
-    target = io.BytesIO()
-    Image.new("RGB", (6_000, 6_000), (90, 120, 160)).save(target, "JPEG", progressive=True)
-    plain = target.getvalue()
-    start, end = plain.rindex(b"\xff\xda"), plain.index(b"\xff\xd9", plain.rindex(b"\xff\xda"))
-    many_scans = plain[:start] + plain[start:end] * 2_000 + b"\xff\xd9"
-    assert len(many_scans) < 1_000_000
+    # As many scans as are taken, each of which visits every block of the picture.
+    many_scans = jpeg_of_many_scans(89)
     async with DecodingSandbox(limits) as slow:
         started = time.monotonic()
         with pytest.raises(UnsupportedImage):

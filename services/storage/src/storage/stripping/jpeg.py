@@ -33,6 +33,8 @@ _FRAME_BYTES: Final = 10
 _OF_COLOUR: Final = 3
 _JFIF_BYTES: Final = 12
 _ADOBE_BYTES: Final = 12
+_MOST_SCANS: Final = 100
+"""Encoders write twenty at most; each costs a walk over every block, however few bytes it has."""
 _SPARE_BITS: Final = (bytes(64), b"\xff\x00" * 32, b"\x5a" * 64)
 
 
@@ -94,6 +96,8 @@ def _contents(data: bytes) -> _Contents:
             found.frame, found.sequential = _frame(segment), marker in _SEQUENTIAL
         elif marker == _SOS and found.frame is not None:
             found.scans += 1
+            if found.scans > _MOST_SCANS:
+                raise MalformedImage("The JPEG file has more scans than a picture needs.")
             # A sequential scan of every component is the whole picture; what follows is something else.
             if found.sequential and segment[4] == found.frame.channels:
                 found.ended = not data.endswith(segment)

@@ -8,13 +8,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from contracts.identity import UserDeleted
 from storage.exports.policy import ArchiveGone
 from storage.exports.sealed_parts import SealedParts
 from storage.main import STORAGE
-from storage.models import Export, ExportFile, ExportPart, ExportSection
+from storage.models import Export, ExportFile, ExportPart, ExportSection, Photo
 from storage.use_cases.exports.build_archive import ArchiveBuilder
 from support.erasures import work_on_erasures
 
@@ -167,6 +167,21 @@ async def test_photo_that_goes_takes_the_archive_with_it_and_a_new_one_has_it_no
     assert (await service.vault.count_objects([ada.id]))[ada.id] == (2 if how == "deletion" else 0)
 
 
+async def test_archive_is_made_anew_whoever_deletes_a_photo(
+    exporter, service, make_ready, builder, ada, pictures
+) -> None:
+    """The trigger on the table does it alone: no use case of storage's has a part in it."""
+    gone, stays = await ada.upload(pictures.jpeg()), await ada.upload(pictures.jpeg())
+    url = await make_ready()
+    async with service.unit_of_work() as uow:
+        await uow.session.execute(delete(Photo).where(Photo.id == UUID(gone["id"])))
+    assert (await exporter.fetch(url)).status_code == 410
+    assert await builder.work_once() == 1
+    files = await fetched(exporter)
+    assert {name for name in files if name.startswith("photos/")} == {f"photos/{stays['id']}.jpg"}
+    assert gone["id"] not in files["manifest.json"].decode()
+
+
 async def test_archive_is_gone_on_with_where_the_last_one_who_died_had_kept_it(
     exporter, service, contribute, hurried, ada, pictures
 ) -> None:
@@ -228,6 +243,41 @@ async def test_whoever_has_lost_the_lease_changes_nothing(
     assert await late == 1
     files = await fetched(exporter)
     assert len(json.loads(files["manifest.json"])["files"]) == len(files) - 1
+
+
+async def test_read_for_an_export_is_in_the_log_and_in_the_archive_itself(
+    exporter, make_ready, ada, pictures
+) -> None:
+    photo = await ada.upload(pictures.jpeg())
+    await make_ready()
+    (entry,) = (await ada.call("GET", f"/{photo['id']}/reads")).json()["items"]
+    assert (entry["reason"], entry["rendition"]) == ("export", "original")
+    assert (entry["session_id"], entry["read_by"]) == (None, str(ada.id))
+    files = await fetched(exporter)
+    held = {it["kind"]: it["records"] for it in json.loads(files["data/storage.json"])["holdings"]}
+    assert [(it["photo_id"], it["reason"]) for it in held["photo_reads"]] == [(photo["id"], "export")]
+
+
+async def test_photo_let_go_of_while_it_is_read_for_an_archive_is_not_in_it(
+    exporter, service, contribute, builder, ada, pictures, consent, deliver, monkeypatch
+) -> None:
+    photo = await ada.upload(pictures.jpeg())
+    await contribute(await exporter.ask())
+    get = service.vault.get
+
+    async def get_and_withdraw(*place, **how):
+        content = await get(*place, **how)
+        await deliver(consent.withdraw(ada.id))
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.vault, "get", get_and_withdraw)
+        assert await builder.work_once() == 1
+    await make_due(service)
+    assert await builder.work_once() == 1
+    assert not {name for name in await fetched(exporter) if name.startswith("photos/")}
+    # Of a photo that is gone and that nobody was given, nothing is told.
+    assert (await ada.call("GET", f"/{photo['id']}/reads")).status_code == 404
 
 
 async def test_photo_whose_bytes_are_lost_is_told_of_as_lost(

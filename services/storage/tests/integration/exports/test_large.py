@@ -15,13 +15,14 @@ from uuid import UUID
 import pytest
 
 from chassis.ids import new_id
-from storage.models import Photo
+from storage.models import Export, Photo
 from storage.policy import Rendition
 from support import eventually
 
 MEBIBYTE = 1 << 20
 PHOTO_BYTES = 3 * MEBIBYTE
 MOST_MEMORY = 200 * MEBIBYTE
+LONGEST_SECONDS = 1500
 
 
 class Worker:
@@ -91,9 +92,14 @@ async def take_pictures(service, person, consent, number: int) -> dict[str, str]
     return digests
 
 
-async def check_every_byte(service, exporter, digests, file: Path) -> int:
+async def progress_of(service, export_id: UUID) -> Export:
+    """Look at the row: an access token does not last as long as this test."""
+    async with service.database.read_only() as session:
+        return await session.get_one(Export, export_id)
+
+
+async def check_every_byte(service, export_id: UUID, digests, file: Path) -> int:
     """Hold the archive against the photos and its own manifest, piece by piece; return its size."""
-    export_id = UUID((await exporter.status())["export_id"])
     archive = await service.downloads.begin(export_id, version=1)
     with file.open("wb") as target:
         async for piece in service.downloads.pieces(archive):
@@ -110,13 +116,16 @@ async def check_every_byte(service, exporter, digests, file: Path) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.chaos
+@pytest.mark.timeout(2 * LONGEST_SECONDS)
 @pytest.mark.parametrize(("photos", "kills"), [(500, 3)])
 async def test_archive_is_made_in_bounded_memory_by_workers_that_are_killed(
     platform, settings, service, exporter, ada, consent, contribute, tmp_path, photos, kills
 ) -> None:
     digests = await take_pictures(service, ada, consent, photos)
     await platform.purge_queues()
-    await contribute(await exporter.ask())
+    export_id = await exporter.ask()
+    await contribute(export_id)
+    export_id = UUID(export_id)
     worker, began = Worker(platform, settings), time.monotonic()
 
     for killed in range(1, kills + 1):
@@ -124,22 +133,22 @@ async def test_archive_is_made_in_bounded_memory_by_workers_that_are_killed(
 
             async def has_come_so_far(share=killed, process=process) -> None:
                 worker.look(process)
-                progress = (await exporter.status())["progress"]
-                assert progress["photos"] >= photos * share // (kills + 1)
+                progress = await progress_of(service, export_id)
+                assert progress.photos >= photos * share // (kills + 1)
 
-            await eventually(has_come_so_far, seconds=300)
+            await eventually(has_come_so_far, seconds=LONGEST_SECONDS)
     async with worker.running() as process:
 
         async def is_ready() -> None:
             worker.look(process)
-            assert (await exporter.status())["status"] == "ready"
+            assert (await progress_of(service, export_id)).status == "ready"
 
-        await eventually(is_ready, seconds=300)
+        await eventually(is_ready, seconds=LONGEST_SECONDS)
     took = time.monotonic() - began
-    size = await check_every_byte(service, exporter, digests, tmp_path / "archive.zip")
+    size = await check_every_byte(service, export_id, digests, tmp_path / "archive.zip")
 
-    assert worker.peak <= MOST_MEMORY
     print(
         f"\n{photos} photos, {size / 1e9:.2f} GB, {kills} kills: {took:.0f} s, "
         f"{worker.peak / MEBIBYTE:.0f} MiB of memory at most"
     )
+    assert worker.peak <= MOST_MEMORY

@@ -10,6 +10,7 @@ import structlog
 
 from chassis.db import Database
 from chassis.export_section import Section
+from chassis.ids import new_id
 from chassis.object_store_faults import ObjectNotFound
 from chassis.problems import PersonErased
 from chassis.sealing import SealBroken
@@ -20,8 +21,8 @@ from storage.exports.archive import AS_IS, PACKED, pieces_of
 from storage.exports.manifest import MANIFEST, manifest, name_of_photo, name_of_schema, name_of_section
 from storage.exports.pages import INDEX, NOT_INCLUDED, README, index_page, not_included, readme
 from storage.exports.sealed_parts import ExportStore, SealedParts, folder_of_section
-from storage.models import ExportSection, Photo
-from storage.policy import ConsentState, Rendition
+from storage.models import ExportSection, Photo, PhotoRead
+from storage.policy import ConsentState, ReadReason, Rendition
 from storage.repositories import (
     EXPORTS,
     PENDING,
@@ -31,6 +32,7 @@ from storage.repositories import (
     Sections,
     every_section_is_there,
 )
+from storage.repositories.photos import Standing
 from storage.use_cases.ask_consent import bring_gate_up_to_date
 from storage.use_cases.exports.archive_turn import ArchiveTurn
 from storage.use_cases.exports.request_export import ExportTerms
@@ -166,12 +168,31 @@ class ArchiveBuilder:
             async with self._database.unit_of_work() as uow:
                 await Photos(uow.session).mark_lost(photo.id, now=uow.now())
             return
+        if not await self._recorded(photo):
+            # Let go of while it was read: it is destroyed, and an archive that has it is made anew.
+            return
         await turn.add(
             name_of_photo(photo.id, photo.media_type),
             _all(pieces_of(content)),
             level=AS_IS,
             photo_id=photo.id,
         )
+
+    async def _recorded(self, photo: Photo) -> bool:
+        """Enter this read into the log that the person can see, and tell whether the photo may be read."""
+        record = PhotoRead(
+            id=new_id(),
+            user_id=photo.user_id,
+            photo_id=photo.id,
+            session_id=None,
+            rendition=Rendition.ORIGINAL,
+            reason=ReadReason.EXPORT,
+            read_at=self._database.clock.now(),
+        )
+        hashes = self._database.tombstone_keys.hashes(photo.user_id)
+        async with self._database.read_only() as session:
+            standing = await Photos(session).standing_of(photo, person_hash=hashes, record=record)
+        return standing is Standing.SHOWN
 
     async def _is_gone(self, photo: Photo) -> bool:
         async with self._database.read_only() as session:
