@@ -122,6 +122,7 @@ SUBSCRIPTIONS = (
     Subscription("storage.register-contributors", "storage", ("*.participant.joined.v1",)),
     Subscription("storage.collect-contributions", "storage", ("*.export.contributed.v1",)),
     Subscription("storage.open-keys", "storage", ("identity.user.registered.v1",)),
+    Subscription("storage.release-photos", "storage", ("identity.user.frozen.v1",)),
     Subscription(
         "storage.follow-consent",
         "storage",

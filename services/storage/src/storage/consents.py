@@ -1,6 +1,7 @@
 """Questions to consent, which alone knows; when it can't be asked, nobody gets a yes."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -82,10 +83,11 @@ class Withheld:
 
 
 class Consents:
-    """The consent service, asked about biometric capture."""
+    """The consent service, asked about biometric capture, and how long a withdrawn yes can be said again."""
 
-    def __init__(self, client: ServiceClient) -> None:
+    def __init__(self, client: ServiceClient, *, withdrawal_grace: timedelta) -> None:
         self._client = client
+        self.withdrawal_grace = withdrawal_grace
 
     async def ask(self, user_id: UUID, *, seen: Whereabouts | None = None) -> ConsentState:
         """Return what holds at this moment, for where the person is seen.

@@ -1,17 +1,20 @@
 """What storage does when it hears of something."""
 
+from datetime import timedelta
+
 from chassis.consumer import Consumer
 from chassis.db import UnitOfWork
 from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope
-from contracts.fields import ConsentType
-from contracts.identity import UserRegistered
+from contracts.fields import ConsentType, PhotoDeletionReason
+from contracts.identity import UserFrozen, UserRegistered
 from contracts.participation import ExportContributed, ParticipantJoined
 from contracts.registry import ASSEMBLER
 from storage.policy import ConsentState
 from storage.repositories import Contributors
 from storage.use_cases.exports.collect_contribution import collect_contribution
 from storage.use_cases.follow_consent import follow_consent
+from storage.use_cases.release_everything import release_everything
 from storage.wiring import Service
 
 
@@ -20,28 +23,45 @@ async def on_user_registered(uow: UnitOfWork, envelope: Envelope[UserRegistered]
     await uow.lock_subject(envelope.data.user_id)
 
 
-async def on_consent_granted(uow: UnitOfWork, envelope: Envelope[ConsentGranted]) -> None:
-    """Open the gate; what had ended before this grant is told by the end's own event."""
-    event = envelope.data
-    state = ConsentState(granted=True, consent_id=event.consent_id, epoch=event.epoch, withdrawn_epoch=0)
-    await _follow(uow, event, state)
+async def on_user_frozen(uow: UnitOfWork, envelope: Envelope[UserFrozen]) -> None:
+    """Let go of all photos of who asked to be erased: they wait for no grace, neither identity's nor ours."""
+    await release_everything(uow, user_id=envelope.data.user_id)
 
 
-async def on_consent_ended(
-    uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn] | Envelope[ConsentExpired]
-) -> None:
-    """Close the gate, and let go of what rested on the consent."""
-    event = envelope.data
-    state = ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
-    await _follow(uow, event, state)
+class ConsentFollower:
+    """Follows what is announced of consents; `grace` is how long withdrawn photos wait."""
+
+    def __init__(self, grace: timedelta) -> None:
+        self._grace = grace
+
+    async def on_granted(self, uow: UnitOfWork, envelope: Envelope[ConsentGranted]) -> None:
+        """Open the gate; what had ended before this grant is told by the end's own event."""
+        event = envelope.data
+        state = ConsentState(granted=True, consent_id=event.consent_id, epoch=event.epoch, withdrawn_epoch=0)
+        await self._follow(uow, event, state)
+
+    async def on_withdrawn(self, uow: UnitOfWork, envelope: Envelope[ConsentWithdrawn]) -> None:
+        """Close the gate, and let go of what rested on the consent, at once or after the grace."""
+        await self._follow(uow, envelope.data, _ended(envelope.data))
+
+    async def on_expired(self, uow: UnitOfWork, envelope: Envelope[ConsentExpired]) -> None:
+        """Close the gate, and let go of what may not be kept any longer."""
+        await self._follow(uow, envelope.data, _ended(envelope.data), PhotoDeletionReason.RETENTION)
+
+    async def _follow(
+        self,
+        uow: UnitOfWork,
+        event: ConsentGranted | ConsentWithdrawn | ConsentExpired,
+        state: ConsentState,
+        reason: PhotoDeletionReason = PhotoDeletionReason.WITHDRAWAL,
+    ) -> None:
+        # Photos rest on one purpose; what else a person agrees to is not kept here.
+        if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
+            await follow_consent(uow, user_id=event.user_id, state=state, grace=self._grace, reason=reason)
 
 
-async def _follow(
-    uow: UnitOfWork, event: ConsentGranted | ConsentWithdrawn | ConsentExpired, state: ConsentState
-) -> None:
-    # Photos rest on one purpose; what else a person agrees to is not kept here.
-    if event.consent_type is ConsentType.BIOMETRIC_CAPTURE:
-        await follow_consent(uow, user_id=event.user_id, state=state)
+def _ended(event: ConsentWithdrawn | ConsentExpired) -> ConsentState:
+    return ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
 
 
 async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[ParticipantJoined]) -> None:
@@ -62,6 +82,7 @@ def consumers(service: Service) -> list[Consumer]:
     async def before_user_registered(envelope: Envelope[UserRegistered]) -> None:
         await service.vault.open_key(envelope.data.user_id)
 
+    follower = ConsentFollower(service.consents.withdrawal_grace)
     return [
         Consumer("storage.register-contributors", {ParticipantJoined: on_participant_joined}),
         Consumer("storage.collect-contributions", {ExportContributed: on_export_contributed}),
@@ -73,9 +94,10 @@ def consumers(service: Service) -> list[Consumer]:
         Consumer(
             "storage.follow-consent",
             {
-                ConsentGranted: on_consent_granted,
-                ConsentWithdrawn: on_consent_ended,
-                ConsentExpired: on_consent_ended,
+                ConsentGranted: follower.on_granted,
+                ConsentWithdrawn: follower.on_withdrawn,
+                ConsentExpired: follower.on_expired,
             },
         ),
+        Consumer("storage.release-photos", {UserFrozen: on_user_frozen}),
     ]

@@ -15,6 +15,7 @@ from storage import wiring
 from storage.holdings import HOLDINGS, PLACES
 from storage.models import Base, KeyringBase
 from storage.settings import StorageSettings
+from storage.use_cases.destroy_withdrawn import destroy_withdrawn
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.exports.build_archive import ArchiveBuilder
 from storage.use_cases.exports.expire_exports import expire_exports, remind_contributors, tell_exports
@@ -89,6 +90,9 @@ def work(opened: wiring.Service) -> Work:
             Periodic("reconcile-consents", settings.reconcile_seconds, follow_feed),
             Periodic("reconcile-objects", LOOK_AT_TURN_SECONDS, lambda: compare_bucket(opened)),
             Periodic("expire-uploads", settings.expire_poll_seconds, lambda: give_up_uploads(opened)),
+            Periodic(
+                "destroy-withdrawn", settings.expire_poll_seconds, lambda: destroy_withdrawn(opened.database)
+            ),
             Periodic(
                 "expire-exports",
                 settings.expire_poll_seconds,

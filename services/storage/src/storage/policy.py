@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from uuid import UUID
 
 from chassis.problems import Problem, ServiceUnavailable
+from contracts.fields import PhotoDeletionReason
 
 _SINGLE_RANGE = re.compile(r"^(?i:bytes)=(\d{0,15})-(\d{0,15})$")
 
@@ -209,6 +210,15 @@ class ConsentState:
         if known is None:
             return self.epoch > 0
         return known[0] < self.epoch or known[1] < self.ended_epoch
+
+    def reason_of_end(self, known: tuple[int, int] | None) -> PhotoDeletionReason:
+        """Return why what it ends goes, as far as it says so: given those known epochs.
+
+        An end without a change of its own is a consent that has lapsed. Whether a change was a withdrawal or
+        an expiry is told by its event; until that is heard it counts as a withdrawal.
+        """
+        lapsed = not self.granted and known is not None and known[0] == self.epoch > known[1]
+        return PhotoDeletionReason.RETENTION if lapsed else PhotoDeletionReason.WITHDRAWAL
 
     def covers(self, photo_epoch: int) -> bool:
         """Whether a photo that rests on the consent of this epoch may be used now."""

@@ -121,6 +121,12 @@ class StorageSettings(StatefulSettings):
     read_log_days: int = Field(
         default=365, ge=1, description="How long it is kept who was given the bytes of a photo."
     )
+    withdrawal_grace: int = Field(
+        default=0,
+        ge=0,
+        le=720,
+        description="Hours in which photos of a withdrawn consent wait, closed, for it to be given anew.",
+    )
     confirm_hours: int = Field(default=24, ge=1, description="A photo not confirmed by then is destroyed.")
     link_seconds: int = Field(default=300, ge=1, le=3600, description="How long a reading link is good.")
     pixel_limit: int = Field(default=52_000_000, ge=1, description="Most pixels of an accepted photo.")

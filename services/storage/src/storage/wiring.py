@@ -133,7 +133,10 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
         providers = await stack.enter_async_context(open_key_providers(settings))
         vault = _vault(objects, database, keyring, providers)
-        consents = Consents(await stack.enter_async_context(consent))
+        consents = Consents(
+            await stack.enter_async_context(consent),
+            withdrawal_grace=timedelta(hours=settings.withdrawal_grace),
+        )
         sandbox = DecodingSandbox(_sandbox_limits(settings))
         await stack.enter_async_context(sandbox)
         acceptance = _acceptance(settings, database, vault, sandbox, consents)

@@ -37,8 +37,9 @@ class Photo(Base):
 
     `sealed_version` is the upload attempt whose objects are valid: one of another attempt does not open.
     `s3_key` is the original's object: in that attempt's folder, or in the photo's own where it is older.
-    `closed_at` is when the consent was withdrawn that an upload without bytes had been begun under, or since
-    when a hold keeps the photo of an erased person: in both cases nobody lists it.
+    `closed_at` is since when nobody lists it: the consent was withdrawn that an upload without bytes had been
+    begun under, or that a photo rests on which waits for `destroy_at`, or a hold keeps the photo of an erased
+    person.
     `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
     An upload that arrives in pieces has an `upload_length`, and lists the parts that are there in
     `upload_parts`; see `storage.parts`.
@@ -53,6 +54,8 @@ class Photo(Base):
         ),
         CheckConstraint("confirmed_at IS NULL OR received_at IS NOT NULL", name="confirmed_was_received"),
         Index("ix_photos_user_id_created_at", "user_id", "created_at", "id"),
+        CheckConstraint("destroy_at IS NULL OR closed_at IS NOT NULL", name="waits_closed"),
+        Index("ix_photos_destroy_at", "destroy_at", postgresql_where=text("destroy_at IS NOT NULL")),
         Index("ix_photos_unconfirmed", "upload_expires_at", postgresql_where=text("confirmed_at IS NULL")),
         Index(
             "ix_photos_upload_digest", "upload_expires_at", postgresql_where=text("upload_digest IS NOT NULL")
@@ -84,6 +87,7 @@ class Photo(Base):
     )
     address_proved: Mapped[bool] = mapped_column(server_default=text("false"))
     closed_at: Mapped[datetime | None]
+    destroy_at: Mapped[datetime | None]
     received_at: Mapped[datetime | None]
     received_bytes: Mapped[int | None] = mapped_column(BigInteger)
     content_type: Mapped[str | None] = mapped_column(String(20))

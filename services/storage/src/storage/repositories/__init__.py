@@ -16,6 +16,7 @@ from storage.repositories.gates import FeedPositions, Gates, take_over
 from storage.repositories.photos import Photos
 from storage.repositories.reads import PhotoReads
 from storage.repositories.usages import Usages
+from storage.repositories.withdrawn_photos import WithdrawnPhotos
 
 __all__ = [
     "DESTRUCTIONS",
@@ -34,6 +35,7 @@ __all__ = [
     "Sections",
     "StoredKey",
     "Usages",
+    "WithdrawnPhotos",
     "every_section_is_there",
     "take_over",
 ]

@@ -191,9 +191,12 @@ class ExportedPhotos(Repository):
     """The photos that go into an archive."""
 
     async def following(self, user_id: UUID, *, after: UUID | None, limit: int) -> Sequence[Photo]:
-        """Return a person's confirmed photos in the order of their ids, those behind `after`."""
+        """Return a person's confirmed photos that can be shown, in the order of their ids, behind `after`."""
         query = select(Photo).where(
-            Photo.user_id == user_id, Photo.confirmed_at.is_not(None), Photo.lost_at.is_(None)
+            Photo.user_id == user_id,
+            Photo.confirmed_at.is_not(None),
+            Photo.lost_at.is_(None),
+            Photo.destroy_at.is_(None),
         )
         if after is not None:
             query = query.where(Photo.id > after)

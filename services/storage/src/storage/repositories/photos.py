@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, cast
 from uuid import UUID
@@ -10,78 +10,25 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Select,
-    String,
     Table,
     Uuid,
     and_,
     bindparam,
-    delete,
     func,
-    literal,
-    null,
     or_,
     select,
     tuple_,
-    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
-from chassis.tables import Moment
 from chassis.tombstones import is_buried
-from contracts.fields import PhotoDeletionReason
 from storage.models import SCHEMA, ConsentGate, Photo, PhotoRead
 from storage.paging import Place
-from storage.repositories.destructions import DESTRUCTIONS
 
 BATCH = 100
 _PHOTOS, _READS = cast("Table", Photo.__table__), cast("Table", PhotoRead.__table__)
-FOLDER_OF_PHOTO = "^[^/]+/[^/]+/"
-CLOSED_FOR = timedelta(minutes=5)
-"""How long the link of an upload whose consent has ended still says so."""
-
-
-def _release() -> Select[Any]:
-    photo, closing = _PHOTOS.c, bindparam("closing", type_=Moment)
-    resting = and_(
-        photo.user_id == bindparam("person", type_=Uuid),
-        photo.consent_epoch <= bindparam("ended", type_=BigInteger),
-    )
-    closed = (
-        update(_PHOTOS)
-        .where(resting, photo.received_at.is_(None), photo.closed_at.is_(None))
-        .values(
-            closed_at=closing,
-            # What an attempt may still be writing is swept when the link is over, so it is over soon.
-            upload_expires_at=func.least(photo.upload_expires_at, closing + CLOSED_FOR),
-        )
-        .returning(photo.s3_key, photo.upload_length)
-        .cte("closed")
-    )
-    taken = (
-        delete(_PHOTOS)
-        .where(resting, photo.received_at.is_not(None))
-        .returning(photo.id, photo.user_id, photo.s3_key)
-        .cte("taken")
-    )
-    # Of an upload in pieces some may have arrived; nobody is told of their end, because nobody heard of them.
-    parts = select(closed.c.s3_key, null(), null(), null()).where(closed.c.upload_length.is_not(None))
-    reason = literal(PhotoDeletionReason.WITHDRAWAL.value, String)
-    gone = union_all(
-        select(taken.c.s3_key, taken.c.user_id, taken.c.id.label("photo_id"), reason.label("reason")), parts
-    ).subquery("gone")
-    folder = func.substring(gone.c.s3_key, FOLDER_OF_PHOTO)
-    ordered = (
-        insert(DESTRUCTIONS)
-        .from_select(
-            ["id", "prefix", "user_id", "photo_id", "reason"],
-            select(func.gen_random_uuid(), folder, gone.c.user_id, gone.c.photo_id, gone.c.reason),
-        )
-        .returning(DESTRUCTIONS.c.id)
-        .cte("ordered")
-    )
-    return select(func.count()).select_from(ordered).add_cte(closed)
 
 
 def _stand(*, recorded: bool) -> Select[bool, bool]:
@@ -110,7 +57,7 @@ def _stand(*, recorded: bool) -> Select[bool, bool]:
     return select(and_(there, ~erased), select(held).exists()).add_cte(kept)
 
 
-_RELEASE, _STAND, _STAND_AND_RECORD = _release(), _stand(recorded=False), _stand(recorded=True)
+_STAND, _STAND_AND_RECORD = _stand(recorded=False), _stand(recorded=True)
 
 
 class Standing(Enum):
@@ -189,16 +136,6 @@ class Photos(Repository):
         """Return how many photos a person's list has, `pending` ones among them or not."""
         listed = self._listed(user_id, pending=pending).subquery()
         return int(await self._session.scalar(select(func.count()).select_from(listed)) or 0)
-
-    async def release_resting_on(self, user_id: UUID, *, epoch: int, now: datetime) -> int:
-        """Order the destruction of what rests on consents up to that epoch, and close what has not arrived.
-
-        Returns how many folders are to be emptied. Rows of what has not arrived stay until their links are
-        over, a few minutes at most, so that a link can still say why it is refused.
-        """
-        return int(
-            await self._session.scalar(_RELEASE, {"person": user_id, "ended": epoch, "closing": now}) or 0
-        )
 
     async def end_attempt(self, photo_id: UUID, *, version: int) -> None:
         """Note that this upload attempt writes no more, unless a newer one has begun."""

@@ -16,11 +16,11 @@ async def bring_gate_up_to_date(database: Database, consents: Consents, *, user_
     Raises `NeighbourUnavailable` when nothing can be known, `PersonErased`.
     """
     answer = await consents.ask(user_id)
-    await take_over(database, answer, user_id=user_id)
+    await take_over(database, consents, answer, user_id=user_id)
     return answer
 
 
-async def take_over(database: Database, answer: ConsentState, *, user_id: UUID) -> None:
+async def take_over(database: Database, consents: Consents, answer: ConsentState, *, user_id: UUID) -> None:
     """Move the person's gate to an answer of consent, if it is news; raises `PersonErased`."""
     async with database.read_only() as session:
         heard = await Gates(session).look_at(user_id, person_hash=database.tombstone_keys.hashes(user_id))
@@ -28,7 +28,13 @@ async def take_over(database: Database, answer: ConsentState, *, user_id: UUID) 
         raise PersonErased
     if answer.is_news_to(heard.epochs):
         async with database.unit_of_work() as uow:
-            await follow_consent(uow, user_id=user_id, state=answer)
+            await follow_consent(
+                uow,
+                user_id=user_id,
+                state=answer,
+                grace=consents.withdrawal_grace,
+                reason=answer.reason_of_end(heard.epochs),
+            )
 
 
 async def ask_consent(database: Database, consents: Consents, *, user_id: UUID) -> ConsentState:

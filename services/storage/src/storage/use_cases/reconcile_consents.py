@@ -28,7 +28,7 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
         if page.last_position < position:
             log.warning("feed_of_consents_begins_again", position=position, last=page.last_position)
             page = await consents.changes(after=0)
-        behind += await _absorb(database, page)
+        behind += await _absorb(database, consents, page)
         if page.position != position:
             # Only when all of it is taken over: a page that is read again changes nothing.
             async with database.unit_of_work() as uow:
@@ -37,19 +37,32 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
             return behind
 
 
-async def _absorb(database: Database, page: ChangePage) -> int:
+async def _absorb(database: Database, consents: Consents, page: ChangePage) -> int:
     async with database.read_only() as session:
         known = await Gates(session).epochs_of(list(page.states))
     behind = {user: state for user, state in page.states.items() if state.is_news_to(known.get(user))}
     for user_id, answer in behind.items():
-        await _follow(database, user_id, answer)
+        await _follow(database, consents, user_id, answer, known=known.get(user_id))
     return len(behind)
 
 
-async def _follow(database: Database, user_id: UUID, answer: ConsentState) -> None:
+async def _follow(
+    database: Database,
+    consents: Consents,
+    user_id: UUID,
+    answer: ConsentState,
+    *,
+    known: tuple[int, int] | None,
+) -> None:
     try:
         async with database.unit_of_work() as uow:
-            await follow_consent(uow, user_id=user_id, state=answer)
+            await follow_consent(
+                uow,
+                user_id=user_id,
+                state=answer,
+                grace=consents.withdrawal_grace,
+                reason=answer.reason_of_end(known),
+            )
     except PersonErased:
         # Their erasure removes the gate; until then there is nothing to compare.
         async with database.unit_of_work() as uow:
@@ -66,8 +79,10 @@ async def compare_open_gates(database: Database, consents: Consents, *, unchecke
     while True:
         async with database.unit_of_work() as uow:
             people = await Gates(uow.session).open_longest_unchecked(before=unchecked_since)
+        async with database.read_only() as session:
+            known = await Gates(session).epochs_of(people)
         for user_id in people:
-            await _follow(database, user_id, await consents.ask(user_id))
+            await _follow(database, consents, user_id, await consents.ask(user_id), known=known.get(user_id))
         asked += len(people)
         if not people:
             return asked

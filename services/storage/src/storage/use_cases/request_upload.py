@@ -62,7 +62,7 @@ class UploadDesk:
         if answer.is_enough and await self._begin(photo, answer):
             return photo, token
         # The answer is a no, or the gate does not know it yet.
-        await take_over(self.database, answer, user_id=uploader.user_id)
+        await take_over(self.database, self.consents, answer, user_id=uploader.user_id)
         refuse_unless_enough(answer)
         await self._refuse_if_used_up(photo)
         if not await self._begin(photo, answer):
