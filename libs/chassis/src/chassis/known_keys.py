@@ -31,13 +31,15 @@ class WrongKey(SystemExit):
 async def check_keys(database: Database) -> None:
     """Raise `WrongKey` for a key that is not the one of its name; a name that is new is remembered.
 
-    So is a key of tombstones that was used before and is not there any more.
+    So is a key of tombstones, or another lasting one, that was used before and is not there any more.
+    Since when each name is known is noted in `first_used`.
     """
     known = database.tables.known_keys
     given = {name: key_id(key).hex() for name, key in database.keys.items()}
     rows = [{"name": name, "key_id": found} for name, found in given.items()]
     newer = f"{database.schema.upper()}_TOMBSTONE_KEY, "
-    asked = or_(known.c.name.in_(given), known.c.name.startswith(newer, autoescape=True))
+    lasting = [known.c.name.startswith(it, autoescape=True) for it in (newer, *database.lasting_keys)]
+    asked = or_(known.c.name.in_(given), *lasting)
     async with database.unit_of_work() as uow:
         await uow.session.execute(insert(known).values(rows).on_conflict_do_nothing())
         expected = await uow.session.execute(
@@ -49,6 +51,7 @@ async def check_keys(database: Database) -> None:
         if (found := given.get(name, "missing")) != right:
             log.critical("wrong_key", setting=name, expected=right, found=found)
             raise WrongKey(f"{name} is the key {found}; {database.schema} was written with {right}")
+    database.first_used.update(used)
     if began := [at for name, at in used.items() if name.startswith(newer)]:
         database.tombstone_keys.overlap_until = max(began) + OVERLAP
 

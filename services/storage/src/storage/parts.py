@@ -19,10 +19,14 @@ MOST_PARTS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where in the upload a part begins, in bytes, and what is needed to find and open it."""
+    """Where in the upload a part begins, in bytes, and what is needed to find and open it.
+
+    `folder` is that of the photo's parts.
+    """
 
     owner: UUID
     photo_id: UUID
+    folder: str
     attempt: int
     begin: int
     size: int
@@ -38,16 +42,27 @@ class Part:
         return f"{self.attempt}-{self.begin:010}"
 
     @property
+    def key(self) -> str:
+        """The key of its object."""
+        return f"{self.folder}{self.name}"
+
+    @property
     def label(self) -> ObjectLabel:
         """What it is sealed as."""
         return ObjectLabel(self.owner, f"{self.photo_id}/parts/{self.name}", self.attempt)
 
 
+def folder_of_parts(folder: str) -> str:
+    """Return the prefix of the parts in a photo's folder."""
+    return f"{folder}parts/"
+
+
 def parts_of(photo: Photo) -> list[Part]:
     """Return the parts that have arrived, in order."""
     parts, numbers, begin = list[Part](), iter(photo.upload_parts or ()), 0
+    folder = folder_of_parts(photo.folder)
     for size, attempt in zip(numbers, numbers, strict=True):
-        parts.append(Part(photo.user_id, photo.id, attempt, begin, size))
+        parts.append(Part(photo.user_id, photo.id, folder, attempt, begin, size))
         begin += size
     return parts
 

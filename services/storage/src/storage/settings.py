@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_settings import SettingsConfigDict
 
 from chassis.secret_checks import check_named_keys, in_production
-from chassis.settings import DatabaseUrl, HexKey, Password, StatefulSettings
+from chassis.settings import DatabaseUrl, HexKey, HexKeys, Password, StatefulSettings
 from storage.key_providers.local import LocalKeyEncryption
 from storage.picture_memory import SANDBOX_OVERHEAD_BYTES, bytes_needed
 from storage.sealing import InvalidKeyEncryptionKeys
@@ -92,6 +92,11 @@ class StorageSettings(StatefulSettings):
     )
     vault_token: Password | None = Field(
         default=None, description="May encrypt and decrypt with that key; an agent needs none."
+    )
+    folder_keys: HexKeys | None = Field(
+        default=None,
+        description="Name people's folders in the bucket, the newest first, with commas; a key is in use an "
+        "hour after it was first seen, and stays here as long as anything lies under it.",
     )
     link_key: HexKey = Field(description="Signs the links that read a photo.")
 

@@ -1,11 +1,9 @@
 """Where pictures are kept: sealed under their owner's data key, in a folder that names nobody.
 
-Everything of a person lies under one prefix, a keyed hash of their id, so that all of it can be found and
-destroyed without a list; everything of a photo lies in one folder below that.
+Everything of a person lies under one prefix for each folder key, a keyed hash of their id, so that all of it
+can be found and destroyed without a list; everything of a photo lies in one folder below one of them.
 """
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,8 +17,9 @@ from chassis.object_store_faults import ObjectNotFound
 from chassis.problems import PersonErased, ServiceUnavailable, describe
 from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
+from storage.folder_keys import FolderKeys
 from storage.models import Photo
-from storage.parts import Part
+from storage.parts import Part, folder_of_parts
 from storage.policy import Rendition
 from storage.repositories import DataKeys
 from storage.sealing import (
@@ -62,6 +61,17 @@ class PhotoLocation:
         folder = photo.s3_key.rpartition("/")[0] + "/"
         return cls(photo.user_id, photo.id, photo.sealed_version or 0, folder)
 
+    @classmethod
+    def of_attempt(cls, photo: Photo) -> "PhotoLocation":
+        """Return where the newest upload attempt of a photo writes: in the folder that the photo began in."""
+        version = photo.upload_attempts
+        return cls(photo.user_id, photo.id, version, f"{photo.folder}{version}/")
+
+    @property
+    def folder_of_parts(self) -> str:
+        """The prefix of the parts of an upload that has not arrived whole."""
+        return folder_of_parts(self.folder.removesuffix(f"{self.version}/"))
+
     def key(self, rendition: Rendition) -> str:
         """Return the object key of one rendition."""
         return f"{self.folder}{rendition}"
@@ -75,23 +85,31 @@ class Vault:
     """Sealed pictures and the keys that open them."""
 
     def __init__(
-        self, *, objects: ObjectStore, keyring: Database, encryption: KeyEncryption, folder_key: bytes
+        self, *, objects: ObjectStore, keyring: Database, encryption: KeyEncryption, folder_keys: FolderKeys
     ) -> None:
         self._objects = objects
         self._keyring = keyring
         self._encryption = encryption
-        self._folder_key = folder_key
+        self._folder_keys = folder_keys
 
     def folder_of_person(self, user_id: UUID) -> str:
-        """Return the prefix of everything of a person; without the key it leads to nobody."""
-        return f"{hmac.new(self._folder_key, user_id.bytes, hashlib.sha256).hexdigest()}/"
+        """Return the prefix of what is new of a person; without the key it leads to nobody."""
+        return self._folder_keys.folder(user_id)
+
+    def folders_of_people(self, *user_ids: UUID) -> list[str]:
+        """Return every prefix under which something of these people may lie."""
+        return [folder for user_id in user_ids for folder in self._folder_keys.folders(user_id)]
 
     def folder_of_photo(self, user_id: UUID, photo_id: UUID) -> str:
-        """Return the prefix of everything of one photo."""
+        """Return the prefix of everything of a photo that is new."""
         return f"{self.folder_of_person(user_id)}{photo_id}/"
 
+    def folders_of_photo(self, user_id: UUID, photo_id: UUID) -> list[str]:
+        """Return every prefix under which something of a photo may lie."""
+        return [f"{folder}{photo_id}/" for folder in self.folders_of_people(user_id)]
+
     def locate(self, user_id: UUID, photo_id: UUID, *, version: int) -> PhotoLocation:
-        """Return where an upload attempt writes."""
+        """Return where an upload attempt of a new photo writes."""
         return PhotoLocation(
             user_id, photo_id, version, f"{self.folder_of_photo(user_id, photo_id)}{version}/"
         )
@@ -176,27 +194,17 @@ class Vault:
         sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
         return unseal(sealed, data_key=data_key, label=photo.label(rendition))
 
-    def folder_of_parts(self, user_id: UUID, photo_id: UUID) -> str:
-        """Return the prefix of the parts of an upload that has not arrived whole."""
-        return f"{self.folder_of_photo(user_id, photo_id)}parts/"
-
-    def key_of_part(self, part: Part) -> str:
-        """Return the object key of one part."""
-        return f"{self.folder_of_parts(part.owner, part.photo_id)}{part.name}"
-
     async def put_part(self, part: Part, plain: bytes) -> None:
         """Seal and write one part; raises `PersonErased` or what the object store raises."""
         data_key = await self.open_key(part.owner)
-        await self._objects.upload(self.key_of_part(part), seal(plain, data_key=data_key, label=part.label))
+        await self._objects.upload(part.key, seal(plain, data_key=data_key, label=part.label))
 
     async def get_parts(self, parts: Sequence[Part], *, admit: Admit) -> list[bytes]:
         """Read and open parts, in order; raises what `get` raises."""
         opened: list[bytes] = []
         data_key = await self._existing_key(parts[0].owner) if parts else b""
         for part in parts:
-            sealed = await self._objects.download(
-                self.key_of_part(part), most_bytes=LARGEST_OBJECT, admit=admit
-            )
+            sealed = await self._objects.download(part.key, most_bytes=LARGEST_OBJECT, admit=admit)
             opened.append(unseal(sealed, data_key=data_key, label=part.label))
         return opened
 
@@ -214,12 +222,13 @@ class Vault:
 
     async def empty_people(self, user_ids: Sequence[UUID]) -> None:
         """Destroy everything of these people likewise."""
-        await self._objects.delete_everything(*map(self.folder_of_person, user_ids))
+        await self._objects.delete_everything(*self.folders_of_people(*user_ids))
 
     async def empty_person_but(self, user_id: UUID, photo_ids: Sequence[UUID]) -> None:
         """Destroy everything of a person but what lies in the folders of these photos."""
-        kept = {self.folder_of_photo(user_id, photo_id) for photo_id in photo_ids}
-        others = await self._objects.folders(self.folder_of_person(user_id)) - kept
+        kept = {folder for photo_id in photo_ids for folder in self.folders_of_photo(user_id, photo_id)}
+        there = [await self._objects.folders(folder) for folder in self.folders_of_people(user_id)]
+        others = set[str]().union(*there) - kept
         if others:
             await self._objects.delete_everything(*sorted(others))
 
@@ -227,13 +236,15 @@ class Vault:
         """Return how many objects of every kind the store lists under the folders of these photos."""
         if not photo_ids:
             return 0
-        folders = [self.folder_of_photo(user_id, photo_id) for photo_id in photo_ids]
+        folders = [it for photo_id in photo_ids for it in self.folders_of_photo(user_id, photo_id)]
         return sum(inventory.total for inventory in await self._objects.inventory(*folders))
 
     async def count_objects(self, user_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return how many objects of every kind the store lists under each person's folder."""
-        found = await self._objects.inventory(*map(self.folder_of_person, user_ids))
-        return {user_id: inventory.total for user_id, inventory in zip(user_ids, found, strict=True)}
+        found = await self._objects.inventory(*self.folders_of_people(*user_ids))
+        each = len(found) // max(len(user_ids), 1)
+        totals = (sum(it.total for it in found[at : at + each]) for at in range(0, len(found), each or 1))
+        return dict(zip(user_ids, totals, strict=True))
 
     def entries(self) -> AsyncIterator[ObjectEntry]:
         """Yield everything that the bucket holds, by key."""

@@ -10,11 +10,13 @@ from chassis.db import Database, UnitOfWork
 from chassis.http import ServiceClient
 from chassis.object_store import ObjectStore, ObjectStoreSettings, open_object_store
 from chassis.service_auth import ServiceTokens
-from chassis.settings import key_bytes
+from chassis.settings import all_key_bytes, key_bytes
 from chassis.transfer_rate import LONGEST_TRANSFER_SECONDS
+from storage import folder_keys
 from storage.consents import Consents
 from storage.exports.links import ExportLinks
 from storage.exports.sealed_parts import ExportStore
+from storage.folder_keys import FolderKeys
 from storage.imaging import DecodingSandbox, SandboxLimits
 from storage.key_providers.local import parse_key_encryption_keys
 from storage.key_providers.opening import open_key_providers
@@ -132,7 +134,7 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         stack.push_async_callback(keyring.close)
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
         providers = await stack.enter_async_context(open_key_providers(settings))
-        vault = _vault(objects, database, keyring, providers)
+        vault = _vault(settings, objects, database, keyring, providers)
         consents = Consents(
             await stack.enter_async_context(consent),
             withdrawal_grace=timedelta(hours=settings.withdrawal_grace),
@@ -192,15 +194,29 @@ def _reads(settings: StorageSettings) -> Transfers:
     return Transfers(memory_bytes=settings.read_memory_bytes, per_person=settings.reads_per_person)
 
 
-def _vault(objects: ObjectStore, database: Database, keyring: Database, encryption: KeyEncryption) -> Vault:
-    # One hash per purpose: who sees two places can't tell that they speak of the same person. The tombstone
-    # key is the base because it is never rotated, and these hashes have to be found again.
+def _vault(
+    settings: StorageSettings,
+    objects: ObjectStore,
+    database: Database,
+    keyring: Database,
+    encryption: KeyEncryption,
+) -> Vault:
+    # One hash per purpose: who sees two places can't tell that they speak of the same person.
     return Vault(
         objects=objects,
         keyring=keyring,
         encryption=encryption,
-        folder_key=database.subkey("storage/folders"),
+        folder_keys=FolderKeys(
+            _newer_folder_keys(settings),
+            oldest=database.subkey("storage/folders"),
+            first_used=database.first_used,
+            clock=database.clock,
+        ),
     )
+
+
+def _newer_folder_keys(settings: StorageSettings) -> list[bytes]:
+    return [] if settings.folder_keys is None else all_key_bytes(settings.folder_keys)
 
 
 def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Database]:
@@ -208,7 +224,9 @@ def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Datab
     if settings.key_encryption_keys is not None:
         _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
     named = {f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()}
-    database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named)
+    named |= folder_keys.by_name(_newer_folder_keys(settings))
+    lasting = [f"{folder_keys.SETTING}, "]
+    database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named, lasting=lasting)
     keyring = Database(
         settings.keyring_database_url,
         schema=KEYRING_SCHEMA,

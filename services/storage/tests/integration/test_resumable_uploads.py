@@ -198,7 +198,7 @@ async def test_what_has_arrived_lies_sealed_and_encrypted_under_its_owners_key(
     assert sum(part.size for part in parts) == 3000
     store = service.vault._objects
     for part in parts:
-        key = service.vault.key_of_part(part)
+        key = part.key
         assert (await store._client.head_object(Bucket=store._bucket, Key=key))[
             "ServerSideEncryption"
         ] == "AES256"
@@ -215,10 +215,8 @@ async def test_parts_do_not_open_in_each_others_place(ada, service, pictures, be
     await upload.send(data, until=1000)
     async with service.unit_of_work() as uow:
         first, second = parts_of(await uow.session.get(Photo, UUID(upload.photo_id)))
-    store, vault = service.vault._objects, service.vault
-    await store.upload(
-        vault.key_of_part(first), await store.download(vault.key_of_part(second), most_bytes=10**6)
-    )
+    store = service.vault._objects
+    await store.upload(first.key, await store.download(second.key, most_bytes=10**6))
     assert problem(await upload.patch(1000, data[1000:])) == (410, "upload-lost")
     assert await left(service, ada) == 0
 

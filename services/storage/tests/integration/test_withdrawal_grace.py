@@ -1,4 +1,4 @@
-"""With a grace set, a withdrawal closes photos at once and destroys them later, unless they are agreed to anew."""
+"""With a grace, a withdrawal closes photos at once and destroys them later, unless they are wanted anew."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4

@@ -19,4 +19,4 @@ async def end_deletions(
     async with database.unit_of_work() as uow:
         destructions = Destructions(uow.session)
         await destructions.remove_all_of(user_ids)
-        await destructions.sweep_later(list(map(vault.folder_of_person, user_ids)), after=late_sweeps)
+        await destructions.sweep_later(vault.folders_of_people(*user_ids), after=late_sweeps)

@@ -68,7 +68,7 @@ async def end_other_deletions(
         return
     async with database.unit_of_work() as uow:
         others = await HeldPhotos(uow.session).others(user_id, than=held)
-        folders = [vault.folder_of_photo(user_id, photo_id) for photo_id in others]
+        folders = [it for photo_id in others for it in vault.folders_of_photo(user_id, photo_id)]
         destructions = Destructions(uow.session)
         await destructions.remove_all_of([user_id])
         await destructions.sweep_later(folders, after=late_sweeps)

@@ -64,7 +64,7 @@ class Reception:
                 return None
             locked.upload_attempts += 1
             locked.upload_lease_until = uow.now() + acceptance.lease
-            return acceptance.vault.locate(locked.user_id, locked.id, version=locked.upload_attempts)
+            return PhotoLocation.of_attempt(locked)
 
     async def _compare(self, photo: Photo, body: Body) -> Photo:
         """Answer as the first time when the same bytes come again: that answer may have been lost."""

@@ -34,6 +34,7 @@ from storage.tus import Checksum, OffsetDiffers, TooManyPieces
 from storage.use_cases.accept_picture import Acceptance, Attempt, Body
 from storage.use_cases.destroy_due import AT_ONCE_SECONDS, Destroyer
 from storage.use_cases.end_upload import end_upload
+from storage.vault import PhotoLocation
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,7 @@ class ResumableUploads:
         claimed = await self._claim(photo, token, piece)
         if claimed.received_at is not None:
             return claimed
-        place = self.acceptance.vault.locate(claimed.user_id, claimed.id, version=claimed.upload_attempts)
+        place = PhotoLocation.of_attempt(claimed)
         try:
             async with self.acceptance.attempt(place) as attempt:
                 return await _Appending(self.acceptance, claimed, token, piece, attempt, memory).run()
@@ -206,9 +207,10 @@ class _Appending:
         if len(self._parts) >= MOST_PARTS:
             raise TooManyPieces
         place, vault = self._attempt.place, self._acceptance.vault
-        part = Part(place.owner, place.photo_id, place.version, self._stored, self._reached - self._stored)
+        size = self._reached - self._stored
+        part = Part(place.owner, place.photo_id, place.folder_of_parts, place.version, self._stored, size)
         await self._acceptance.consent(self._photo)
-        self._attempt.written.append(vault.key_of_part(part))
+        self._attempt.written.append(part.key)
         await vault.put_part(part, b"".join(self._held))
         self._held.clear()
         self._memory.shrink(part.size)
@@ -248,7 +250,7 @@ class _Appending:
         vault, place = self._acceptance.vault, self._attempt.place
         if self._parts or place.version > 1:
             # Parts of an attempt that died before it kept them lie there, too.
-            self._attempt.leftovers = vault.folder_of_parts(place.owner, place.photo_id)
+            self._attempt.leftovers = place.folder_of_parts
         try:
             earlier = await vault.get_parts(self._parts, admit=self._memory.grow)
         except (ObjectNotFound, SealBroken) as error:
