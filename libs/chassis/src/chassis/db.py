@@ -176,7 +176,6 @@ class Database:
         schema: str,
         tombstone_key: bytes | Sequence[bytes],
         keys: Mapping[str, bytes] | None = None,
-        lasting: Sequence[str] = (),
         direct_url: SecretStr | None = None,
         application_name: str | None = None,
         pool_size: int = 10,
@@ -191,31 +190,19 @@ class Database:
         self._application_name = application_name or schema
         self.tombstone_keys = TombstoneKeys(schema, tombstone_key)
         self.keys = {**self.tombstone_keys.by_name, **(keys or {})}
-        self.lasting_keys = tuple(lasting)
-        self.first_used: dict[str, datetime] = {}
+        self.lasting_keys, self.first_used = tuple[str, ...](), dict[str, datetime]()
         self._connect(pool_size)
 
     @classmethod
     def of(
-        cls,
-        settings: StatefulSettings,
-        *,
-        schema: str,
-        clock: Clock,
-        keys: Mapping[str, bytes] | None = None,
-        lasting: Sequence[str] = (),
+        cls, settings: StatefulSettings, *, schema: str, clock: Clock, keys: Mapping[str, bytes] | None = None
     ) -> Self:
-        """Return the schema of a service as its settings say; it connects at its first use.
-
-        `keys` must stay what they are, and those whose names begin with one of `lasting` must stay there: see
-        `chassis.known_keys`.
-        """
+        """Return the schema of a service as its settings say; it connects at its first use."""
         return cls(
             settings.database_url,
             schema=schema,
             tombstone_key=all_key_bytes(settings.tombstone_key),
             keys=keys,
-            lasting=lasting,
             direct_url=settings.database_direct_url,
             pool_size=settings.database_pool_size,
             clock=clock,

@@ -31,8 +31,8 @@ class WrongKey(SystemExit):
 async def check_keys(database: Database) -> None:
     """Raise `WrongKey` for a key that is not the one of its name; a name that is new is remembered.
 
-    So is a key of tombstones, or another lasting one, that was used before and is not there any more.
-    Since when each name is known is noted in `first_used`.
+    So is a key of tombstones, or one whose name begins like one of the schema's `lasting_keys`, that was used
+    before and is not there any more. Since when each name is known is noted in the schema's `first_used`.
     """
     known = database.tables.known_keys
     given = {name: key_id(key).hex() for name, key in database.keys.items()}

@@ -135,10 +135,8 @@ async def open_service(settings: StorageSettings, clock: Clock | None = None) ->
         objects = await stack.enter_async_context(open_object_store(_store_settings(settings)))
         providers = await stack.enter_async_context(open_key_providers(settings))
         vault = _vault(settings, objects, database, keyring, providers)
-        consents = Consents(
-            await stack.enter_async_context(consent),
-            withdrawal_grace=timedelta(hours=settings.withdrawal_grace),
-        )
+        grace = timedelta(hours=settings.withdrawal_grace)
+        consents = Consents(await stack.enter_async_context(consent), withdrawal_grace=grace)
         sandbox = DecodingSandbox(_sandbox_limits(settings))
         await stack.enter_async_context(sandbox)
         acceptance = _acceptance(settings, database, vault, sandbox, consents)
@@ -225,8 +223,8 @@ def _databases(settings: StorageSettings, clock: Clock) -> tuple[Database, Datab
         _, wrapping = parse_key_encryption_keys(settings.key_encryption_keys.get_secret_value())
     named = {f"STORAGE_KEY_ENCRYPTION_KEYS, {name}": key for name, key in wrapping.items()}
     named |= folder_keys.by_name(_newer_folder_keys(settings))
-    lasting = [f"{folder_keys.SETTING}, "]
-    database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named, lasting=lasting)
+    database = Database.of(settings, schema=SCHEMA, clock=clock, keys=named)
+    database.lasting_keys = (f"{folder_keys.SETTING}, ",)
     keyring = Database(
         settings.keyring_database_url,
         schema=KEYRING_SCHEMA,
