@@ -79,7 +79,9 @@ def test_date_is_told_in_gmt() -> None:
 
 
 def test_parts_follow_each_other_and_none_is_the_beginning_of_another_ones_name() -> None:
-    photo = Photo(id=uuid4(), user_id=uuid4(), upload_parts=[4, 1, 40, 1, 400, 13])
+    photo = Photo(
+        id=uuid4(), user_id=uuid4(), s3_key="person/photo/1/original", upload_parts=[4, 1, 40, 1, 400, 13]
+    )
     parts = parts_of(photo)
     assert [(part.begin, part.end, part.attempt) for part in parts] == [(0, 4, 1), (4, 44, 1), (44, 444, 13)]
     assert (listed(parts), arrived(photo)) == (photo.upload_parts, 444)
