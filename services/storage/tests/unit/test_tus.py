@@ -93,7 +93,7 @@ def test_parts_follow_each_other_and_none_is_the_beginning_of_another_ones_name(
 def test_all_has_arrived_of_a_photo_that_is_there_and_nothing_of_one_that_is_not() -> None:
     assert arrived(Photo(received_bytes=7, upload_parts=None)) == 7
     assert arrived(Photo(received_bytes=None, upload_parts=None)) == 0
-    assert parts_of(Photo(upload_parts=None)) == []
+    assert parts_of(Photo(s3_key="person/photo/1/original", upload_parts=None)) == []
 
 
 def test_pieces_of_a_thousandth_of_a_photo_always_fit() -> None:
