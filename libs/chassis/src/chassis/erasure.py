@@ -5,6 +5,7 @@ nothing but what is held by law, and what was there before is what the report co
 stays open, and is worked on again when the coordinator says that its holds have changed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,12 @@ from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, cast, func, 
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Database, UnitOfWork
+from chassis.driver import statements_of
 from chassis.erasure_tasks import again_if_held
 from chassis.faults import TransientFault
 from chassis.holdings import Holdings, beyond
 from chassis.holds import Hold, documents, in_force
+from chassis.prepared import Prepared
 from chassis.problems import describe
 from chassis.work_table import Claimed, WorkTable
 from contracts.envelope import subject_of
@@ -107,7 +110,9 @@ class ErasureParticipation:
         )
         outbox = database.tables.outbox
         subjects = bindparam("subjects", type_=ARRAY(Text))
-        self._waiting = select(outbox.c.subject).distinct().where(outbox.c.subject == any_(subjects))
+        self._waiting = Prepared(
+            select(outbox.c.subject).distinct().where(outbox.c.subject == any_(subjects))
+        )
 
     async def accept(self, uow: UnitOfWork, erasure: OpenErasure) -> None:
         """Take on an erasure in the caller's transaction: tombstone and task, once however often it is asked.
@@ -172,15 +177,15 @@ class ErasureParticipation:
         people = [claimed.row.user_id for claimed in batch]
         now = self._database.clock.now()
         holds = {each.row.user_id: held for each in batch if (held := in_force(each.row.holds, now))}
-        await self._holdings.erase_all_but(people, holds)
-        for keep in self._keep:
-            # Nothing is reported as erased that a backup could bring back unnoticed.
-            await keep()
+        found = {claimed.row.user_id: counted[claimed.row.erasure_id].erased for claimed in batch}
+        await self._holdings.erase_all_but(people, holds, found)
+        # Nothing is reported as erased that a backup could bring back unnoticed.
+        await asyncio.gather(*(keep() for keep in self._keep))
         kept = await self._holdings.kept(holds)
         left = await self._left_of(people, kept)
-        found = [claimed for claimed in batch if claimed.row.user_id not in left]
-        await self._report([each for each in found if not kept.get(each.row.user_id)], counted)
-        for each in found:
+        done = [claimed for claimed in batch if claimed.row.user_id not in left]
+        await self._report([each for each in done if not kept.get(each.row.user_id)], counted)
+        for each in done:
             if rest := kept.get(each.row.user_id):
                 await self._report_held(each, counted, rest)
         for claimed in batch:
@@ -226,8 +231,8 @@ class ErasureParticipation:
         """Return about whom something waits in the outbox."""
         subjects = {subject_of(user_id): user_id for user_id in people}
         async with self._database.read_only() as session:
-            found = await session.scalars(self._waiting, {"subjects": list(subjects)})
-            return [subjects[subject] for subject in found]
+            found = await statements_of(session).fetch(self._waiting, {"subjects": list(subjects)})
+            return [subjects[row["subject"]] for row in found]
 
     async def _report(self, batch: Sequence[Claimed], counted: dict[UUID, Inventory]) -> None:
         if not batch:

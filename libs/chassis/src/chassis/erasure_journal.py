@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from chassis.db import Database, UnitOfWork
+from chassis import scripts
+from chassis.db import Database
+from chassis.driver import statements_of
 from chassis.faults import TransientFault, is_transient
 from chassis.incarnation import incarnation_of, is_current
 from chassis.journal_page import (
@@ -26,7 +27,9 @@ from chassis.journal_page import (
     JournalPage,
     digest_of,
 )
+from chassis.journal_statements import JournalStatements
 from chassis.object_store import ObjectStore
+from chassis.object_store_faults import ObjectExists
 from chassis.problems import describe
 from chassis.sealing import key_id
 
@@ -65,6 +68,7 @@ class ErasureJournal:
         self._sweep = sweep
         self._folder = f"{database.schema}/"
         self._key = key_id(database.keys[f"{database.schema.upper()}_TOMBSTONE_KEY"]).hex()
+        self._statements = JournalStatements(database)
         self._one_at_a_time = asyncio.Lock()
         # The caller keeps the event, else nobody is woken.
         self._wake = database.notifications.event(database.tables.tombstones.name)
@@ -74,8 +78,12 @@ class ErasureJournal:
         while True:
             self._wake.clear()
             try:
-                await self.confirm()
-                await self.keep()
+                async with self._one_at_a_time:
+                    current, waits = await self._look()
+                    if not current:
+                        await self.confirm()
+                    if waits:
+                        await self._bring()
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -93,12 +101,9 @@ class ErasureJournal:
         When it returns, those that were committed before the call are there to stay.
         """
         async with self._one_at_a_time:
-            if not await self._anything_waits():
-                return
-            while await self._seal():
-                continue
-            for position, body in await self._sealed():
-                await self._store(position, body)
+            _, waits = await self._look()
+            if waits:
+                await self._bring()
 
     async def tell(self) -> str | None:
         """Say how many erasures are not in the store yet; None when all are."""
@@ -192,52 +197,55 @@ class ErasureJournal:
             # Whoever has sealed a page meanwhile is further.
             await session.execute(noted.where(table.c.position <= position))
 
-    async def _anything_waits(self) -> bool:
-        stones, pages = self._database.tables.tombstones, self._database.tables.journal_pages
-        waits = exists().where(stones.c.journal_page.is_(None)) | exists(select(pages.c.position))
+    async def _look(self) -> tuple[bool, bool]:
+        """Tell whether the schema is known to have absorbed the journal, and whether anything waits."""
         async with self._database.read_only() as session:
-            return bool(await session.scalar(select(waits)))
+            [(current, waits)] = await statements_of(session).fetch(self._statements.look, {})
+        return bool(current), bool(waits)
 
-    async def _seal(self) -> bool:
-        """Make the next page of the tombstones that are on none; False when there are none."""
+    async def _bring(self) -> None:
+        """Seal every tombstone that is on no page, and store every page that is not in the store."""
+        made: list[tuple[int, bytes]] = []
+        alone, entries = True, ENTRIES
+        while entries == ENTRIES:
+            page, others = await self._seal()
+            alone = alone and not others
+            entries = len(page.entries) if page else 0
+            if page:
+                made.append((page.position, page.encoded()))
+        # Pages are stored in their order: one that somebody else has made and not stored yet comes first.
+        for position, body in made if alone else await self._sealed():
+            await self._store(position, body)
+
+    async def _seal(self) -> tuple[JournalPage | None, bool]:
+        """Make the next page of the tombstones that are on none, and tell whether other pages wait."""
+        tables = self._database.tables
         async with self._database.unit_of_work() as uow:
-            head = await self._locked_head(uow)
-            page = await self._new_page(uow.session, head)
-            if page is None:
-                return False
-            body = page.encoded()
-            tables = self._database.tables
-            await uow.session.execute(insert(tables.journal_pages).values(position=page.position, body=body))
-            await uow.session.execute(
-                update(tables.journal_head).values(position=page.position, digest=digest_of(body))
+            rows = await uow.statements.fetch(
+                self._statements.take, {"most": ENTRIES}, behind=[scripts.hold_row(tables.journal_head)]
             )
-        return len(page.entries) == ENTRIES
-
-    async def _locked_head(self, uow: UnitOfWork) -> _Head:
-        table = self._database.tables.journal_head
-        current = table.c.incarnation == incarnation_of(self._database)
-        row = (
-            await uow.session.execute(select(table.c.position, table.c.digest, current).with_for_update())
-        ).one_or_none()
-        if row is None or not row[2]:
-            # A page that a restored schema makes could take the place of one that it does not know.
-            raise NotAbsorbed
-        return _Head(row[0], row[1])
-
-    async def _new_page(self, session: AsyncSession, head: _Head) -> JournalPage | None:
-        stones, position = self._database.tables.tombstones, head.position + 1
-        free = select(stones.c.subject_hash).where(stones.c.journal_page.is_(None)).limit(ENTRIES)
-        found = await session.execute(
-            update(stones)
-            .where(stones.c.subject_hash.in_(free))
-            .values(journal_page=position)
-            .returning(stones.c.subject_hash, stones.c.erasure_id, stones.c.erased_at)
-        )
-        entries = [JournalEntry(*row) for row in found]
-        if not entries:
-            return None
-        previous = head.digest or FIRST_PREVIOUS
-        return JournalPage(self.schema, position, self._key, previous, entries)
+            if not rows or not rows[0]["current"]:
+                # A page that a restored schema makes could take the place of one that it does not know.
+                raise NotAbsorbed
+            head, others = rows[0], bool(rows[0]["others"])
+            entries = [
+                JournalEntry(row["subject_hash"], row["erasure_id"], row["erased_at"])
+                for row in rows
+                if row["subject_hash"] is not None
+            ]
+            if not entries:
+                return None, others
+            position, previous = head["position"] + 1, head["digest"] or FIRST_PREVIOUS
+            page = JournalPage(self.schema, position, self._key, previous, entries)
+            body = page.encoded()
+            # Both travel with the commit.
+            uow.before_commit += [
+                scripts.insert_row(tables.journal_pages, {"position": str(position), "body": body}),
+                scripts.update_every_row(
+                    tables.journal_head, {"position": str(position), "digest": digest_of(body)}
+                ),
+            ]
+        return page, others
 
     async def _sealed(self) -> Sequence[tuple[int, bytes]]:
         pages = self._database.tables.journal_pages
@@ -246,13 +254,13 @@ class ErasureJournal:
         return [(position, body) for position, body in rows]
 
     async def _store(self, position: int, body: bytes) -> None:
-        """Write a page that is not there yet; raises `DatabaseRestored` when another one is."""
+        """Write a page unless it is there; raises `DatabaseRestored` when another one is."""
         name = self._name(position)
-        if there := await self._pages_after(position - 1, most=1):
-            if there != [name] or await self._read(name) != body:
-                raise DatabaseRestored(f"{self.schema} is older than the erasure journal")
-        else:
-            await self._objects.upload(name, body, content_type=_TYPE, checksum=True)
+        try:
+            await self._objects.upload(name, body, content_type=_TYPE, checksum=True, only_new=True)
+        except ObjectExists:
+            if await self._read(name) != body:
+                raise DatabaseRestored(f"{self.schema} is older than the erasure journal") from None
         pages = self._database.tables.journal_pages
         async with self._database.one_statement() as session:
             await session.execute(delete(pages).where(pages.c.position == position))

@@ -1,6 +1,6 @@
 """What a service holds of people, declared: from it come the inventory, the erasure and the export."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -12,7 +12,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from chassis.db import Database
 from chassis.declarations import DataClass, Purpose
+from chassis.driver import statements_of
 from chassis.holds import Hold
+from chassis.prepared import Prepared
 
 
 class OnErase(StrEnum):
@@ -34,6 +36,8 @@ class HoldsRows(Protocol):
 C = TypeVar("C", bound=HoldsRows)
 _PEOPLE = bindparam("people", type_=ARRAY(Uuid))
 _NOBODY = UUID(int=0)
+Held = Mapping[UUID, Mapping[str, int]]
+"""How much of each kind is there of each person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,8 @@ class Holding(Generic[C]):
     `kind` is its name in reports. Rows of the service's own tables are named by the column `person`, and are
     deleted where there is no `erase` and they go with no other row; what lies elsewhere has its own `count`,
     which names everybody of whom there is something. `erase` must be harmless when repeated, and raise when
-    something resisted. Both are about several people at once.
+    something resisted; where it is `for_found_only`, it is asked about those alone of whom something was
+    counted, and what comes in between is left to the second look. Both are about several people at once.
 
     A hold may name a kind that is `holdable`. Of one person, `kept` counts what the holds keep of this kind,
     be it because it belongs to something of another one, and `erase_rest` does what `erase` does to the rest.
@@ -60,6 +65,7 @@ class Holding(Generic[C]):
     person: InstrumentedAttribute[Any] | None = None
     count: Callable[[C, Sequence[UUID]], Awaitable[Mapping[UUID, int]]] | None = None
     erase: Callable[[C, Sequence[UUID]], Awaitable[None]] | None = None
+    for_found_only: bool = False
     holdable: bool = False
     kept: Callable[[C, UUID, Sequence[Hold]], Awaitable[int]] | None = None
     erase_rest: Callable[[C, UUID, Sequence[Hold]], Awaitable[None]] | None = None
@@ -82,9 +88,7 @@ class Holding(Generic[C]):
         return self.person is not None and self.erase is None and self.on_erase is OnErase.DELETE
 
 
-def beyond(
-    there: Mapping[UUID, Mapping[str, int]], kept: Mapping[UUID, Mapping[str, int]]
-) -> dict[UUID, list[str]]:
+def beyond(there: Held, kept: Held) -> dict[UUID, list[str]]:
     """Return of which kinds more is there of people than is kept, in order; of whom there is any."""
     nothing: Mapping[str, int] = {}
     found = {
@@ -106,12 +110,17 @@ class Holdings(Generic[C]):
         self._rows = {it.kind: it.person for it in declared if it.person is not None}
         person = func.unnest(_PEOPLE).table_valued(column("id", Uuid), name="person").render_derived()
         counts = (select(func.count()).where(rows == person.c.id) for rows in self._rows.values())
-        self._counts = select(person.c.id, *(count.scalar_subquery() for count in counts))
+        self._counts = Prepared(select(person.c.id, *(count.scalar_subquery() for count in counts)))
         self._deletions = {
             it.kind: delete(cast("Table", it.person.class_.__table__)).where(it.person == any_(_PEOPLE))
             for it in declared
             if it.person is not None and it.is_deleted_here
         }
+        # Rows that nothing stands between go in one statement.
+        self._steps = [
+            _together([self._deletions[it.kind] for it in part]) if together else list(part)
+            for together, part in groupby(declared, lambda holding: holding.is_deleted_here)
+        ]
 
     async def count(self, user_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
         """Return what is held now of each, by kind: the inventory before erasing and the proof after it.
@@ -125,7 +134,7 @@ class Holdings(Generic[C]):
         }
         if self._rows:
             async with self._opened.database.read_only() as session:
-                counted = await session.execute(self._counts, {"people": list(user_ids)})
+                counted = await statements_of(session).fetch(self._counts, {"people": list(user_ids)})
             rows = {user_id: dict(zip(self._rows, counts, strict=True)) for user_id, *counts in counted}
             found |= {kind: {user_id: rows[user_id][kind] for user_id in rows} for kind in self._rows}
         return {
@@ -133,20 +142,28 @@ class Holdings(Generic[C]):
             for user_id in user_ids
         }
 
-    async def erase(self, user_ids: Sequence[UUID]) -> None:
-        """Destroy all that is held of people; harmless when repeated, raises when something resisted."""
-        for together, part in groupby(self._declared, lambda holding: holding.is_deleted_here):
-            if together:
-                await self._delete((self._deletions[it.kind] for it in part), user_ids)
-                continue
-            for holding in part:
-                if holding.erase is not None:
-                    await holding.erase(self._opened, user_ids)
+    async def erase(self, user_ids: Sequence[UUID], found: Held | None = None) -> None:
+        """Destroy all that is held of people; harmless when repeated, raises when something resisted.
 
-    async def erase_all_but(self, user_ids: Sequence[UUID], holds: Mapping[UUID, Sequence[Hold]]) -> None:
+        `found` is what `count` has found just before: nobody is asked in vain for what a second look proves.
+        """
+        for step in self._steps:
+            if isinstance(step, Prepared):
+                await self._delete(step, user_ids)
+                continue
+            for it in step:
+                whom = user_ids
+                if it.for_found_only and found is not None:
+                    whom = [user_id for user_id in user_ids if found[user_id].get(it.kind)]
+                if it.erase is not None and whom:
+                    await it.erase(self._opened, whom)
+
+    async def erase_all_but(
+        self, user_ids: Sequence[UUID], holds: Mapping[UUID, Sequence[Hold]], found: Held
+    ) -> None:
         """Do the same, but for what holds keep of some of them."""
         if free := [user_id for user_id in user_ids if not holds.get(user_id)]:
-            await self.erase(free)
+            await self.erase(free, found)
         for user_id, theirs in holds.items():
             await self._erase_rest(user_id, theirs)
 
@@ -165,7 +182,7 @@ class Holdings(Generic[C]):
             if it.erase_rest is not None:
                 await it.erase_rest(self._opened, user_id, holds)
             elif it.is_deleted_here:
-                await self._delete(iter([self._deletions[it.kind]]), [user_id])
+                await self._delete(Prepared(self._deletions[it.kind]), [user_id])
             elif it.erase is not None:
                 await it.erase(self._opened, [user_id])
 
@@ -181,7 +198,12 @@ class Holdings(Generic[C]):
                     yield found
                 after = found[-1] if found else None
 
-    async def _delete(self, deletions: Iterator[Delete], user_ids: Sequence[UUID]) -> None:
-        async with self._opened.database.unit_of_work() as uow:
-            for deletion in deletions:
-                await uow.session.execute(deletion, {"people": list(user_ids)})
+    async def _delete(self, deletion: Prepared, user_ids: Sequence[UUID]) -> None:
+        async with self._opened.database.one_statement() as session:
+            await statements_of(session).fetch(deletion, {"people": list(user_ids)})
+
+
+def _together(deletions: Sequence[Delete]) -> Prepared:
+    """Return one statement that does all of these."""
+    *others, last = deletions
+    return Prepared(last.add_cte(*(other.cte(f"also_{place}") for place, other in enumerate(others))))

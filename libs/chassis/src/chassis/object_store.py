@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 SERVER_SIDE_ENCRYPTION: Final = "AES256"
+_BYTES: Final = "application/octet-stream"
 _MOST_KEYS_PER_PAGE: Final = 1000
 _MOST_ROUNDS: Final = 10_000
 Admit = Callable[[int], Awaitable[None]]
@@ -104,14 +105,18 @@ class ObjectStore:
         key: str,
         body: bytes,
         *,
-        content_type: str = "application/octet-stream",
+        content_type: str = _BYTES,
         checksum: bool = False,
+        only_new: bool = False,
     ) -> None:
         """Write one object, encrypted by the store; a store that does not confirm that is refused.
 
-        A bucket with Object Lock takes only what comes with a `checksum` (S3, PutObject).
+        A bucket with Object Lock takes only what comes with a `checksum`; `only_new` raises `ObjectExists`
+        when there is one under this key (S3, PutObject).
         """
-        summed: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+        options: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+        if only_new:
+            options["IfNoneMatch"] = "*"
         with translated():
             answer = await self._client.put_object(
                 Bucket=self._bucket,
@@ -119,13 +124,11 @@ class ObjectStore:
                 Body=body,
                 ContentType=content_type,
                 ServerSideEncryption=SERVER_SIDE_ENCRYPTION,
-                **summed,
+                **options,
             )
         if answer.get("ServerSideEncryption") != SERVER_SIDE_ENCRYPTION:
             await self.delete_everything(key)
-            raise ObjectStoreRefused(
-                "The store did not confirm server-side encryption; the object was removed."
-            )
+            raise ObjectStoreRefused("The store did not confirm its encryption; the object was removed.")
 
     async def download(
         self, key: str, *, most_bytes: int, admit: Admit | None = None, version: str | None = None
@@ -159,10 +162,10 @@ class ObjectStore:
         with translated():
             await self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    async def delete_everything(self, *prefixes: str) -> None:
+    async def delete_everything(self, *prefixes: str, look_again: bool = True) -> None:
         """Remove every version, delete marker and unfinished upload under prefixes, none of which is empty.
 
-        Returns only when the store lists nothing any more.
+        Returns only when the store lists nothing any more, unless the caller looks again.
         """
         if not all(prefixes):
             raise ObjectStoreRefused("An empty prefix would delete the whole bucket.")
@@ -172,9 +175,9 @@ class ObjectStore:
                 uploads = await self._uploads(prefixes)
                 for key, upload_id in uploads:
                     await self._abort(key, upload_id)
-                deleted = await _all(map(self._delete_page, left))
-            left = [prefix for prefix, found in zip(left, deleted, strict=True) if found]
-            if not left and not uploads:
+                more = await _all(self._delete_page(prefix, look_again=look_again) for prefix in left)
+            left = [prefix for prefix, again in zip(left, more, strict=True) if again]
+            if not left and not (uploads and look_again):
                 return
         raise ObjectStoreUnavailable("The store keeps listing what it was told to delete.")
 
@@ -254,26 +257,22 @@ class ObjectStore:
             if upload["Key"].startswith(tuple(prefixes))
         ]
 
-    async def _delete_page(self, prefix: str) -> bool:
-        """Delete the first versions under a prefix; False when there are none."""
+    async def _delete_page(self, prefix: str, *, look_again: bool) -> bool:
+        """Delete the first versions under a prefix; tell whether to look for more."""
         page = await self._client.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, MaxKeys=self._page_size
         )
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         if found:
-            await self._delete_versions(
-                [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
-            )
-        return bool(found)
+            await self._delete_versions([{"Key": it["Key"], "VersionId": it["VersionId"]} for it in found])
+        return bool(found) if look_again else page["IsTruncated"]
 
     async def _delete_versions(self, versions: list[dict[str, str]]) -> None:
         batch: Any = {"Objects": versions, "Quiet": True}
         answer = await self._client.delete_objects(Bucket=self._bucket, Delete=batch)
         if errors := answer.get("Errors"):
             codes = sorted({error.get("Code", "unknown") for error in errors})
-            raise ObjectStoreUnavailable(
-                f"The store did not delete {len(errors)} objects: {', '.join(codes)}."
-            )
+            raise ObjectStoreUnavailable(f"{len(errors)} objects were not deleted: {', '.join(codes)}.")
 
     async def _abort(self, key: str, upload_id: str) -> None:
         try:

@@ -19,9 +19,11 @@ _TRANSIENT_CODES: Final = frozenset(
         "ServiceUnavailable",
         "InternalError",
         "OperationAborted",
+        "ConditionalRequestConflict",
     ]
 )
 _MISSING_CODES: Final = frozenset(["NoSuchKey", "404", "NotFound"])
+_EXISTS_CODE: Final = "PreconditionFailed"
 _MISSING_BUCKET_CODES: Final = frozenset(["NoSuchBucket"])
 
 
@@ -39,6 +41,10 @@ class ObjectStoreRefused(ObjectStoreError):
 
 class ObjectNotFound(ObjectStoreError):
     """There is no object under this key."""
+
+
+class ObjectExists(ObjectStoreError):
+    """There is an object under this key, which was to be a new one."""
 
 
 class BucketNotFound(ObjectStoreError):
@@ -63,6 +69,8 @@ def _translation(error: ClientError) -> ObjectStoreError:
     code = code_of(error)
     if code in _MISSING_CODES:
         return ObjectNotFound("There is no such object.")
+    if code == _EXISTS_CODE:
+        return ObjectExists("There is such an object.")
     if code in _MISSING_BUCKET_CODES:
         return BucketNotFound("The bucket does not exist; run the bootstrap job.")
     if code in _TRANSIENT_CODES or status_of(error) >= _SERVER_ERROR:

@@ -92,7 +92,7 @@ class Replay:
                 known = {"erased": held[erasure.user_id], "holds": documents(erasure.holds)}
                 await uow.session.execute(counted.values(known))
         holds = {erasure.user_id: erasure.holds for erasure in erasures if erasure.holds}
-        await self._holdings.erase_all_but(people, holds)
+        await self._holdings.erase_all_but(people, holds, held)
         left, kept = await self._holdings.count(people), await self._holdings.kept(holds)
         if kinds := sorted({kind for found in beyond(left, kept).values() for kind in found}):
             raise ErasureIncomplete(f"still there: {', '.join(kinds)}")

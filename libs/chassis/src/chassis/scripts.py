@@ -94,6 +94,18 @@ def lock_row(table: Table, **values: Any) -> str:
     return f"SELECT 1 FROM {table.fullname} WHERE {conditions} FOR UPDATE"
 
 
+def hold_row(table: Table) -> str:
+    """Return what locks the only row of a table, and returns no row; see `Statements.fetch`."""
+    held = f"SELECT 1 FROM {table.fullname} FOR UPDATE"
+    return f"SELECT WHERE (SELECT count(*) FROM ({held}) AS held) < 0"
+
+
+def update_every_row(table: Table, values: Mapping[str, Any]) -> str:
+    """Return what sets columns of every row of a table."""
+    changes = ", ".join(f"{name} = {literal(value)}" for name, value in values.items())
+    return f"UPDATE {table.fullname} SET {changes}"
+
+
 def wake(channel: str, table: str) -> str:
     """Return what wakes the workers of a table, in every process, once it is durable."""
     return f"SELECT pg_notify({literal(channel)}, {literal(table)})"

@@ -30,15 +30,15 @@ class Holdings:
         self.steps.append("count")
         return {user_id: dict(self.held) for user_id in user_ids}
 
-    async def erase_all_but(self, user_ids, holds):
+    async def erase_all_but(self, user_ids, holds, found):
         assert not holds
-        await self.erase(user_ids)
+        await self.erase(user_ids, found)
 
     async def kept(self, holds):
         assert not holds
         return {}
 
-    async def erase(self, user_ids):
+    async def erase(self, user_ids, found):
         self.steps.append("erase")
         for kind in self.held:
             if self.faults:
@@ -167,8 +167,8 @@ async def test_residue_is_never_reported_and_is_tried_again_until_it_is_gone(
     participate, opened, ask, reports, rows
 ):
     class Hiding(Holdings):
-        async def erase(self, user_ids):
-            await super().erase(user_ids)
+        async def erase(self, user_ids, found):
+            await super().erase(user_ids, found)
             if self.steps.count("erase") < 3:
                 self.held["photos"] = 1
 
@@ -228,7 +228,7 @@ async def test_erasure_that_fails_does_not_hold_up_the_others(participate, opene
     stubborn, easy = opened(), opened()
 
     class Stubborn(Holdings):
-        async def erase(self, user_ids):
+        async def erase(self, user_ids, found):
             if stubborn.user_id in user_ids:
                 raise RuntimeError
 
@@ -454,7 +454,7 @@ async def test_erasure_that_failed_1030_times_is_tried_once_more_and_holds_nobod
     stubborn, easy = opened(), opened()
 
     class Stubborn(Holdings):
-        async def erase(self, user_ids):
+        async def erase(self, user_ids, found):
             if stubborn.user_id in user_ids:
                 raise RuntimeError
 

@@ -145,12 +145,12 @@ class Everything:
     async def count(self, user_ids):
         return {user_id: {"photos": int(user_id in self.held)} for user_id in user_ids}
 
-    async def erase(self, user_ids):
+    async def erase(self, user_ids, found):
         if not self.resists:
             self.held -= set(user_ids)
 
-    async def erase_all_but(self, user_ids, holds):
-        await self.erase([user_id for user_id in user_ids if user_id not in holds])
+    async def erase_all_but(self, user_ids, holds, found):
+        await self.erase([user_id for user_id in user_ids if user_id not in holds], found)
 
     async def kept(self, holds):
         return {user_id: {"photos": 1} for user_id in holds if user_id in self.held}

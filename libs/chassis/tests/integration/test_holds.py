@@ -32,7 +32,7 @@ class Shelf:
     async def count(self, user_ids):
         return {it: {"photos": self.photos.get(it, 0), "notes": self.notes.get(it, 0)} for it in user_ids}
 
-    async def erase_all_but(self, user_ids, holds):
+    async def erase_all_but(self, user_ids, holds, found):
         if self.before_erasing is not None:
             await self.before_erasing()
         kept = await self.kept(holds)

@@ -69,6 +69,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=True,
         count=lambda opened, user_ids: opened.vault.count_objects(user_ids),
         erase=lambda opened, user_ids: opened.vault.empty_people(user_ids),
+        for_found_only=True,
         kept=lambda opened, user_id, holds: count_held_objects(opened.database, opened.vault, user_id, holds),
         erase_rest=lambda opened, user_id, holds: empty_unheld(opened.database, opened.vault, user_id, holds),
         export=lambda opened, user_id: list_files(opened.database, user_id),

@@ -221,8 +221,8 @@ class Vault:
         await self._objects.delete_everything(folder)
 
     async def empty_people(self, user_ids: Sequence[UUID]) -> None:
-        """Destroy everything of these people likewise."""
-        await self._objects.delete_everything(*self.folders_of_people(*user_ids))
+        """Destroy everything of these people likewise; whoever calls looks again."""
+        await self._objects.delete_everything(*self.folders_of_people(*user_ids), look_again=False)
 
     async def empty_person_but(self, user_id: UUID, photo_ids: Sequence[UUID]) -> None:
         """Destroy everything of a person but what lies in the folders of these photos."""

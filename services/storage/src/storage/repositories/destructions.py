@@ -5,10 +5,26 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, func
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Insert,
+    Interval,
+    String,
+    Table,
+    Uuid,
+    any_,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+)
 
+from chassis.driver import statements_of
 from chassis.ids import new_id
+from chassis.prepared import Prepared
 from chassis.repository import Repository
 from contracts.fields import PhotoDeletionReason
 from storage.models import Destruction, Photo
@@ -31,24 +47,44 @@ class Destructions(Repository):
         row.user_id, row.photo_id, row.reason = photo.user_id, photo.id, reason.value
         return row
 
-    async def sweep_later(self, prefixes: Sequence[str], *, after: Sequence[timedelta]) -> None:
-        """Ask for bare sweeps of folders, instead of those that were asked for before."""
-        bare = delete(Destruction).where(Destruction.prefix.in_(prefixes), Destruction.user_id.is_(None))
-        await self._session.execute(bare)
-        now = func.clock_timestamp()
-        sweeps = [
-            {"id": new_id(), "prefix": prefix, "next_attempt_at": now + pause}
-            for prefix in prefixes
-            for pause in after
-        ]
-        if sweeps:
-            await self._session.execute(insert(Destruction).values(sweeps))
+    async def sweep_later(
+        self, prefixes: Sequence[str], *, after: Sequence[timedelta], also_of: Sequence[UUID] = ()
+    ) -> None:
+        """Ask for bare sweeps of folders, instead of those before, and of all that names people `also_of`."""
+        await self._session.flush()
+        sweeps = [(new_id(), prefix, pause) for prefix in prefixes for pause in after]
+        ids, folders, pauses = zip(*sweeps, strict=True) if sweeps else ((), (), ())
+        values = {"ids": ids, "folders": folders, "pauses": pauses, "prefixes": prefixes, "people": also_of}
+        await statements_of(self._session).fetch(
+            _SWEEP, {name: list(value) for name, value in values.items()}
+        )
 
     @staticmethod
     def is_order(order_id: UUID) -> ColumnElement[bool]:
         """Return what tells one row from the others, for claiming it."""
         return DESTRUCTIONS.c.id == order_id
 
-    async def remove_all_of(self, user_ids: Sequence[UUID]) -> None:
-        """Remove the rows that name these people; their whole folders are emptied by then."""
-        await self._session.execute(delete(Destruction).where(Destruction.user_id.in_(user_ids)))
+
+def _sweep() -> Insert:
+    table = DESTRUCTIONS
+    named = delete(table).where(table.c.user_id == any_(bindparam("people", type_=ARRAY(Uuid))))
+    bare = delete(table).where(
+        table.c.prefix == any_(bindparam("prefixes", type_=ARRAY(String))), table.c.user_id.is_(None)
+    )
+    lists = (
+        bindparam("ids", type_=ARRAY(Uuid)),
+        bindparam("folders", type_=ARRAY(String)),
+        bindparam("pauses", type_=ARRAY(Interval)),
+    )
+    each = func.unnest(*lists).table_valued(
+        column("id", Uuid), column("prefix", String), column("pause", Interval), name="each"
+    )
+    each = each.render_derived()
+    due = func.clock_timestamp() + each.c.pause
+    later = insert(table).from_select(
+        ["id", "prefix", "next_attempt_at"], select(each.c.id, each.c.prefix, due)
+    )
+    return later.add_cte(named.cte("named"), bare.cte("bare"))
+
+
+_SWEEP = Prepared(_sweep())

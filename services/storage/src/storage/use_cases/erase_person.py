@@ -16,7 +16,6 @@ async def end_deletions(
 
     An upload that was cut off between its write and its refusal may still land in the bucket.
     """
-    async with database.unit_of_work() as uow:
-        destructions = Destructions(uow.session)
-        await destructions.remove_all_of(user_ids)
-        await destructions.sweep_later(vault.folders_of_people(*user_ids), after=late_sweeps)
+    async with database.one_statement() as session:
+        folders = vault.folders_of_people(*user_ids)
+        await Destructions(session).sweep_later(folders, after=late_sweeps, also_of=user_ids)

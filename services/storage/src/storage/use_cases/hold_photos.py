@@ -69,9 +69,7 @@ async def end_other_deletions(
     async with database.unit_of_work() as uow:
         others = await HeldPhotos(uow.session).others(user_id, than=held)
         folders = [it for photo_id in others for it in vault.folders_of_photo(user_id, photo_id)]
-        destructions = Destructions(uow.session)
-        await destructions.remove_all_of([user_id])
-        await destructions.sweep_later(folders, after=late_sweeps)
+        await Destructions(uow.session).sweep_later(folders, after=late_sweeps, also_of=[user_id])
 
 
 async def remove_other_photos(database: Database, vault: Vault, user_id: UUID, holds: Sequence[Hold]) -> None:
