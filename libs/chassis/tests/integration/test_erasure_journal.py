@@ -24,6 +24,7 @@ from contracts.envelope import parse
 from contracts.participation import ErasureReported
 from support import eventually
 from support.platform import noted_as_current
+from support.store_requests import requests_to
 
 FOLDER = "consent/"
 REPORTED = ErasureReported.by("consent")
@@ -123,6 +124,33 @@ async def test_tombstones_are_stored_in_one_chain_of_pages(journal, store, bury,
     assert [page["previous"] for page in pages] == ["", sha256(stored[0]).hexdigest()]
     assert await journal.tell() is None
     assert len([version async for version in store.versions(FOLDER)]) == len(pages)
+
+
+async def test_page_takes_four_round_trips_and_one_request_to_the_store(
+    open_database, round_trips, scratch, store, bury
+) -> None:
+    database = open_database("consent", pool_size=1, url=round_trips.way(scratch.url()))
+
+    async def nobody() -> None:
+        pass
+
+    journal = ErasureJournal(database, store, sweep=nobody)
+    for _ in range(2):
+        # The first time prepares the statements of the connection.
+        await bury(1)
+        with requests_to(store) as asked, round_trips.within(1000) as taken:
+            await journal.keep()
+    assert asked == ["PutObject"]
+    assert len(taken) <= 4, "\n".join(taken)
+
+
+async def test_page_that_somebody_else_has_not_stored_yet_comes_first(journal, store, bury, hearer) -> None:
+    await bury(1)
+    page, _ = await journal._seal()
+    await bury(1)
+    await journal.keep()
+    assert [json.loads(body)["position"] for body in await bodies(store)] == [page.position, 2]
+    assert await journal.tell() is None
 
 
 async def test_page_that_was_stored_before_a_crash_is_not_stored_again(journal, store, bury, hearer) -> None:

@@ -172,13 +172,6 @@ async def test_a_farewell_that_never_leaves_keeps_nobody_for_ever(service, setti
     assert await participation.work_once() == 1
 
 
-async def test_everything_that_is_held_is_counted_in_one_statement(ada, holdings, statements):
-    statements.clear()
-    held = (await holdings.count([UUID(ada.user_id)]))[UUID(ada.user_id)]
-    assert (held["accounts"], held["sessions"]) == (1, 1)
-    assert len(statements) == 1
-
-
 async def test_participants_find_their_open_erasures(client, ada, deletion, service_headers):
     answer = await client.get("/internal/erasures", headers=service_headers("storage", "identity"))
     assert answer.status_code == 200

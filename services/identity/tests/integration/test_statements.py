@@ -8,7 +8,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from chassis.erasure import OpenErasure
+from chassis.holdings import Holdings
 from contracts.participation import ErasureReported
+from identity.holdings import HOLDINGS
 from identity.main import IDENTITY
 from identity.use_cases.erasure.collect_report import collect_report
 from identity.wiring import open_service
@@ -133,3 +135,13 @@ async def test_the_first_use_of_a_generation_is_noted_once(client, ada, statemen
     ada.tokens = (await ada.refresh(ada.tokens["refresh_token"])).json()
     assert await asked(me()) == 2
     assert await asked(me()) == 1
+
+
+async def test_everything_that_is_held_is_counted_in_one_round_trip(counted, ada, round_trips):
+    service, _ = counted
+    holdings = Holdings(service, HOLDINGS)
+    for budget in (3, 1):
+        # The first time prepares the statement.
+        with round_trips.within(budget):
+            held = (await holdings.count([UUID(ada.user_id)]))[UUID(ada.user_id)]
+        assert (held["accounts"], held["sessions"]) == (1, 1)

@@ -1,12 +1,16 @@
 """What each action costs in round trips to PostgreSQL; docs/architecture.md has the table."""
 
+from collections import Counter
+
 import pytest
 from pydantic import SecretStr
 
 from chassis.consumer import Inbound, Outcome
+from chassis.holdings import Holdings
 from chassis.ids import new_id
 from contracts.envelope import wrap
 from storage.consents import Whereabouts
+from storage.holdings import HOLDINGS
 from storage.main import STORAGE
 from storage.policy import Rendition
 from storage.use_cases.accept_picture import Body
@@ -16,6 +20,7 @@ from storage.use_cases.reconcile_consents import reconcile_consents
 from storage.use_cases.request_upload import Uploader, Wanted
 from storage.use_cases.resume_upload import Piece
 from storage.wiring import open_service
+from support.store_requests import requests_to
 
 
 class Paths:
@@ -24,6 +29,7 @@ class Paths:
     def __init__(self, service, consent, picture) -> None:
         self._service, self._consent, self._picture = service, consent, picture
         self._photo_id = None
+        self._holdings = Holdings(service, HOLDINGS)
         self._person = new_id()
         consent.grant(self._person)
         self._inbound = {
@@ -82,6 +88,16 @@ class Paths:
         await self._service.resumable_uploads.append(photo_id, token=token, piece=piece)
         self._offset += 100
 
+    async def erase(self):
+        """Take the inventory, erase, and look again; one who has pictures has two objects of them."""
+        found = await self._holdings.count([self._person])
+        with requests_to(self._service.vault._objects) as self.asked:
+            await self._holdings.erase_all_but([self._person], {}, found)
+            left = await self._holdings.count([self._person])
+        assert not any(left[self._person].values())
+        self._person = new_id()
+        self._consent.grant(self._person)
+
     async def read(self):
         async def admit(_size):
             return
@@ -114,6 +130,7 @@ async def paths(service, settings, clock, consent, round_trips, pictures):
         ("read", ("upload",), 4),
         ("hear_grant", (), 3),
         ("hear_withdrawal", ("hear_grant",), 4),
+        ("erase", ("hear_grant", "upload"), 13),
         ("idle_reconciliation", ("idle_reconciliation",), 2),
     ],
 )
@@ -125,3 +142,18 @@ async def test_path_takes_no_more_round_trips_than_budgeted(paths, round_trips, 
             await getattr(paths, step)()
         with round_trips.within(budget if warm else 100):
             await getattr(paths, path)()
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        # Nothing is deleted where the inventory has found nothing.
+        ("hear_grant", {"ListMultipartUploads": 1, "ListObjectVersions": 1}),
+        ("upload", {"ListMultipartUploads": 2, "ListObjectVersions": 2, "DeleteObjects": 1}),
+    ],
+)
+async def test_erasure_after_its_inventory_asks_the_store_no_more_than_it_must(paths, before, asked):
+    await paths.hear_grant()
+    await getattr(paths, before)()
+    await paths.erase()
+    assert Counter(paths.asked) == asked
