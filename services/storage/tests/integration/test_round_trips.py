@@ -130,7 +130,7 @@ async def paths(service, settings, clock, consent, round_trips, pictures):
         ("read", ("upload",), 4),
         ("hear_grant", (), 3),
         ("hear_withdrawal", ("hear_grant",), 4),
-        ("erase", ("hear_grant", "upload"), 13),
+        ("erase", ("hear_grant", "upload"), 10),
         ("idle_reconciliation", ("idle_reconciliation",), 2),
     ],
 )
