@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, cast, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.db import Database, UnitOfWork
@@ -108,11 +108,7 @@ class ErasureParticipation:
             .where(tasks.c.erasure_id == asked["erasure_id"], tasks.c.completed_at.is_not(None))
             .add_cte(added)
         )
-        outbox = database.tables.outbox
-        subjects = bindparam("subjects", type_=ARRAY(Text))
-        self._waiting = Prepared(
-            select(outbox.c.subject).distinct().where(outbox.c.subject == any_(subjects))
-        )
+        self._waiting = _announced_about(database.tables.outbox)
 
     async def accept(self, uow: UnitOfWork, erasure: OpenErasure) -> None:
         """Take on an erasure in the caller's transaction: tombstone and task, once however often it is asked.
@@ -280,6 +276,12 @@ class ErasureParticipation:
 
     def _due(self, regimes: Sequence[str], requested_at: datetime) -> datetime | None:
         return None if self._deadline is None else self._deadline(regimes, requested_at)
+
+
+def _announced_about(outbox: Table) -> Prepared:
+    """Return what finds about whom something waits in the outbox."""
+    subjects = bindparam("subjects", type_=ARRAY(Text))
+    return Prepared(select(outbox.c.subject).distinct().where(outbox.c.subject == any_(subjects)))
 
 
 def _goes_alone(claimed: Claimed) -> bool:
