@@ -1,4 +1,7 @@
-"""Every row of the standards about accounts and secrets names a test: A-01 to A-20 stand in test ids."""
+"""Every row of the standards about accounts and secrets names a test: A-01 to A-20 stand in test ids.
+
+So do the rows about faults and abuse of stored pictures: R21 to R24, R28, S10, S11 and S20 stand in names.
+"""
 
 import ast
 import functools
@@ -9,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [f"A-{number:02}" for number in range(1, 21)]
+STORED = ["R21", "R22", "R23", "R24", "R28", "S10", "S11", "S20"]
 ID = re.compile(r"(?:S\d+-)?(A-\d\d)(?:-[\w'-]|-$|-\{|$)")
 
 
@@ -47,6 +51,21 @@ def test_secrets_are_tested_where_they_are_kept() -> None:
         "A-20": {"identity", "storage"},
     }.items():
         assert services <= {Path(file).parts[1] for file in named[row]}, row
+
+
+@functools.cache
+def rows_in_names() -> set[str]:
+    """Return the rows that functions are named after, as in `test_r21_it_is_so`."""
+    patterns = ("libs/*/tests", "services/*/tests", "tests")
+    files = (
+        file for pattern in patterns for place in ROOT.glob(pattern) for file in place.rglob("test_*.py")
+    )
+    return {row.upper() for file in files for row in re.findall(r"def test_([a-z]\d\d)_", file.read_text())}
+
+
+@pytest.mark.parametrize("row", STORED)
+def test_row_about_stored_pictures_has_a_test(row: str) -> None:
+    assert row in rows_in_names()
 
 
 @pytest.mark.parametrize(

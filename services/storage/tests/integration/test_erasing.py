@@ -112,7 +112,7 @@ async def test_nothing_of_the_person_is_left_in_any_table(
             await connection.close()
 
 
-async def test_it_is_never_reported_while_the_store_is_down(
+async def test_r21_nothing_is_reported_while_the_store_is_down(
     ada, clock, service, pictures, deliver, work, reports, road
 ) -> None:
     photo = await ada.upload(pictures.jpeg())
@@ -144,7 +144,7 @@ async def test_it_is_never_reported_while_something_resists(
     assert len(await reports()) == 1
 
 
-async def test_a_store_that_fails_now_and_then_only_delays(
+async def test_r22_store_that_fails_now_and_then_only_delays(
     ada, clock, service, pictures, deliver, work, reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ada.upload(pictures.jpeg())

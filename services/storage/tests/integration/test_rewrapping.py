@@ -188,7 +188,7 @@ async def test_what_an_earlier_release_wrapped_moves_with_the_id_of_whoever_has_
     assert (done.moved, done.left, done.retired) == (1, {"k1": 1}, [])
 
 
-async def test_photos_open_during_a_move_and_after_it(
+async def test_s20_photos_open_during_a_move_and_after_it(
     settings, clock, ada, pictures, service, rewrap
 ) -> None:
     photo = await ada.upload(pictures.plain_jpeg())

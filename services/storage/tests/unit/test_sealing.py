@@ -50,6 +50,13 @@ def test_sealing_the_same_bytes_twice_gives_different_bytes() -> None:
     assert seal(PICTURE, data_key=key, label=what) != seal(PICTURE, data_key=key, label=what)
 
 
+@pytest.mark.parametrize("times", [5_000, pytest.param(100_000, marks=pytest.mark.chaos)])
+def test_s20_no_nonce_comes_twice(times: int) -> None:
+    key, what = new_data_key(), label()
+    # Of one key, one label and one text, two sealed objects are equal only where their nonces are.
+    assert len({seal(b"", data_key=key, label=what) for _ in range(times)}) == times
+
+
 def test_every_flipped_bit_is_noticed() -> None:
     key, what = new_data_key(), label()
     sealed = seal(PICTURE[:40], data_key=key, label=what)
