@@ -1,6 +1,7 @@
 """Every column that can hold a person's data says what an erasure does to it, every table who prunes it."""
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -171,6 +172,7 @@ def test_holding_that_nothing_counts_or_erases_can_not_be_declared() -> None:
 OTHERWISE = re.compile(r"erasure|empties itself|kept: \S.*", re.DOTALL)
 
 
+@functools.cache
 def periodic_work() -> set[str]:
     """Names of the work that workers repeat."""
     files = [file for pattern in ("libs/*/src", "services/*/src") for file in ROOT.glob(f"{pattern}/**/*.py")]

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,14 +41,15 @@ class Source:
     module: str
     text: str
 
-    def walk(self) -> Iterator[ast.AST]:
-        return ast.walk(ast.parse(self.text))
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(ast.parse(self.text)))
 
 
 Rule = Callable[[Source], list[str]]
 
 
-def sources() -> list[Source]:
+def sources() -> Iterator[Source]:
     files = [
         (folder, file)
         for pattern in ("libs/*/src", "services/*/src", "infra/src", "tools")
@@ -55,10 +57,8 @@ def sources() -> list[Source]:
         for file in sorted(folder.rglob("*.py"))
         if "tests" not in file.relative_to(folder).parts
     ]
-    return [
-        Source(".".join(file.relative_to(folder).with_suffix("").parts), file.read_text())
-        for folder, file in files
-    ]
+    for folder, file in files:
+        yield Source(".".join(file.relative_to(folder).with_suffix("").parts), file.read_text())
 
 
 def only_the_chassis_commits(source: Source) -> list[str]:
@@ -83,7 +83,7 @@ def only_settings_read_the_environment(source: Source) -> list[str]:
     if source.module.startswith(("cluster.", "native.")) or source.module.rsplit(".", 1)[-1] == "settings":
         return []
     found = []
-    for node in source.walk():
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "putenv"}:
             found.append(f"line {node.lineno} reads os.{node.attr}")
         if isinstance(node, ast.ImportFrom) and node.module == "os":
@@ -96,7 +96,7 @@ def only_settings_read_the_environment(source: Source) -> list[str]:
 def files_and_functions_stay_short(source: Source) -> list[str]:
     lines = source.text.count("\n")
     found = [f"has {lines} lines"] if lines > LONGEST_FILE else []
-    for node in source.walk():
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > LONGEST_FUNCTION:
@@ -106,14 +106,14 @@ def files_and_functions_stay_short(source: Source) -> list[str]:
 
 def names_say_what_things_are(source: Source) -> list[str]:
     names = [*source.module.split(".")]
-    names += [node.name for node in source.walk() if isinstance(node, ast.ClassDef)]
+    names += [node.name for node in source.nodes if isinstance(node, ast.ClassDef)]
     return [f"{name} says nothing" for name in names if VAGUE.search(name)]
 
 
 def errors_are_caught_by_name(source: Source) -> list[str]:
     return [
         f"line {node.lineno} catches everything"
-        for node in source.walk()
+        for node in source.nodes
         if isinstance(node, ast.ExceptHandler)
         if node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "BaseException")
     ]
@@ -147,9 +147,19 @@ BREAKING_CODE: tuple[tuple[Rule, str], ...] = (
 )
 
 
+@cache
+def complaints() -> dict[Rule, list[str]]:
+    """Hold each file against every rule while it is read, and keep none of them."""
+    found: dict[Rule, list[str]] = {rule: [] for rule in RULES}
+    for source in sources():
+        for rule, broken in found.items():
+            broken += [f"{source.module}: {complaint}" for complaint in rule(source)]
+    return found
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_rule_is_kept_everywhere(rule: Rule) -> None:
-    broken = [f"{source.module}: {complaint}" for source in sources() for complaint in rule(source)]
+    broken = complaints()[rule]
 
     assert not broken, "\n".join(broken)
 
@@ -176,19 +186,22 @@ def test_source_of_every_member_is_read() -> None:
     assert {source.module.split(".")[0] for source in sources()} == set(IMPORT_NAMES)
 
 
+distributions = cache(packages_distributions)
+
+
 @pytest.mark.parametrize("name", IMPORT_NAMES)
 def test_no_installed_distribution_shadows_an_import_name(name: str) -> None:
     spec = find_spec(name)
 
     # An editable installation lists no package names: then nobody else may list this one either.
-    assert set(packages_distributions().get(name, [])) <= {f"irisvue-{name}"}
+    assert set(distributions().get(name, [])) <= {f"irisvue-{name}"}
     assert spec is not None
     assert spec.origin is not None
     assert Path(spec.origin).is_relative_to(ROOT)
 
 
 def _method_calls(source: Source, name: str) -> Iterator[ast.Call]:
-    for node in source.walk():
+    for node in source.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
             yield node
 

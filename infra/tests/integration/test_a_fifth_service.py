@@ -15,6 +15,7 @@ from new_service.writing import Unwritable, require_writable, write
 
 ROOT = Layout.of().checkout
 NAME, SECOND = "journal", "photogrammetry"
+MYPY_CACHE = ROOT / ".mypy_cache"
 ERASING = ROOT / "infra/tests/fifth_service/erase_a_person.py"
 CODE = ("libs/*/src", "infra/src", "services/*/src", "tools", "tests")
 WITHIN_SECONDS = 120
@@ -47,6 +48,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
+    if MYPY_CACHE.is_dir():
+        # What was checked and has not changed is not checked again: mypy compares the contents of each file.
+        shutil.copytree(MYPY_CACHE, copy / MYPY_CACHE.name)
     told = run(copy, "-m", "new_service", NAME)
     assert f"services/{NAME} works" in told
     return copy
