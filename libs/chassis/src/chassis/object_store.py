@@ -147,11 +147,12 @@ class ObjectStore:
                     await admit(answer["ContentLength"])
                 return bytes(await body.read())
 
-    async def size(self, key: str) -> int:
-        """Return how many bytes one object has, without reading it."""
+    async def describe(self, key: str) -> tuple[int, str]:
+        """Return an object's size in bytes and the content type that it has, without reading it."""
         try:
             with translated():
-                return int((await self._client.head_object(Bucket=self._bucket, Key=key))["ContentLength"])
+                head = await self._client.head_object(Bucket=self._bucket, Key=key)
+                return int(head["ContentLength"]), str(head.get("ContentType", ""))
         except ObjectNotFound:
             # An answer without a body does not tell a missing object from a missing bucket.
             await self.check()

