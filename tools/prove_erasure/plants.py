@@ -20,6 +20,14 @@ from residue.redis_keys import open_redis
 KINDS = ("table", "redis", "bucket", "queue", "log", "mailbox")
 
 
+async def put_into_queue(values: Mapping[str, str], queue: str, words: str) -> None:
+    """Put a message into a queue, as a message lies there that nobody could handle."""
+    message = {"properties": {}, "routing_key": queue, "payload": words, "payload_encoding": "string"}
+    async with open_management(values) as http:
+        path = f"/api/exchanges/{VHOST}/amq.default/publish"
+        await http.post(path, json=message, raise_for_status=True)
+
+
 class Plant:
     """A word and an id that nobody has, and the places where they are put."""
 
@@ -70,17 +78,10 @@ class Plant:
             await s3.create_multipart_upload(Bucket=self.name, Key=f"{self.identifier}/unfinished")
 
     async def _in_queue(self) -> None:
-        message = {
-            "properties": {},
-            "routing_key": self.name,
-            "payload": self.identifier.hex,
-            "payload_encoding": "string",
-        }
         async with open_management(self._values) as http:
             arguments = {"durable": True, "arguments": {"x-queue-type": "quorum"}}
             await http.put(queue_path(VHOST, self.name), json=arguments, raise_for_status=True)
-            path = f"/api/exchanges/{VHOST}/amq.default/publish"
-            await http.post(path, json=message, raise_for_status=True)
+        await put_into_queue(self._values, self.name, self.identifier.hex)
 
     def _in_mailbox(self) -> None:
         """In the encoded body of a mail to somebody else."""

@@ -117,7 +117,8 @@ def usual_places(service: str) -> Iterator[Place]:
     for entry in (entry for entry in SUBSCRIPTIONS if entry.service == service):
         yield _queue(entry.queue, subjects, "a message leaves when it was acted on", _DELIVERED)
         parked = dead_letter_queue(entry.queue)
-        yield _queue(parked, "events that failed", "thirty days, or an operator's redrive", _PARKED)
+        ends = "within a minute after their person is erased; thirty days, or an operator's redrive"
+        yield _queue(parked, "events that failed", ends, _PARKED)
     yield _queue(later_queue(service), "events of unknown types", "put off for ten seconds", _LATER)
     yield Place(
         kind=PlaceKind.OBJECT,

@@ -1,9 +1,14 @@
-"""Dead letters: messages that a service could not handle. Operators are told for as long as any is left."""
+"""Dead letters: messages that a service could not handle. Operators are told for as long as any is left.
+
+One that names somebody who was erased since is taken out: it may not act any more, and must not outlive them.
+"""
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, insert, select
@@ -12,6 +17,7 @@ from chassis.broker import BrokerConnection
 from chassis.db import Database
 from chassis.faults import is_transient
 from chassis.inbox import purge_older
+from chassis.parked import take_out
 from chassis.problems import describe
 from contracts.envelope import Head
 from contracts.topology import dead_letter_queue
@@ -19,6 +25,8 @@ from contracts.topology import dead_letter_queue
 KEEP = timedelta(days=90)
 LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
+TOGETHER_SECONDS = 3.0
+_IDS = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LONGEST_TYPE = 100
 LONGEST_ERROR = 200
 
@@ -36,9 +44,11 @@ class DeadLetters:
         self.messages: dict[str, int] = {}
 
     async def watch(self) -> None:
-        """Look every minute until cancelled, and say in the log what is there."""
+        """Look every minute, and when people are erased, until cancelled; say in the log what is there."""
+        erased = self._database.notifications.event(self._database.tables.erasure_tasks.name)
         while True:
             pause = LOOK_SECONDS
+            erased.clear()
             try:
                 await self.look()
             except Exception as error:
@@ -46,22 +56,49 @@ class DeadLetters:
                     raise
                 log.warning("dead_letters_not_seen", error=describe(error))
                 pause = RETRY_SECONDS
-            await asyncio.sleep(pause)
+            await _rest(erased, seconds=pause)
 
     async def look(self) -> None:
-        """Count both; raises what the database or the broker raises."""
+        """Count both, and take out what names erased people; raises what database or broker raise."""
         table = self._database.tables.dead_letters
         async with self._database.read_only() as session:
             self.records = int(await session.scalar(select(func.count()).select_from(table)) or 0)
         found = {queue: await self._inbound.messages_in(dead_letter_queue(queue)) for queue in self._queues}
         self.messages = {queue: number for queue, number in found.items() if number}
         if self.records or self.messages:
-            log.error("dead_letters_wait", records=self.records, messages=self.messages)
+            log.error("dead_letters_wait", records=self.records, messages=dict(self.messages))
+        for queue in list(self.messages):
+            gone = await take_out(self._inbound, dead_letter_queue(queue), self._names_somebody_erased)
+            if gone:
+                log.info("dead_letters_of_erased_people_removed", queue=queue, messages=gone)
+                self.messages[queue] -= gone
+        self.messages = {queue: number for queue, number in self.messages.items() if number > 0}
+
+    async def _names_somebody_erased(self, body: bytes) -> bool:
+        """Tell whether one of the ids in a message, readable or not, is that of somebody with a tombstone."""
+        ids = {UUID(found.decode()) for found in _IDS.findall(body)}
+        hashes = [it for found in ids for it in self._database.tombstone_keys.hashes(found).split(",")]
+        stones = self._database.tables.tombstones.c.subject_hash
+        if not hashes:
+            return False
+        async with self._database.read_only() as session:
+            return await session.scalar(select(stones).where(stones.in_(hashes)).limit(1)) is not None
 
     async def tell(self) -> str | None:
         """Return what the last look has found, for readiness: an alarm, not a reason to be unready."""
         messages = sum(self.messages.values())
         return f"{self.records} records and {messages} messages wait" if self.records or messages else None
+
+
+async def _rest(erased: asyncio.Event, *, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await erased.wait()
+    except TimeoutError:
+        # Nobody was erased meanwhile, or the wake-up got lost.
+        return
+    # Who is erased in the same moment is looked for together.
+    await asyncio.sleep(TOGETHER_SECONDS)
 
 
 async def record_dead_letter(

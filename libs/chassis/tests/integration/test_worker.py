@@ -134,6 +134,27 @@ async def test_dead_letters_are_told_by_readiness_and_log_and_make_nobody_unread
     assert QUEUE in told[0]["messages"]
 
 
+async def test_a_dead_letter_that_names_somebody_erased_is_taken_out_and_the_others_stay(
+    start, broker, body_of, an_event, hearer
+):
+    erased, other = an_event(), an_event()
+    async with hearer.unit_of_work() as uow:
+        await uow.add_tombstone(erased.user_id, erasure_id=new_id())
+    unreadable = b"no event of " + str(erased.user_id).encode()
+    await broker.send(f"{QUEUE}.dead", body_of(erased), body_of(other), unreadable)
+    worker = await start()
+
+    async def one_is_left():
+        _, document = await worker.health("readiness")
+        assert document["dead_letters"] == "ok: 0 records and 1 messages wait"
+
+    await eventually(one_is_left, seconds=START_SECONDS)
+    _, lines = await worker.end(signal.SIGTERM, 5)
+    assert str(erased.user_id) not in json.dumps(lines)
+    (left,) = await broker.drain(f"{QUEUE}.dead")
+    assert str(other.user_id).encode() in left.body
+
+
 async def test_records_of_dead_letters_are_forgotten_after_ninety_days(hearer, rows, scratch):
     for age in (0, 89, 91, 400):
         await scratch.execute(

@@ -86,6 +86,21 @@ class Hold(Payload):
     expires_at: Timestamp
 
 
+class HoldChanged(Event, type="identity.hold.changed.v1"):
+    """A hold on somebody who has not asked to be erased was placed, or has ended; each ends once.
+
+    Until it ends, the service keeps the thing whatever else would destroy it, and gives it to nobody.
+    """
+
+    user_id: UserId
+    hold_id: HoldId
+    service: ServiceName
+    kind: DataKind
+    record: RecordId | None
+    expires_at: Timestamp
+    ended_at: Timestamp | None
+
+
 class UserDeleted(Event, type="identity.user.deleted.v1"):
     """The person asked to be erased; every participant erases what it holds, but for holds, and reports.
 

@@ -117,6 +117,7 @@ SUBSCRIPTIONS = (
         for service in SERVICES
         if service != ASSEMBLER
     ),
+    Subscription("storage.follow-holds", "storage", ("identity.hold.changed.v1",)),
     Subscription("consent.end-biometrics", "consent", ("identity.user.frozen.v1",)),
     Subscription("consent.record-activity", "consent", ("identity.user.active.v1",)),
     Subscription("storage.register-contributors", "storage", ("*.participant.joined.v1",)),

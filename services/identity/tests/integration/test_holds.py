@@ -14,7 +14,7 @@ from aiohttp import web
 from sqlalchemy import select, text, update
 
 from contracts.envelope import parse
-from contracts.identity import ErasureCompleted, ErasurePartial, UserDeleted
+from contracts.identity import ErasureCompleted, ErasurePartial, HoldChanged, UserDeleted
 from contracts.participation import ErasureReported
 from identity.main import ask_silent_participants
 from identity.models import ErasureHold, User
@@ -547,6 +547,21 @@ async def test_after_a_restore_a_hold_is_placed_although_the_service_is_closed(
     (row,) = await all_holds(service)
     assert (row.record, row.placing_officer, str(row.id) in told) == (PHOTO, None, True)
     assert neighbours.asked == []
+
+
+async def test_before_an_erasure_a_service_is_told_of_a_hold_and_of_its_end(ada, hold, release, said, clock):
+    hold_id = await hold(ada.user_id)
+    clock.advance(timedelta(seconds=1))
+    assert await release(hold_id)
+    placed, ended = await said(HoldChanged)
+    assert (placed.hold_id, placed.record, placed.ended_at) == (hold_id, PHOTO, None)
+    assert ended == placed.model_copy(update={"ended_at": clock.now()})
+
+
+async def test_with_a_request_to_erase_holds_travel_in_it_alone(hold, deletion, release, said):
+    await release(await hold(deletion["erasure_id"]))
+    assert await said(HoldChanged) == []
+    assert [len(it.holds) for it in await said(UserDeleted)] == [0, 1, 0]
 
 
 HOLDS = "/api/v1/operations/holds"

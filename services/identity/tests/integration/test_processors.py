@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -16,6 +18,8 @@ from sqlalchemy import func, update
 from identity.erasure.processors import Processor
 from identity.main import processor_delivery
 from identity.repositories import PROCESSOR_REQUESTS
+from identity.use_cases.erasure.end_hold import end_hold
+from identity.use_cases.erasure.place_hold import NewHold, place_hold
 from identity.wiring import open_service
 
 
@@ -172,3 +176,89 @@ async def test_a_processor_that_is_away_is_asked_again(service, settings, deleti
 def test_a_processor_has_a_name_of_its_own_and_an_address(name, url):
     with pytest.raises(ValueError, match=r"name|url"):
         Processor(name=name, url=url)
+
+
+@pytest.fixture
+def hold(service, deletion, clock):
+    """Return a function that has storage's photos of the person held for some days; it returns the hold."""
+
+    async def _hold(days=90, code="eu-gdpr:A17-3-e"):
+        return await place_hold(
+            service.database,
+            None,
+            subject=UUID(deletion["erasure_id"]),
+            wanted=NewHold(
+                service="storage",
+                kind="photos",
+                record=None,
+                code=code,
+                legal_reference="Article 17(3)(e) GDPR",
+                approver="Grace",
+                expires_at=clock.now() + timedelta(days=days),
+            ),
+            rules=service.rules,
+        )
+
+    return _hold
+
+
+async def test_a_processor_is_told_what_is_held_and_asked_again_when_that_ends(
+    client, service, deletion, report, ask, mailhouse, hold
+):
+    placed = await hold()
+    for participant in ("consent", "identity", "storage"):
+        await report(participant, accounts=1)
+    mailhouse.answer, all_gone = (
+        lambda: web.json_response({"erased": {"letters": 2}, "held": {"letters": 1}}),
+        mailhouse.answer,
+    )
+    assert await ask() == 1
+    told = json.loads(mailhouse.asked[-1][3])["holds"]
+    assert told == [
+        {
+            "hold_id": str(placed.id),
+            "service": "storage",
+            "kind": "photos",
+            "record": None,
+            "code": "eu-gdpr:A17-3-e",
+            "expires_at": placed.expires_at.isoformat(),
+        }
+    ]
+    parts, status = await status_of(client, deletion)
+    assert (parts["mailhouse"]["status"], parts["mailhouse"]["held"], status) == (
+        "partial",
+        {"letters": 1},
+        "partial",
+    )
+    (row,) = await rows(service)
+    assert (row.next_attempt_at, row.settled_at, row.attempts) == (placed.expires_at, None, 0)
+    async with service.unit_of_work() as uow:
+        assert await end_hold(uow, placed.id, rules=service.rules, released_by="Grace", reason="closed")
+    parts, status = await status_of(client, deletion)
+    assert (parts["mailhouse"]["status"], status) == ("waiting", "in_progress")
+    mailhouse.answer = all_gone
+    # Nobody has moved its time: the end of the hold did.
+    assert await processor_delivery(service).work_once() == 1
+    assert json.loads(mailhouse.asked[-1][3])["holds"] == []
+    parts, status = await status_of(client, deletion)
+    assert (parts["mailhouse"]["status"], status) == ("completed", "completed")
+
+
+async def test_a_processor_keeps_nothing_that_nobody_holds(service, deletion, ask, mailhouse):
+    mailhouse.answer = lambda: web.json_response({"erased": {}, "held": {"letters": 1}})
+    assert await ask() == 1
+    (row,) = await rows(service)
+    assert row.last_error == "keeps something that nothing holds"
+
+
+async def test_a_report_that_a_change_of_the_holds_has_overtaken_is_asked_for_again(
+    client, service, deletion, ask, mailhouse, hold
+):
+    await hold()
+    mailhouse.answer = lambda: web.json_response({"erased": {}, "held": {"letters": 1}})
+    assert await ask() == 1
+    await hold(days=30, code="us-il:740-14")
+    assert (await status_of(client, deletion))[0]["mailhouse"]["status"] == "waiting"
+    assert await processor_delivery(service).work_once() == 1
+    assert len(json.loads(mailhouse.asked[-1][3])["holds"]) == 2
+    assert (await status_of(client, deletion))[0]["mailhouse"]["status"] == "partial"

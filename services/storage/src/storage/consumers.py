@@ -4,16 +4,18 @@ from datetime import timedelta
 
 from chassis.consumer import Consumer
 from chassis.db import UnitOfWork
+from chassis.holds import Hold
 from contracts.consent import ConsentExpired, ConsentGranted, ConsentWithdrawn
 from contracts.envelope import Envelope
 from contracts.fields import ConsentType, PhotoDeletionReason
-from contracts.identity import UserFrozen, UserRegistered
+from contracts.identity import HoldChanged, UserFrozen, UserRegistered
 from contracts.participation import ExportContributed, ParticipantJoined
 from contracts.registry import ASSEMBLER
 from storage.policy import ConsentState
 from storage.repositories import Contributors
 from storage.use_cases.exports.collect_contribution import collect_contribution
 from storage.use_cases.follow_consent import follow_consent
+from storage.use_cases.follow_hold import follow_hold
 from storage.use_cases.release_everything import release_everything
 from storage.wiring import Service
 
@@ -64,6 +66,13 @@ def _ended(event: ConsentWithdrawn | ConsentExpired) -> ConsentState:
     return ConsentState(granted=False, consent_id=None, epoch=event.epoch, withdrawn_epoch=event.epoch)
 
 
+async def on_hold_changed(uow: UnitOfWork, envelope: Envelope[HoldChanged]) -> None:
+    """Keep what storage has of a person, or let go of it."""
+    event = envelope.data
+    if event.service == "storage":
+        await follow_hold(uow, event.user_id, Hold.of(event), ended_at=event.ended_at)
+
+
 async def on_participant_joined(uow: UnitOfWork, envelope: Envelope[ParticipantJoined]) -> None:
     """Remember who writes a section of every export; storage has its own at hand."""
     event = envelope.data
@@ -85,6 +94,7 @@ def consumers(service: Service) -> list[Consumer]:
     follower = ConsentFollower(service.consents.withdrawal_grace)
     return [
         Consumer("storage.register-contributors", {ParticipantJoined: on_participant_joined}),
+        Consumer("storage.follow-holds", {HoldChanged: on_hold_changed}),
         Consumer("storage.collect-contributions", {ExportContributed: on_export_contributed}),
         Consumer(
             "storage.open-keys",

@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.declarations import About, DataClass, Place, PlaceKind, Purpose
 from chassis.holdings import Holding, OnErase
 from chassis.holds import Hold
-from storage.models import ConsentGate, Destruction, Export, Photo, PhotoRead, UsageCount
+from storage.models import ConsentGate, Destruction, Export, Photo, PhotoRead, StandingHold, UsageCount
 from storage.use_cases.erase_person import end_deletions
 from storage.use_cases.exports.list_files import list_files
 from storage.use_cases.hold_photos import (
@@ -118,7 +118,7 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         in_export=False,
         person=ConsentGate.user_id,
     ),
-    # Both go with the row of the consent gate that they hang on.
+    # These go with the row of the consent gate that they hang on.
     Holding(
         kind="usage_counts",
         data_class=DataClass.CONTENT,
@@ -127,6 +127,15 @@ HOLDINGS: tuple[Holding[Service], ...] = (
         on_erase=OnErase.CASCADE,
         in_export=False,
         person=UsageCount.user_id,
+    ),
+    Holding(
+        kind="standing_holds",
+        data_class=DataClass.CONTENT,
+        purpose=Purpose.ERASURE,
+        retention="until 30 days after its end; the request to erase brings the holds that bind it",
+        on_erase=OnErase.CASCADE,
+        in_export=False,
+        person=StandingHold.user_id,
     ),
     Holding(
         kind="photo_reads",

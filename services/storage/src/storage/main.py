@@ -19,6 +19,7 @@ from storage.use_cases.destroy_withdrawn import destroy_withdrawn
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.exports.build_archive import ArchiveBuilder
 from storage.use_cases.exports.expire_exports import expire_exports, remind_contributors, tell_exports
+from storage.use_cases.follow_hold import reconcile_holds, release_held_photos
 from storage.use_cases.forget_reads import forget_reads
 from storage.use_cases.reconcile_consents import reconcile_consents
 from storage.use_cases.reconcile_in_turn import reconcile_in_turn
@@ -70,6 +71,16 @@ async def compare_bucket(opened: wiring.Service) -> None:
     )
 
 
+async def ask_what_is_held(opened: wiring.Service) -> None:
+    """Take over what identity says is held, whatever became of its messages."""
+    await reconcile_holds(opened.database, holds_of_identity(opened))
+
+
+async def release_held(opened: wiring.Service) -> None:
+    """Let go of what only a hold has kept that has ended."""
+    await release_held_photos(opened.database)
+
+
 async def ask_again(opened: wiring.Service) -> None:
     """Ask contributors again that have been silent for too long."""
     pause = timedelta(seconds=opened.settings.export_reminder_seconds)
@@ -88,6 +99,8 @@ def work(opened: wiring.Service) -> Work:
         loops={"destructions": opened.destroyer.run, "exports": archive_builder(opened).run},
         periodic=[
             Periodic("reconcile-consents", settings.reconcile_seconds, follow_feed),
+            Periodic("reconcile-holds", settings.reconcile_seconds, lambda: ask_what_is_held(opened)),
+            Periodic("release-held-photos", settings.expire_poll_seconds, lambda: release_held(opened)),
             Periodic("reconcile-objects", LOOK_AT_TURN_SECONDS, lambda: compare_bucket(opened)),
             Periodic("expire-uploads", settings.expire_poll_seconds, lambda: give_up_uploads(opened)),
             Periodic(

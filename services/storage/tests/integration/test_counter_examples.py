@@ -22,6 +22,7 @@ NOTHING = {
     "consents": 0,
     "unfinished_deletions": 0,
     "usage_counts": 0,
+    "standing_holds": 0,
     "photo_reads": 0,
     "exports": 0,
 }

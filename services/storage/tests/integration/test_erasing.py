@@ -75,7 +75,7 @@ async def test_everything_goes_and_is_counted(
     assert report["erasure_id"] == str(event.erasure_id)
     assert report["erased"] == {
         "photos": 3, "objects": 5, "data_keys": 1, "consents": 1, "unfinished_deletions": 0,
-        "usage_counts": 1, "photo_reads": 0, "exports": 0
+        "usage_counts": 1, "photo_reads": 0, "exports": 0, "standing_holds": 0
     }  # fmt: skip
     assert "storage.photo.deleted.v1" not in {event["type"] for event in await announced()}
 
@@ -193,7 +193,7 @@ async def test_after_an_erasure_nothing_begins_again(
     assert await announced() == before
     assert (await Holdings(service, HOLDINGS).count([ada.id]))[ada.id] == {
         "photos": 0, "objects": 0, "data_keys": 0, "consents": 0, "unfinished_deletions": 0,
-        "usage_counts": 0, "photo_reads": 0, "exports": 0
+        "usage_counts": 0, "photo_reads": 0, "exports": 0, "standing_holds": 0
     }  # fmt: skip
 
 

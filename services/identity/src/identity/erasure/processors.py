@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,14 +18,14 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.utils import der_to_raw_signature
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from chassis.faults import TransientFault
 from chassis.http import read_at_most
 from chassis.signing_keys import SigningKey
 from chassis.transactions import outside_transactions
-from contracts.fields import ErasedCounts, ServiceName
+from contracts.fields import ErasedCounts, HeldCounts, ServiceName
 from contracts.registry import MEMBERS
 
 SECONDS = 10.0
@@ -65,26 +65,53 @@ class Processor(BaseModel):
     url: Annotated[str, AfterValidator(_reachable)]
 
 
-class _Report(BaseModel):
+class ProcessorReport(BaseModel):
+    """What a processor has erased, and what the holds that it was told of keep there."""
+
     erased: ErasedCounts
+    held: HeldCounts = Field(default_factory=dict)
+
+
+class HeldThing(NamedTuple):
+    """What must not be erased yet, wherever it is: a processor may have a copy, or what belongs to it."""
+
+    hold_id: UUID
+    service: str
+    kind: str
+    record: UUID | None
+    code: str
+    expires_at: datetime
+
+    def document(self) -> dict[str, str | None]:
+        """Return it as JSON has it."""
+        return {
+            "hold_id": str(self.hold_id),
+            "service": self.service,
+            "kind": self.kind,
+            "record": None if self.record is None else str(self.record),
+            "code": self.code,
+            "expires_at": self.expires_at.isoformat(),
+        }
 
 
 @dataclass(frozen=True)
 class RequestToErase:
-    """What a processor is told: which erasure, of whom, since when and until when."""
+    """What a processor is told: which erasure, of whom, since when and until when, and what is held."""
 
     erasure_id: UUID
     user_id: UUID
     requested_at: datetime
     deadline: datetime
+    holds: tuple[HeldThing, ...] = ()
 
     def body(self) -> bytes:
-        """Return it as JSON; to the letter the same, however often it is sent."""
+        """Return it as JSON; to the letter the same, however often it is sent while the same is held."""
         told = {
             "erasure_id": str(self.erasure_id),
             "user_id": str(self.user_id),
             "requested_at": self.requested_at.isoformat(),
             "deadline": self.deadline.isoformat(),
+            "holds": [hold.document() for hold in self.holds],
         }
         return json.dumps(told, separators=(",", ":")).encode()
 
@@ -128,8 +155,11 @@ class ProcessorClient:
             await self._session.close()
             self._session = None
 
-    async def ask(self, name: str, request: RequestToErase, *, now: datetime, nonce: str) -> dict[str, int]:
-        """Return what the processor says that it has erased; raises `ProcessorNotDone` until it says so."""
+    async def ask(self, name: str, request: RequestToErase, *, now: datetime, nonce: str) -> ProcessorReport:
+        """Return what the processor says that it has erased; raises `ProcessorNotDone` until it says so.
+
+        Only where something is held may it keep something.
+        """
         if self._session is None:
             raise RuntimeError("open the client with `async with` before use")
         processor = self._processors.get(name)
@@ -142,18 +172,21 @@ class ProcessorClient:
             async with self._session.post(
                 URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
             ) as answer:
-                return _erased(answer.status, await read_at_most(answer, MOST_BYTES))
+                report = _report(answer.status, await read_at_most(answer, MOST_BYTES))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProcessorNotDone(f"did not answer: {type(error).__name__}") from error
+        if any(report.held.values()) and not request.holds:
+            raise ProcessorNotDone("keeps something that nothing holds")
+        return report
 
 
-def _erased(status: int, body: bytes | None) -> dict[str, int]:
+def _report(status: int, body: bytes | None) -> ProcessorReport:
     if status == _ACCEPTED:
         raise ProcessorNotDone("has accepted it and not reported yet")
     if status != _OK:
         raise ProcessorNotDone(f"answered {status}")
     try:
-        return dict(_Report.model_validate_json(body or b"").erased)
+        return ProcessorReport.model_validate_json(body or b"")
     except ValidationError:
         # Not chained: the library's error quotes the answer.
         raise ProcessorNotDone("answered 200 without a report") from None

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, case, func, select, update
+from sqlalchemy import Select, Table, case, func, or_, select, update
 
 from chassis import scripts
 from chassis.driver import Statements
 from chassis.repository import Repository
 from identity.erasure.policy import Report, Retirement
-from identity.models import Erasure, ErasureParticipant
+from identity.models import Erasure, ErasureParticipant, ProcessorRequest
 from identity.repositories.completion import COLLECT, RETIRE, Completion, Said
 from identity.repositories.erasures import OPEN_COLUMNS, OpenErasure
 from identity.repositories.holds import stated_of, terms_in
@@ -78,10 +78,14 @@ class ErasureReports(Repository):
         erasure. None when nothing is waited for: the erasure is complete, or the service has nothing left.
         """
         parts, row = _PARTS.c, _ERASURES.c
-        forgotten = update(_PARTS).where(parts.erasure_id == erasure_id, parts.service == service)
+        # Processors are told of every hold, whichever service has the thing.
+        asked = select(ProcessorRequest.processor).where(ProcessorRequest.erasure_id == erasure_id)
+        forgotten = update(_PARTS).where(
+            parts.erasure_id == erasure_id, or_(parts.service == service, parts.service.in_(asked))
+        )
         silent = forgotten.where(parts.completed_at.is_(None)).values(held=None, held_at=None)
-        waits = await self._session.scalar(silent.returning(parts.service))
-        if waits is None:
+        waits = (await self._session.scalars(silent.returning(parts.service))).all()
+        if not waits:
             return None
         resumed, waited = update(_ERASURES).where(row.id == erasure_id, _OPEN), row.held_since.is_not(None)
         found = await self._session.execute(

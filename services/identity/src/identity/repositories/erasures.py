@@ -218,6 +218,11 @@ class Erasures(Repository):
         was_open, ended, holds = (await self._session.execute(_CLOSE, values)).one()
         return Closed(was_open, ended, holds_of(holds))
 
+    async def holds_version(self, erasure_id: UUID) -> int:
+        """Return how often the holds of an erasure have changed."""
+        found = select(Erasure.holds_version).where(Erasure.id == erasure_id)
+        return int(await self._session.scalar(found) or 0)
+
     async def find(self, erasure_id: UUID) -> Erasure | None:
         """Return the erasure."""
         return await self._session.get(Erasure, erasure_id)

@@ -109,9 +109,14 @@ async def get_photo(
     responses=problems(Unauthorized, PersonErased, NotFound),
 )
 async def remove_photo(photo_id: UUID, service: CurrentService, principal: CurrentPrincipal) -> None:
-    """Delete the photo; its links are dead at once, its objects go now or as soon as the store answers."""
+    """Delete the photo; its links are dead at once, its objects go now or as soon as the store answers.
+
+    Where a law forbids that (`GET /users/me/erasure-preview` names it), they go when that ends, unread.
+    """
     async with service.unit_of_work() as uow:
         work = await delete_photo(uow, user_id=principal.user_id, photo_id=photo_id)
+    if work is None:
+        return
     # The objects must not go before the order to destroy them is committed.
-    destroyer = service.destroyer
-    await service.database.when_durable(lambda: destroyer.destroy_now(work.id, seconds=AT_ONCE_SECONDS))
+    destroyer, order_id = service.destroyer, work.id
+    await service.database.when_durable(lambda: destroyer.destroy_now(order_id, seconds=AT_ONCE_SECONDS))

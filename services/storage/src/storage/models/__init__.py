@@ -12,6 +12,7 @@ from storage.models.photos import (
     KeyringBase,
     Photo,
     PhotoRead,
+    StandingHold,
     UsageCount,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "KeyringBase",
     "Photo",
     "PhotoRead",
+    "StandingHold",
     "UsageCount",
 ]

@@ -40,6 +40,7 @@ class Photo(Base):
     `closed_at` is since when nobody lists it: the consent was withdrawn that an upload without bytes had been
     begun under, or that a photo rests on which waits for `destroy_at`, or a hold keeps the photo of an erased
     person.
+    `released_for` is why a photo that only a hold keeps was let go of: by its owner, or with a consent.
     `upload_digest` knows the same bytes again until the upload link is over; it is keyed, and goes with it.
     An upload that arrives in pieces has an `upload_length`, and lists the parts that are there in
     `upload_parts`; see `storage.parts`.
@@ -60,6 +61,7 @@ class Photo(Base):
         Index(
             "ix_photos_upload_digest", "upload_expires_at", postgresql_where=text("upload_digest IS NOT NULL")
         ),
+        Index("ix_photos_released_for", "user_id", postgresql_where=text("released_for IS NOT NULL")),
         {"info": on_erase("delete", pruned_by="erasure")},
     )
 
@@ -88,6 +90,7 @@ class Photo(Base):
     address_proved: Mapped[bool] = mapped_column(server_default=text("false"))
     closed_at: Mapped[datetime | None]
     destroy_at: Mapped[datetime | None]
+    released_for: Mapped[str | None] = mapped_column(String(20))
     received_at: Mapped[datetime | None]
     received_bytes: Mapped[int | None] = mapped_column(BigInteger)
     content_type: Mapped[str | None] = mapped_column(String(20))
@@ -167,6 +170,24 @@ class PhotoRead(Base):
     rendition: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str] = mapped_column(String(20))
     read_at: Mapped[datetime]
+
+
+class StandingHold(Base):
+    """What identity says that storage must not destroy yet of somebody who has not asked to be erased.
+
+    With the request to be erased it goes: that brings the holds of the erasure.
+    """
+
+    __tablename__ = "standing_holds"
+    __table_args__ = ({"info": on_erase("delete", pruned_by="release-held-photos")},)
+
+    hold_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_GATE, ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    record: Mapped[UUID | None]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    heard_at: Mapped[datetime]
 
 
 class FeedPosition(Base):

@@ -196,7 +196,7 @@ class ExportedPhotos(Repository):
             Photo.user_id == user_id,
             Photo.confirmed_at.is_not(None),
             Photo.lost_at.is_(None),
-            Photo.destroy_at.is_(None),
+            Photo.closed_at.is_(None),
         )
         if after is not None:
             query = query.where(Photo.id > after)

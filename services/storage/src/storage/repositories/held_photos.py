@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 
 from chassis.repository import Repository
 from storage.models import Photo
@@ -29,10 +29,10 @@ class HeldPhotos(Repository):
         """Delete the rows of a person's photos but these, which are in nobody's list from now on."""
         theirs = Photo.user_id == user_id
         await self._session.execute(delete(Photo).where(theirs, Photo.id.not_in(photo_ids)))
-        # What a hold keeps waits for no grace.
+        # What a hold keeps waits for no grace, and from now on it is the erasure that destroys it.
         await self._session.execute(
             update(Photo)
-            .where(theirs, or_(Photo.closed_at.is_(None), Photo.destroy_at.is_not(None)))
-            .values(closed_at=func.coalesce(Photo.closed_at, now), destroy_at=None)
+            .where(theirs)
+            .values(closed_at=func.coalesce(Photo.closed_at, now), destroy_at=None, released_for=None)
             .execution_options(synchronize_session=False)
         )

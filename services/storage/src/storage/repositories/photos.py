@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -23,9 +24,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.repository import Repository
+from chassis.tables import Moment
 from chassis.tombstones import is_buried
 from storage.models import SCHEMA, ConsentGate, Photo, PhotoRead
 from storage.paging import Place
+from storage.repositories.standing_holds import is_held
 
 BATCH = 100
 _PHOTOS, _READS = cast("Table", Photo.__table__), cast("Table", PhotoRead.__table__)
@@ -33,7 +36,11 @@ _PHOTOS, _READS = cast("Table", Photo.__table__), cast("Table", PhotoRead.__tabl
 
 def _stand(*, recorded: bool) -> Select[bool, bool]:
     gate, erased = cast("Table", ConsentGate.__table__), is_buried(SCHEMA)
-    there = select(_PHOTOS.c.id).where(_PHOTOS.c.id == bindparam("photo", type_=Uuid)).exists()
+    there = (
+        select(_PHOTOS.c.id)
+        .where(_PHOTOS.c.id == bindparam("photo", type_=Uuid), _PHOTOS.c.released_for.is_(None))
+        .exists()
+    )
     permitted = select(gate.c.user_id).where(
         gate.c.user_id == bindparam("person", type_=Uuid),
         gate.c.granted,
@@ -111,6 +118,15 @@ class Photos(Repository):
     async def lock_of_person(self, user_id: UUID, photo_id: UUID) -> Photo | None:
         """Return the same, locked until the transaction ends."""
         return await self._session.scalar(self._theirs(user_id).where(Photo.id == photo_id).with_for_update())
+
+    async def lock_to_delete(
+        self, user_id: UUID, photo_id: UUID, *, now: datetime
+    ) -> tuple[Photo, bool] | None:
+        """Return the same, locked, and whether a hold keeps it."""
+        held = is_held(literal(now, Moment)).label("held")
+        found = self._theirs(user_id).add_columns(held).where(Photo.id == photo_id).with_for_update()
+        row = (await self._session.execute(found)).one_or_none()
+        return None if row is None else (row[0], row[1])
 
     async def lock(self, photo_id: UUID) -> Photo | None:
         """Return the photo, whoever's it is, locked until the transaction ends."""

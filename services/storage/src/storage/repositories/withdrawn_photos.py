@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal,
     null,
     select,
     union_all,
@@ -29,6 +30,7 @@ from chassis.tables import Moment
 from contracts.fields import PhotoDeletionReason
 from storage.models import ConsentGate, Photo
 from storage.repositories.destructions import DESTRUCTIONS
+from storage.repositories.standing_holds import is_held
 
 BATCH = 100
 FOLDER_OF_PHOTO = "^[^/]+/[^/]+/"
@@ -84,15 +86,24 @@ def _ordered(*gone: Select[Any], closed: CTE) -> Select[Any]:
 
 
 def _release() -> Select[Any]:
+    photo, closing, reason = _PHOTOS.c, bindparam("closing", type_=Moment), bindparam("reason", type_=String)
+    held = is_held(closing)
+    # What a law wants kept is as gone for everybody as the rest, and is destroyed when the hold ends.
+    kept = (
+        update(_PHOTOS)
+        .where(_resting(), held, photo.released_for.is_(None))
+        .values(closed_at=func.coalesce(photo.closed_at, closing), destroy_at=null(), released_for=reason)
+        .returning(photo.id)
+        .cte("kept")
+    )
     taken = (
         delete(_PHOTOS)
-        .where(_resting(), _PHOTOS.c.received_at.is_not(None))
+        .where(_resting(), photo.received_at.is_not(None), ~held)
         .returning(_PHOTOS.c.id, _PHOTOS.c.user_id, _PHOTOS.c.s3_key)
         .cte("taken")
     )
-    reason = bindparam("reason", type_=String)
     gone = select(taken.c.s3_key, taken.c.user_id, taken.c.id.label("photo_id"), reason.label("reason"))
-    return _ordered(gone, closed=_closed())
+    return _ordered(gone, closed=_closed()).add_cte(kept)
 
 
 def _put_off() -> Select[Any]:
@@ -161,10 +172,10 @@ class WithdrawnPhotos(Repository):
         await self._session.execute(select(func.storage.reopen_exports_of([user_id])))
 
     async def lock_due(self, *, now: datetime) -> Sequence[Photo]:
-        """Return photos that have waited long enough."""
+        """Return photos that have waited long enough, and that no hold keeps."""
         statement = (
             select(Photo)
-            .where(Photo.destroy_at <= now)
+            .where(Photo.destroy_at <= now, ~is_held(literal(now, Moment)))
             .order_by(Photo.destroy_at)
             .limit(BATCH)
             .with_for_update(skip_locked=True)

@@ -58,6 +58,8 @@ class PhotoReader:
             photo = await Photos(session).find(photo_id)
         if photo is None or photo.confirmed_at is None or photo.sealed_version is None:
             raise LinkGone
+        if photo.released_for is not None:
+            raise LinkGone
         return photo
 
     async def permit(self, photo: Photo) -> None:

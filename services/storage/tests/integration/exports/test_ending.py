@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from contracts.identity import UserDeleted
+from chassis.ids import new_id
+from contracts.identity import HoldChanged, UserDeleted
 from storage.exports.policy import ArchiveGone
 from storage.exports.sealed_parts import SealedParts
 from storage.main import STORAGE
@@ -143,13 +144,28 @@ async def test_download_that_breaks_off_may_begin_anew_and_two_at_once_may_not(
     assert (await exporter.fetch(url)).status_code == 200
 
 
-@pytest.mark.parametrize("how", ["withdrawal", "withdrawal that was not heard of", "deletion"])
+@pytest.mark.parametrize(
+    "how", ["withdrawal", "withdrawal that was not heard of", "deletion", "deletion of what is held"]
+)
 async def test_photo_that_goes_takes_the_archive_with_it_and_a_new_one_has_it_no_more(
-    exporter, service, make_ready, builder, ada, pictures, consent, deliver, how
+    exporter, service, make_ready, builder, ada, pictures, consent, deliver, how, clock
 ) -> None:
     gone, stays = await ada.upload(pictures.jpeg()), await ada.upload(pictures.jpeg())
     url = await make_ready()
-    if how == "deletion":
+    deletes, held = how.startswith("deletion"), how.endswith("held")
+    if held:
+        await deliver(
+            HoldChanged(
+                user_id=ada.id,
+                hold_id=new_id(),
+                service="storage",
+                kind="photos",
+                record=UUID(gone["id"]),
+                expires_at=clock.now() + timedelta(days=90),
+                ended_at=None,
+            )
+        )
+    if deletes:
         assert (await ada.call("DELETE", f"/{gone['id']}")).status_code == 204
     else:
         withdrawn = consent.withdraw(ada.id)
@@ -160,11 +176,11 @@ async def test_photo_that_goes_takes_the_archive_with_it_and_a_new_one_has_it_no
     assert await builder.work_once() == 1
     files = await fetched(exporter)
     photos = {name for name in files if name.startswith("photos/")}
-    assert photos == ({f"photos/{stays['id']}.jpg"} if how == "deletion" else set())
+    assert photos == ({f"photos/{stays['id']}.jpg"} if deletes else set())
     # Of the first archive nothing is left.
     while await service.destroyer.work_once():
         pass
-    assert (await service.vault.count_objects([ada.id]))[ada.id] == (2 if how == "deletion" else 0)
+    assert (await service.vault.count_objects([ada.id]))[ada.id] == 2 * deletes + 2 * held
 
 
 async def test_archive_is_made_anew_whoever_deletes_a_photo(

@@ -7,7 +7,7 @@ import structlog
 from chassis.db import Database, UnitOfWork
 from identity.account_rules import AccountRules
 from identity.repositories import Holds, Release, Users
-from identity.use_cases.erasure.resume_erasure import resume_erasure
+from identity.use_cases.erasure.tell_service import tell_service
 
 BATCH = 100
 
@@ -44,8 +44,8 @@ async def end_hold(
         released=release is not None,
         officer=officer,
     )
-    if erasure_id is not None:
-        await resume_erasure(uow, erasure_id, service=hold.service, rules=rules)
+    if ended := await holds.find(hold_id):
+        await tell_service(uow, ended, erasure_id=erasure_id, rules=rules)
     return True
 
 

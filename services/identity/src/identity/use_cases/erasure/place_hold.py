@@ -15,7 +15,7 @@ from identity.account_rules import AccountRules
 from identity.erasure.inventories import Inventories, ParticipantSilent
 from identity.models import ErasureHold
 from identity.repositories import Holds, Users
-from identity.use_cases.erasure.resume_erasure import resume_erasure
+from identity.use_cases.erasure.tell_service import tell_service
 
 log = structlog.get_logger(__name__)
 
@@ -125,8 +125,7 @@ async def _place(uow: UnitOfWork, new: _NewRow, rules: AccountRules) -> ErasureH
     )
     holds.add(hold)
     await uow.session.flush()
-    if erasure_id is not None:
-        await resume_erasure(uow, erasure_id, service=wanted.service, rules=rules)
+    await tell_service(uow, hold, erasure_id=erasure_id, rules=rules)
     return hold
 
 

@@ -1,10 +1,10 @@
-"""Go on with an erasure whose holds have changed: the service that has the things is asked again."""
+"""Go on with an erasure whose holds have changed: who has the things is asked again, and processors are."""
 
 from uuid import UUID
 
 from chassis.db import UnitOfWork
 from identity.account_rules import AccountRules
-from identity.repositories import ErasureReports
+from identity.repositories import ErasureReports, ProcessorRequests
 from identity.use_cases.erasure.announce_erasure import announce_erasure
 
 
@@ -19,4 +19,5 @@ async def resume_erasure(uow: UnitOfWork, erasure_id: UUID, *, service: str, rul
         erasure_id, service, now=now, deadline=now + rules.erasure
     )
     if resumed is not None:
+        await ProcessorRequests(uow.session).make_due(erasure_id)
         announce_erasure(uow, resumed)
