@@ -15,6 +15,7 @@ from storage import wiring
 from storage.holdings import HOLDINGS, PLACES
 from storage.models import Base, KeyringBase
 from storage.settings import StorageSettings
+from storage.use_cases.ask_for_vacuum import ask_for_vacuum
 from storage.use_cases.destroy_withdrawn import destroy_withdrawn
 from storage.use_cases.expire_uploads import expire_uploads
 from storage.use_cases.exports.build_archive import ArchiveBuilder
@@ -87,6 +88,13 @@ async def ask_again(opened: wiring.Service) -> None:
     await remind_contributors(opened.database, opened.export_terms, pause=pause)
 
 
+def vacuum_in_turn(settings: StorageSettings) -> list[Periodic]:
+    """Return what asks the store to vacuum, where it is known whom to ask."""
+    if settings.vacuum_url is None:
+        return []
+    return [Periodic("vacuum", settings.vacuum_seconds, partial(ask_for_vacuum, settings.vacuum_url))]
+
+
 def work(opened: wiring.Service) -> Work:
     """Return what storage's worker does: destructions, archives, and the sweeps of what is old."""
     from storage.consumers import consumers  # noqa: PLC0415 - an API does not need it
@@ -113,6 +121,7 @@ def work(opened: wiring.Service) -> Work:
             ),
             Periodic("remind-contributors", settings.export_reminder_seconds, lambda: ask_again(opened)),
             Periodic("forget-reads", FORGET_READS_SECONDS, forget),
+            *vacuum_in_turn(settings),
         ],
         checks={
             "keyring": opened.keyring.ping,

@@ -51,6 +51,12 @@ class StorageSettings(StatefulSettings):
     s3_bucket: str = Field(default="irisvue-photos", description="Where sealed photos lie.")
     s3_region: str = Field(default="us-east-1", description="The region of that bucket.")
 
+    vacuum_url: str | None = Field(
+        default=None,
+        description="Where SeaweedFS's master answers, to be asked to give back what deleted objects take.",
+    )
+    vacuum_seconds: float = Field(default=300.0, gt=0, description="Pause between two such questions.")
+
     keyring_database_url: DatabaseUrl = Field(description="The database of the wrapped data keys.")
     keyring_owner_database_url: DatabaseUrl | None = Field(
         default=None, description="Only migrations use it."
