@@ -45,12 +45,12 @@ class LateUploads:
         answer = await self._client.put(ticket["upload_url"], content=pieces(), headers=JPEG)
         return int(answer.status_code)
 
-    async def upload(self, key: str, data: bytes) -> None:
+    async def upload(self, key: str, data: bytes, **described) -> None:
         """Bring sealed bytes to the store late, in the place of its own client."""
         folder = key.partition("/")[0] + "/"
         if self._ways[folder] != SLOW_BODY:
             await self._wait(folder)
-        await self._upload(key, data)
+        await self._upload(key, data, **described)
         if self._ways[folder] == LEFT_BEHIND:
             await self._upload(f"{folder}late/original", data)
             await self._store._client.create_multipart_upload(
