@@ -42,6 +42,8 @@ class DeadLetters:
         self._queues = queues
         self.records = 0
         self.messages: dict[str, int] = {}
+        # How many messages were left, and how far the erasure journal was, when it was last looked through.
+        self._seen: dict[str, tuple[int, int]] = {}
 
     async def watch(self) -> None:
         """Look every minute, and when people are erased, until cancelled; say in the log what is there."""
@@ -67,22 +69,36 @@ class DeadLetters:
         self.messages = {queue: number for queue, number in found.items() if number}
         if self.records or self.messages:
             log.error("dead_letters_wait", records=self.records, messages=dict(self.messages))
-        for queue in list(self.messages):
-            gone = await take_out(self._inbound, dead_letter_queue(queue), self._names_somebody_erased)
+        await self._take_out_erased()
+
+    async def _take_out_erased(self) -> None:
+        """Look through each queue in which a message has come, or since which somebody was erased."""
+        head = self._database.tables.journal_head
+        async with self._database.read_only() as session:
+            # Each page of the erasure journal is about people who were erased since the one before.
+            erased = int(await session.scalar(select(head.c.position)) or 0)
+        for queue, number in list(self.messages.items()):
+            if self._seen.get(queue) == (number, erased):
+                continue
+            gone = await take_out(self._inbound, dead_letter_queue(queue), self._name_somebody_erased)
             if gone:
                 log.info("dead_letters_of_erased_people_removed", queue=queue, messages=gone)
-                self.messages[queue] -= gone
+            self.messages[queue] = number - gone
+            self._seen[queue] = (number - gone, erased)
         self.messages = {queue: number for queue, number in self.messages.items() if number > 0}
 
-    async def _names_somebody_erased(self, body: bytes) -> bool:
-        """Tell whether one of the ids in a message, readable or not, is that of somebody with a tombstone."""
-        ids = {UUID(found.decode()) for found in _IDS.findall(body)}
-        hashes = [it for found in ids for it in self._database.tombstone_keys.hashes(found).split(",")]
+    async def _name_somebody_erased(self, bodies: Sequence[bytes]) -> list[bool]:
+        """Tell of messages, readable or not, whether an id in them is that of somebody with a tombstone."""
+        keys = self._database.tombstone_keys
+        named = [
+            {it for found in set(_IDS.findall(body)) for it in keys.hashes(UUID(found.decode())).split(",")}
+            for body in bodies
+        ]
         stones = self._database.tables.tombstones.c.subject_hash
-        if not hashes:
-            return False
         async with self._database.read_only() as session:
-            return await session.scalar(select(stones).where(stones.in_(hashes)).limit(1)) is not None
+            found = await session.scalars(select(stones).where(stones.in_(set().union(*named))))
+            buried = set(found)
+        return [not buried.isdisjoint(hashes) for hashes in named]
 
     async def tell(self) -> str | None:
         """Return what the last look has found, for readiness: an alarm, not a reason to be unready."""

@@ -5,9 +5,13 @@ import signal
 import socket
 
 import pytest
+from sqlalchemy import update
 
+from chassis import dead_letters as dead_letters_module
+from chassis.broker import BrokerConnection
 from chassis.dead_letters import purge_dead_letters
 from chassis.ids import new_id
+from chassis.parked import take_out
 from contracts.envelope import parse_head
 from contracts.participation import ErasureReported
 from support import eventually
@@ -153,6 +157,43 @@ async def test_a_dead_letter_that_names_somebody_erased_is_taken_out_and_the_oth
     assert str(erased.user_id) not in json.dumps(lines)
     (left,) = await broker.drain(f"{QUEUE}.dead")
     assert str(other.user_id).encode() in left.body
+
+
+async def test_dead_letters_are_looked_through_only_when_something_has_changed(
+    hearer, broker, body_of, an_event, monkeypatch
+):
+    looks = []
+
+    async def looking(connection, queue, unwanted):
+        looks.append(queue)
+        return await take_out(connection, queue, unwanted)
+
+    async def look_twice():
+        for _ in range(2):
+            await letters.look()
+        return len(looks), letters.messages
+
+    monkeypatch.setattr(dead_letters_module, "take_out", looking)
+    inbound = BrokerConnection(broker.url("consent"))
+    inbound.connect()
+    try:
+
+        async def connected():
+            assert await inbound.is_connected()
+
+        await eventually(connected)
+        letters, erased = dead_letters_module.DeadLetters(hearer, inbound, [QUEUE]), an_event()
+        await broker.send(f"{QUEUE}.dead", body_of(erased), *(body_of(an_event()) for _ in range(250)))
+        assert await look_twice() == (1, {QUEUE: 251})
+        async with hearer.unit_of_work() as uow:
+            await uow.add_tombstone(erased.user_id, erasure_id=new_id())
+            # As the journal does with the tombstone.
+            head = hearer.tables.journal_head
+            await uow.session.execute(update(head).values(position=head.c.position + 1))
+        assert await look_twice() == (2, {QUEUE: 250})
+    finally:
+        await inbound.close()
+    assert len(await broker.drain(f"{QUEUE}.dead")) == 250
 
 
 async def test_records_of_dead_letters_are_forgotten_after_ninety_days(hearer, rows, scratch):

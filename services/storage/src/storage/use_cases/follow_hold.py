@@ -44,10 +44,11 @@ async def reconcile_holds(database: Database, list_holds: ListHolds) -> None:
 
 async def release_held_photos(database: Database) -> int:
     """Destroy what was kept by holds that have ended; return of how many people that was."""
-    done = 0
-    while True:
+    done, more = 0, True
+    while more:
         async with database.read_only() as session:
             people = await StandingHolds(session).let_go_of(now=database.clock.now(), limit=BATCH)
+        before = done
         for user_id in people:
             try:
                 async with database.unit_of_work() as uow:
@@ -57,8 +58,8 @@ async def release_held_photos(database: Database) -> int:
                 # It is the erasure's now.
                 continue
             done += 1
-        if len(people) < BATCH:
-            break
+        # Of whom erasures are under way are found again and again until these have come so far.
+        more = len(people) == BATCH and done > before
     async with database.unit_of_work() as uow:
         await StandingHolds(uow.session).forget(now=uow.now())
     return done
