@@ -1,7 +1,8 @@
 """Connections to RabbitMQ: one to publish, one to consume, both with the safe settings."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -140,13 +141,24 @@ class BrokerConnection:
         return 0 if found is None else int(found.declaration_result.message_count or 0)
 
     async def _inspect(self, queue: str) -> AbstractQueue | None:
+        async with self.opened(queue, seconds=QUESTION_SECONDS) as found:
+            return found
+
+    @asynccontextmanager
+    async def opened(self, queue: str, *, seconds: float) -> AsyncIterator[AbstractQueue | None]:
+        """Give the queue on a channel of its own, None if there is none; raises `BrokerUnavailable`.
+
+        What is taken from it and not acknowledged goes back at the end.
+        """
         if not await self.is_connected() or self.broker.tried is None:
             raise BrokerUnavailable
         try:
-            async with asyncio.timeout(QUESTION_SECONDS), self.broker.tried.channel() as channel:
-                return await channel.declare_queue(queue, passive=True)
-        except ChannelNotFoundEntity:
-            return None
+            async with asyncio.timeout(seconds), self.broker.tried.channel() as channel:
+                try:
+                    found = await channel.declare_queue(queue, passive=True)
+                except ChannelNotFoundEntity:
+                    found = None
+                yield found
         except (AMQPError, OSError) as error:
             raise BrokerUnavailable from error
         except asyncio.CancelledError:
