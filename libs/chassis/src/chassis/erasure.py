@@ -5,7 +5,6 @@ nothing but what is held by law, and what was there before is what the report co
 stays open, and is worked on again when the coordinator says that its holds have changed.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,8 +174,9 @@ class ErasureParticipation:
         holds = {each.row.user_id: held for each in batch if (held := in_force(each.row.holds, now))}
         found = {claimed.row.user_id: counted[claimed.row.erasure_id].erased for claimed in batch}
         await self._holdings.erase_all_but(people, holds, found)
-        # Nothing is reported as erased that a backup could bring back unnoticed.
-        await asyncio.gather(*(keep() for keep in self._keep))
+        for keep in self._keep:
+            # Nothing is reported as erased that a backup could bring back unnoticed.
+            await keep()
         kept = await self._holdings.kept(holds)
         left = await self._left_of(people, kept)
         done = [claimed for claimed in batch if claimed.row.user_id not in left]

@@ -1,5 +1,6 @@
 """A held photo outlives a withdrawal, a deletion and a consent: unread, and until the hold ends."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from chassis.holds import Hold
 from chassis.ids import new_id
 from contracts.identity import HoldChanged, UserDeleted
+from storage.use_cases import follow_hold as follow_hold_module
 from storage.use_cases.follow_hold import reconcile_holds, release_held_photos
 from storage.use_cases.reconcile_objects import reconcile_objects
 from support.erasures import work_on_erasures
@@ -184,3 +186,17 @@ async def test_the_erasure_goes_by_its_own_holds(
     assert await release_held_photos(service.database) == 0
     assert await left() == ((1, 2) if still else (0, 0))
     assert await gone() == []
+
+
+async def test_people_whose_erasures_are_under_way_keep_nobody_turning(
+    ada, consent, service, pictures, deliver, hold_on, clock, monkeypatch
+) -> None:
+    held = await ada.upload(pictures.jpeg())
+    await deliver(hold_on(ada, held))
+    await deliver(consent.withdraw(ada.id))
+    clock.advance(DAYS * 2)
+    async with service.unit_of_work() as uow:
+        await uow.add_tombstone(ada.id, erasure_id=new_id())
+    monkeypatch.setattr(follow_hold_module, "BATCH", 1)
+    async with asyncio.timeout(5):
+        assert await release_held_photos(service.database) == 0
