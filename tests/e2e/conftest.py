@@ -2,12 +2,16 @@
 
 import email
 import email.policy
+import sys
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
+from secrets import token_hex
 
 import aiohttp
 import pytest
 
+from demo.client import App
 from support import eventually
 
 
@@ -60,3 +64,18 @@ def _parsed(raw: bytes) -> EmailMessage:
 def mailbox(stage) -> Mailbox:
     """Return the mailbox of the cluster."""
     return Mailbox(stage.cluster.servers.maildir, f"http://127.0.0.1:{stage.values['MAIL_UI_PORT']}")
+
+
+@pytest.fixture
+async def officer(stage, new_app: Callable[[], App]) -> App:
+    """Return the app of somebody who may operate the platform, signed in just now."""
+    address, password = f"officer.{token_hex(4)}@example.com", "correct horse battery staple"
+    made = stage.run(
+        *(sys.executable, "-m", "cluster", "--directory", str(stage.cluster.layout.home)),
+        *("operate", "identity", "create-admin", address),
+        typed=f"{password}\n",
+    )
+    assert made.returncode == 0, made.stderr
+    app = new_app()
+    assert (await app.login(address, password)).status == 200
+    return app

@@ -3,10 +3,14 @@
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+from cluster.environment import DATABASE
 from consent.transparency.anchors import verify_anchor
 from identity.erasure.certificate import certificate_digest, verify_certificate
 from support.eventually import eventually
+
+HEARD = "SELECT count(*) FROM storage.standing_holds WHERE hold_id = $1"
 
 
 def operate(stage, *arguments: str):
@@ -74,3 +78,44 @@ async def test_a_held_photo_stays_unread_is_certified_and_goes_with_its_hold(
 
     for certificate in (partial, last):
         await eventually(lambda certificate=certificate: proved(certificate))
+
+
+async def test_an_officer_holds_over_the_gateway_and_a_withdrawal_ends_only_the_reading(
+    person, officer, jpeg, stage, until_erased
+) -> None:
+    consent_id = await person.agree()
+    held = await person.take_picture(jpeg)
+    wanted = {
+        "subject": person.id,
+        "service": "storage",
+        "kind": "photos",
+        "record": held["id"],
+        "code": "eu-gdpr:A17-3-e",
+        "legal_reference": "Article 17(3)(e) GDPR",
+        "approver": "Grace",
+    }
+    ends = {"expires_at": (datetime.now(UTC) + timedelta(days=30)).isoformat()}
+    assert (await officer.call("POST", "/operations/holds", json=wanted)).status == 422
+    assert (await person.app.call("POST", "/operations/holds", json=wanted | ends)).status == 403
+    placed = await officer.call("POST", "/operations/holds", json=wanted | ends)
+    assert placed.status == 201, placed.body
+    hold_id = placed.document["hold_id"]
+
+    async def storage_has_heard() -> None:
+        async with stage.database(DATABASE) as connection:
+            assert await connection.fetchval(HEARD, UUID(hold_id)) == 1
+
+    await eventually(storage_has_heard)
+
+    assert (await person.app.withdraw(consent_id)).status == 200
+    assert (await person.app.follow("GET", held["original_url"])).status in {403, 410}
+    receipt = await person.ask_to_be_erased()
+
+    async def only_the_hold_is_left() -> None:
+        told = (await person.app.erasure(receipt["erasure_id"], receipt["status_token"])).document
+        assert (told["status"], told["outcome"]) == ("partial", "partial")
+
+    await eventually(only_the_hold_is_left, seconds=60)
+    said = {"released_by": "Grace", "reason": "the case is closed"}
+    assert (await officer.call("POST", f"/operations/holds/{hold_id}/release", json=said)).status == 200
+    await until_erased(person.app, receipt)
