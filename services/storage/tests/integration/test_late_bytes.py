@@ -76,7 +76,9 @@ async def test_r24_bytes_that_end_after_erasure_and_link_are_gone_with_the_sweep
     late = LateUploads(service, client, pictures.jpeg(), number)
     monkeypatch.setattr(service.vault._objects, "upload", late.upload)
     sending = [asyncio.create_task(late.send(person)) for person in people]
-    await late.all_wait.wait()
+    async with asyncio.timeout(60):
+        # One that fails before it waits would let this wait for ever.
+        await late.all_wait.wait()
 
     now = clock.now()
     for person in people:
