@@ -20,6 +20,7 @@ from cluster.layout import Layout
 
 GROUPS = ("accounts", "consents", "photos", "erasures", "possessions", "sign-ins", "footprint", "growth")
 CONSENTING = 4000
+ACCOUNTS = (100_000, 1_000_000)
 REPORT = Path(__file__).parent / "report.md"
 REMARKS = Path(__file__).parent / "remarks.md"
 
@@ -30,7 +31,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="undisturbed pairs of each row")
     parser.add_argument("--only", nargs="*", choices=GROUPS, default=GROUPS, help="groups of rows")
     parser.add_argument("--storm", type=int, default=1000, help="deletions in a storm")
-    parser.add_argument("--accounts", type=int, default=100_000, help="how many accounts growth adds")
+    parser.add_argument(
+        "--accounts",
+        type=int,
+        nargs="+",
+        default=ACCOUNTS,
+        help="up to how many accounts growth adds, by steps",
+    )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the page is written")
     arguments = parser.parse_args()
     results = asyncio.run(_measure(arguments))
