@@ -19,9 +19,9 @@ MOST_OF_ACCOUNTS, MOST_OF_SESSIONS = 1.3, 1.2
 # Ids rise with time, as those that the services make; so an index grows at its end.
 PEOPLE = """
     CREATE TEMPORARY TABLE benchmark_people AS
-    SELECT number, (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000'
-        || lpad(to_hex(number), 16, '0'))::uuid AS id
-    FROM generate_series(1, {accounts}) AS number
+    SELECT account, (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000'
+        || lpad(to_hex(account), 16, '0'))::uuid AS id
+    FROM generate_series(1, {accounts}) AS account
 """
 ACCOUNTS = """
     INSERT INTO identity.users (id, email, email_key, password_hash, auth_provider, is_active, is_verified,
