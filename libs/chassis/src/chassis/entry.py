@@ -1,6 +1,7 @@
 """The command line of a service: its processes and its operators' commands, alike everywhere."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from chassis.faults import TransientFault, is_transient
 from chassis.hardening import forbid_inspection
+from chassis.problems import describe
 from chassis.settings import ServiceSettings, StatefulSettings
 from chassis.telemetry import configure_logging
 
@@ -33,7 +36,8 @@ def run_service(
 ) -> None:
     """Run the one of `processes` that the command line names.
 
-    `add_commands` and `run_command` add commands of the service's own.
+    `add_commands` and `run_command` add commands of the service's own; one that is ended by a fault that
+    passes exits with 75 (EX_TEMPFAIL of sysexits.h), without a traceback.
     """
     forbid_inspection()
     parser = argparse.ArgumentParser(prog=f"python -m {service}")
@@ -48,7 +52,16 @@ def run_service(
     if arguments.process in processes:
         processes[arguments.process](settings)
     elif run_command is not None:
-        raise SystemExit(run_command(settings, arguments))
+        try:
+            status = run_command(settings, arguments)
+        except Exception as error:
+            if not is_transient(error) or isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            # A server's own words may hold what it was asked, so of those only the class is shown.
+            words = error if isinstance(error, TransientFault) else describe(error)
+            sys.stderr.write(f"error: {words}; run this again when it is there\n")
+            status = os.EX_TEMPFAIL
+        raise SystemExit(status)
 
 
 def load_settings(settings_class: type[T]) -> T:

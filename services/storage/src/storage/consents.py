@@ -60,6 +60,8 @@ class _Disclosure(BaseModel):
 
 
 A = TypeVar("A", bound=BaseModel)
+CHANGES = 200
+"""How many are asked for at once: while consent writes a page it answers nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Consents:
 
     async def changes(self, *, after: int) -> ChangePage:
         """Return a page of what has changed after that position; raises `NeighbourUnavailable`."""
-        page = await self._get("/internal/consents", _ChangePage, after=str(after))
+        page = await self._get("/internal/consents", _ChangePage, after=str(after), limit=str(CHANGES))
         return ChangePage(
             states={
                 change.user_id: change.state()

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import aioboto3
 import jwt
 import pytest
 from aiohttp import web
@@ -365,3 +366,34 @@ def announced(service: Service) -> Callable[[], Awaitable[list[dict[str, Any]]]]
         return [{"type": parse_head(body).type, **json.loads(body)["data"]} for body in bodies]
 
     return _announced
+
+
+@pytest.fixture
+async def operator(platform: Platform) -> AsyncIterator[Any]:
+    """The store's operator, who may do what storage's identity may not."""
+    key, secret = platform.servers.s3_admin
+    async with aioboto3.Session().client(
+        "s3",
+        endpoint_url=platform.servers.s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+    ) as s3:
+        yield s3
+
+
+@pytest.fixture
+async def versioned(
+    request: pytest.FixtureRequest, operator: Any, settings: StorageSettings
+) -> AsyncIterator[bool]:
+    """Have the bucket keep versions for the length of a test; indirectly with False: not."""
+
+    async def keep(status: str) -> None:
+        said = {"Status": status}
+        await operator.put_bucket_versioning(Bucket=settings.s3_bucket, VersioningConfiguration=said)
+
+    if wanted := bool(getattr(request, "param", True)):
+        await keep("Enabled")
+    yield wanted
+    if wanted:
+        await keep("Suspended")

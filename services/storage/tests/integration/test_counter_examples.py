@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import aioboto3
 import pytest
 from sqlalchemy import func
 
@@ -64,20 +63,6 @@ def erase(ask_to_erase, work):
     return erased
 
 
-@pytest.fixture
-async def operator(platform):
-    """The store's operator, who may do what storage's identity may not."""
-    key, secret = platform.servers.s3_admin
-    async with aioboto3.Session().client(
-        "s3",
-        endpoint_url=platform.servers.s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-    ) as s3:
-        yield s3
-
-
 async def held(service, person) -> dict[str, int]:
     return (await Holdings(service, HOLDINGS).count([person.id]))[person.id]
 
@@ -133,19 +118,15 @@ async def test_ce07_thumbnail_of_a_photo_that_was_deleted_before_is_destroyed_an
 
 
 async def test_ce08_version_that_a_later_one_has_covered_is_destroyed_and_counted(
-    ada, service, settings, pictures, erase, operator
+    ada, settings, pictures, erase, operator, versioned
 ) -> None:
     bucket = settings.s3_bucket
-    await operator.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    try:
-        photo = await ada.upload(pictures.jpeg())
-        folder = photo["s3_key"].split("/", 1)[0] + "/"
-        await operator.put_object(Bucket=bucket, Key=photo["s3_key"], Body=b"written over")
-        await operator.delete_object(Bucket=bucket, Key=photo["s3_key"])
+    photo = await ada.upload(pictures.jpeg())
+    folder = photo["s3_key"].split("/", 1)[0] + "/"
+    await operator.put_object(Bucket=bucket, Key=photo["s3_key"], Body=b"written over")
+    await operator.delete_object(Bucket=bucket, Key=photo["s3_key"])
 
-        reported = await erase(ada)
-    finally:
-        await operator.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    reported = await erase(ada)
 
     assert reported is not None
     assert reported["objects"] >= 3

@@ -98,6 +98,36 @@ async def test_new_photos_go_into_new_folders_and_old_ones_are_read_erased_and_r
         assert not await rotated.vault.is_there(key)
 
 
+async def test_upload_in_pieces_that_has_begun_before_ends_after_and_leaves_no_part(
+    ada, ada_after, service, rotated, in_use, pictures, monkeypatch
+) -> None:
+    monkeypatch.setattr("storage.use_cases.resume_upload.PART_BYTES", 1024)
+    data, said = pictures.jpeg(), {"Tus-Resumable": "1.0.0"}
+    asked = await ada._client.post(
+        "/api/v1/photos/uploads", headers={**ada._headers, **said, "Upload-Length": str(len(data))}
+    )
+    assert asked.status_code == 201, asked.text
+    url = asked.headers["Location"]
+    kind = {"Content-Type": "application/offset+octet-stream"}
+
+    async def send(person, begin: int, end: int) -> None:
+        headers = {**said, **kind, "Upload-Offset": str(begin)}
+        answer = await person._client.patch(url, content=data[begin:end], headers=headers)
+        assert answer.status_code == 204, answer.text
+
+    await send(ada, 0, 1500)
+    in_use()
+    await send(ada_after, 1500, len(data))
+    photo_id = asked.json()["photo_id"]
+    confirmed = await ada_after.call("POST", f"/{photo_id}/confirm", json={"file_size": len(data)})
+    assert confirmed.status_code == 200, confirmed.text
+    while await rotated.destroyer.work_once():
+        continue
+    assert await rotated.vault.count_objects([ada.id]) == {ada.id: 2}
+    old_folder = service.vault.folder_of_person(ada.id)
+    assert (await key_of(rotated, photo_id)).startswith(old_folder)
+
+
 async def test_nothing_is_put_into_a_new_folder_while_others_may_not_know_its_key(
     ada, service, rotated, in_use
 ) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from contracts.consent import ConsentExpired
 from contracts.fields import ConsentType
-from contracts.identity import UserDeleted, UserFrozen
+from contracts.identity import HoldChanged, UserDeleted, UserFrozen
 from storage.models import Photo
 from storage.use_cases.destroy_withdrawn import destroy_withdrawn
 from storage.use_cases.reconcile_consents import reconcile_consents
@@ -169,3 +169,34 @@ async def test_an_erasure_waits_for_no_grace(
     assert await left(service, ada) == 0
     async with service.database.read_only() as session:
         assert (await session.scalars(select(Photo).where(Photo.user_id == ada.id))).all() == []
+
+
+@pytest.mark.parametrize("ends", ["within the grace", "after it"])
+async def test_a_hold_keeps_what_waits_and_a_grace_keeps_what_is_released(
+    ada, consent, service, pictures, deliver, carried_out, deletions, clock, ends
+) -> None:
+    photo = await ada.upload(pictures.jpeg())
+    hold = HoldChanged(
+        user_id=ada.id,
+        hold_id=uuid4(),
+        service="storage",
+        kind="photos",
+        record=UUID(photo["id"]),
+        expires_at=clock.now() + 10 * GRACE,
+        ended_at=None,
+    )
+    await deliver(consent.withdraw(ada.id))
+    await deliver(hold)
+    if ends == "after it":
+        clock.advance(GRACE)
+        assert await carried_out() == 0
+        assert await left(service, ada) == 2
+        assert (await ada.read(photo["original_url"])).status_code in {403, 410}
+    await deliver(hold.model_copy(update={"ended_at": clock.now()}))
+    if ends == "within the grace":
+        assert await carried_out() == 0
+        assert await left(service, ada) == 2
+        clock.advance(GRACE)
+    assert await carried_out() == 1
+    assert await left(service, ada) == 0
+    assert await deletions() == [(photo["id"], "withdrawal")]

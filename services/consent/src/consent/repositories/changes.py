@@ -8,21 +8,43 @@ highest one has missed no change.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, update
+from sqlalchemy import BigInteger, Integer, bindparam, select, text, update
 
 from chassis.repository import Repository
-from consent.models import GATE_POSITIONS, Gate, LedgerEntry
-from consent.repositories.gates import HOLDS_OPEN
+from consent.models import GATE_POSITIONS, Gate
+from consent.repositories.rows import (
+    ENTRIES,
+    GATE_FIELDS,
+    GATES,
+    GRANT_FIELDS,
+    GateState,
+    GrantRow,
+    grant_of,
+    holds_open,
+)
 
 _NUMBERING_LOCK = 7_262_001
+_PAGE = (
+    select(
+        GATES.c.position,
+        *(GATES.c[name] for name in GATE_FIELDS),
+        *(ENTRIES.c[name].label(f"entry_{name}") for name in GRANT_FIELDS),
+    )
+    .select_from(GATES.outerjoin(ENTRIES, holds_open(GATES, ENTRIES)))
+    .where(GATES.c.position > bindparam("after", type_=BigInteger))
+    .order_by(GATES.c.position)
+    .limit(bindparam("most", type_=Integer))
+)
+_GATE_END = 1 + len(GATE_FIELDS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChangedGate:
-    """A gate as it stands, and the grant that holds it open."""
+    """A gate as it stands, at its position in the feed, and the grant that holds it open."""
 
-    gate: Gate
-    granted: LedgerEntry | None
+    position: int
+    gate: GateState
+    granted: GrantRow | None
 
 
 class Changes(Repository):
@@ -52,14 +74,10 @@ class Changes(Repository):
 
     async def page(self, after: int, *, limit: int) -> Sequence[ChangedGate]:
         """Return at most `limit` gates that changed after that position, in the order of their positions."""
-        query = (
-            select(Gate, LedgerEntry)
-            .outerjoin(LedgerEntry, HOLDS_OPEN)
-            .where(Gate.position > after)
-            .order_by(Gate.position)
-            .limit(limit)
-        )
-        return [ChangedGate(gate, granted) for gate, granted in await self._session.execute(query)]
+        rows = await self._session.execute(_PAGE, {"after": after, "most": limit})
+        return [
+            ChangedGate(row[0], GateState(*row[1:_GATE_END]), grant_of(row, begin=_GATE_END)) for row in rows
+        ]
 
     async def last_position(self) -> int:
         """Return the highest position that was ever given; 0 while there is none."""

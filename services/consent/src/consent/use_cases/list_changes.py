@@ -29,7 +29,7 @@ async def list_changes(
         last = await changes.last_position()
         complete = len(found) < limit and not await changes.has_news()
     return ChangePage(
-        position=found[-1].gate.position or after if found else after,
+        position=found[-1].position if found else after,
         last_position=last,
         complete=complete,
         changes=[_shown(changed, rulebook, now) for changed in found],
