@@ -37,8 +37,8 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
                 await FeedPositions(uow.session).move(page.position)
         if page.complete or page.position == position:
             return behind
-        # At most half of the time is a long way's: meanwhile consent answers everybody else.
-        await asyncio.sleep(clock() - began)
+        # At most a third of the time is a long way's: meanwhile consent answers everybody else.
+        await asyncio.sleep(2 * (clock() - began))
 
 
 async def _absorb(database: Database, consents: Consents, page: ChangePage) -> int:
