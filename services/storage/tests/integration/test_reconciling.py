@@ -1,6 +1,7 @@
 """Storage follows consent's feed by its position: a lost message loses nothing, and idling costs nothing."""
 
 import asyncio
+import itertools
 import sys
 import time
 from datetime import timedelta
@@ -58,6 +59,32 @@ async def test_an_idle_pass_over_a_hundred_thousand_open_gates_costs_nothing(
         times.append(time.perf_counter() - began)
     assert min(times) <= IDLE_SECONDS
     assert consent.asked == asked
+
+
+async def test_long_way_leaves_consent_two_thirds_of_its_time(service, consent, follow, monkeypatch):
+    consent.page_size = 1
+    for _ in range(5):
+        consent.grant(new_id())
+    assert await follow() == 5
+    async with service.unit_of_work() as uow:
+        # From the beginning again, where nothing is news: what is taken over counts as rest too.
+        await FeedPositions(uow.session).move(0)
+    ask, asked = service.consents.changes, []
+
+    async def timed(*, after):
+        began = time.monotonic()
+        # A page that takes long, as one of many gates does.
+        pages = [await ask(after=after) for _ in range(20)]
+        asked.append((began, time.monotonic()))
+        return pages[-1]
+
+    monkeypatch.setattr(service.consents, "changes", timed)
+    assert await follow() == 0
+    assert len(asked) == 5
+    rests = sum(begins - ended for (_, ended), (begins, _) in itertools.pairwise(asked))
+    questions = sum(ended - began for began, ended in asked[:-1])
+    # A timer may be a millisecond early.
+    assert rests >= 2 * questions - 0.001 * len(asked)
 
 
 async def test_every_page_is_taken_over_and_the_position_kept(consent, follow, known):

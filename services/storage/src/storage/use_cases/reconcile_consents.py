@@ -23,10 +23,11 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
     """
     behind, clock = 0, asyncio.get_running_loop().time
     while True:
-        began = clock()
         async with database.read_only() as session:
             position = await FeedPositions(session).current()
+        asked_at = clock()
         page = await consents.changes(after=position)
+        answered_at = clock()
         if page.last_position < position:
             log.warning("feed_of_consents_begins_again", position=position, last=page.last_position)
             page = await consents.changes(after=0)
@@ -37,8 +38,9 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
                 await FeedPositions(uow.session).move(page.position)
         if page.complete or page.position == position:
             return behind
-        # At most a third of the time is a long way's: meanwhile consent answers everybody else.
-        await asyncio.sleep(2 * (clock() - began))
+        # A long way takes at most a third of consent's time, which answers everybody else as well. What was
+        # taken over meanwhile counts as rest, so nobody who has withdrawn waits for it.
+        await asyncio.sleep(max(0.0, answered_at + 2 * (answered_at - asked_at) - clock()))
 
 
 async def _absorb(database: Database, consents: Consents, page: ChangePage) -> int:
