@@ -67,7 +67,7 @@ async def test_long_way_leaves_consent_two_thirds_of_its_time(service, consent, 
         consent.grant(new_id())
     assert await follow() == 5
     async with service.unit_of_work() as uow:
-        # From the beginning again, where nothing is news: what is taken over counts as rest too.
+        # From the beginning again, where nothing is news: whoever has withdrawn waits for no rest.
         await FeedPositions(uow.session).move(0)
     ask, asked = service.consents.changes, []
 

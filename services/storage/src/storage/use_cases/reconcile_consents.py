@@ -23,24 +23,24 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
     """
     behind, clock = 0, asyncio.get_running_loop().time
     while True:
+        began = clock()
         async with database.read_only() as session:
             position = await FeedPositions(session).current()
-        asked_at = clock()
         page = await consents.changes(after=position)
-        answered_at = clock()
         if page.last_position < position:
             log.warning("feed_of_consents_begins_again", position=position, last=page.last_position)
             page = await consents.changes(after=0)
-        behind += await _absorb(database, consents, page)
+        news = await _absorb(database, consents, page)
+        behind += news
         if page.position != position:
             # Only when all of it is taken over: a page that is read again changes nothing.
             async with database.unit_of_work() as uow:
                 await FeedPositions(uow.session).move(page.position)
         if page.complete or page.position == position:
             return behind
-        # A long way takes at most a third of consent's time, which answers everybody else as well. What was
-        # taken over meanwhile counts as rest, so nobody who has withdrawn waits for it.
-        await asyncio.sleep(max(0.0, answered_at + 2 * (answered_at - asked_at) - clock()))
+        if not news:
+            # A long way through what is known takes a third of the time; whoever has withdrawn waits for no rest.
+            await asyncio.sleep(2 * (clock() - began))
 
 
 async def _absorb(database: Database, consents: Consents, page: ChangePage) -> int:
