@@ -39,7 +39,7 @@ async def reconcile_consents(database: Database, consents: Consents) -> int:
         if page.complete or page.position == position:
             return behind
         if not news:
-            # A long way through what is known takes a third of the time; whoever has withdrawn waits for no rest.
+            # A way through what is known takes a third of the time; whoever has withdrawn waits for no rest.
             await asyncio.sleep(2 * (clock() - began))
 
 
